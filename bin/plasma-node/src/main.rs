@@ -1,0 +1,2 @@
+//! Plasma node.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Plasma rpc.
