@@ -1,1 +1,47 @@
-//! Plasma evm.
+//! How one block executes, whatever runs its transactions.
+//!
+//! This crate turns Plasma's state vocabulary ([`plasma_storage::StateReader`],
+//! [`plasma_storage::StateChanges`]) into what revm and alloy-evm want, and back:
+//!
+//! - [`StateDb`]: any state as a revm database, with analysed code shared process-wide;
+//! - [`BlockState`]: the state of an open block, an overlay that grows tick by tick;
+//! - [`block_env`], [`next_block_env`]: the environment of an existing or of the next block;
+//! - [`BlockCommitter`]: system calls before and after the transactions, ordered commit of
+//!   outcomes, receipts, gas, requests. Executing a transaction and committing its outcome are
+//!   apart, so that workers may execute out of order while one thread commits in order;
+//! - [`assemble_header`]: the header that follows from an executed block;
+//! - [`simulate`]: a call whose changes are thrown away;
+//! - [`tracing`]: the tracers of geth and of OpenEthereum.
+//!
+//! Invariant: nothing above this crate and `plasma-parallel` names a revm type that is not
+//! re-exported here, since revm changes its interfaces often.
+
+#![forbid(unsafe_code)]
+
+mod assemble;
+mod block_state;
+mod committer;
+mod env;
+mod simulate;
+mod state_db;
+pub mod tracing;
+
+pub use alloy_evm;
+pub use assemble::{BlockParts, assemble_header};
+pub use block_state::{BlockState, LayeredState};
+pub use committer::{BlockCommitter, BlockContext, BlockError, FinishedBlock, ReceiptBuilder};
+pub use env::{NextBlockAttributes, block_env, next_block_env, tx_env};
+pub use revm;
+pub use revm::{
+    context::{BlockEnv, TxEnv},
+    context_interface::result::{
+        EVMError, ExecutionResult, HaltReason, InvalidTransaction, ResultAndState,
+    },
+    primitives::hardfork::SpecId,
+    state::EvmState,
+};
+pub use simulate::{SimulationError, simulate};
+pub use state_db::{StateDb, StateDbError};
+
+/// Configuration and block environment of one execution.
+pub type EvmEnv = alloy_evm::EvmEnv<SpecId>;

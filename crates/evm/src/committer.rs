@@ -1,0 +1,203 @@
+//! One block from its first system call to its last, committed in order.
+//!
+//! Invariant: `commit` is called once per included transaction, in block order, with an outcome
+//! that was computed on exactly the state that all earlier commits left behind.
+
+use crate::{BlockState, EvmEnv, StateDbError};
+use alloy_consensus::{EthereumReceipt, Header, Transaction as _, TxType, Typed2718};
+use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
+use alloy_evm::{
+    Evm, EvmFactory,
+    block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
+    eth::{
+        EthBlockExecutionCtx, EthBlockExecutor, EthEvm, EthEvmFactory, EthTxResult,
+        receipt_builder::{ReceiptBuilder as AlloyReceiptBuilder, ReceiptBuilderCtx},
+    },
+    precompiles::PrecompilesMap,
+};
+use alloy_primitives::{B256, Bytes};
+use plasma_chainspec::ChainSpec;
+use plasma_storage::{Receipt, StateChanges, Transaction};
+use revm::{
+    context::Block as _,
+    context_interface::result::{ExecutionResult, HaltReason, ResultAndState},
+    inspector::NoOpInspector,
+    state::EvmState,
+};
+use std::{borrow::Cow, sync::Arc};
+
+/// A block cannot be executed.
+#[derive(Debug, thiserror::Error)]
+pub enum BlockError {
+    /// The block breaks a rule, or the state could not be read.
+    #[error(transparent)]
+    Execution(#[from] BlockExecutionError),
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateDbError),
+}
+
+/// What a block's execution needs beside its environment.
+#[derive(Clone, Debug, Default)]
+pub struct BlockContext {
+    /// Hash of the parent (EIP-2935).
+    pub parent_hash: B256,
+    /// Beacon block root of the parent slot (EIP-4788); `None` before Cancun.
+    pub parent_beacon_block_root: Option<B256>,
+    /// Withdrawals (EIP-4895); `None` before Shanghai.
+    pub withdrawals: Option<Withdrawals>,
+    /// Uncles, for the rewards of proof-of-work chains.
+    pub ommers: &'static [Header],
+    /// Extra data of the header.
+    pub extra_data: Bytes,
+}
+
+/// Builds Plasma's receipts ([`EthereumReceipt`]).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReceiptBuilder;
+
+impl AlloyReceiptBuilder for ReceiptBuilder {
+    type Transaction = Transaction;
+    type Receipt = Receipt;
+
+    fn build_receipt<E: Evm>(&self, ctx: ReceiptBuilderCtx<'_, TxType, E>) -> Receipt {
+        EthereumReceipt {
+            tx_type: ctx.tx_type,
+            success: ctx.result.is_success(),
+            cumulative_gas_used: ctx.cumulative_gas_used,
+            logs: ctx.result.into_logs(),
+        }
+    }
+}
+
+type Inner = EthBlockExecutor<
+    'static,
+    EthEvm<BlockState, NoOpInspector, PrecompilesMap>,
+    Arc<ChainSpec>,
+    ReceiptBuilder,
+>;
+
+/// What an executed block came to.
+#[derive(Clone, Debug)]
+pub struct FinishedBlock {
+    /// One receipt per transaction.
+    pub receipts: Vec<Receipt>,
+    /// Requests for the consensus layer (EIP-7685).
+    pub requests: Requests,
+    /// Gas used by the whole block.
+    pub gas_used: u64,
+    /// Blob gas used by the whole block (EIP-4844).
+    pub blob_gas_used: u64,
+    /// All changes against the parent's post-state.
+    pub changes: StateChanges,
+}
+
+/// Executes the frame of a block around its transactions and commits their outcomes.
+pub struct BlockCommitter {
+    inner: Inner,
+}
+
+impl std::fmt::Debug for BlockCommitter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BlockCommitter")
+            .field("receipts", &self.inner.receipts.len())
+            .field("gas_used", &self.inner.cumulative_tx_gas_used)
+            .finish_non_exhaustive()
+    }
+}
+
+impl BlockCommitter {
+    /// A block in `env` on `state`; nothing is executed yet.
+    pub fn new(
+        spec: Arc<ChainSpec>,
+        env: EvmEnv,
+        context: BlockContext,
+        state: BlockState,
+    ) -> Self {
+        let ctx = EthBlockExecutionCtx {
+            parent_hash: context.parent_hash,
+            parent_beacon_block_root: context.parent_beacon_block_root,
+            ommers: context.ommers,
+            withdrawals: context.withdrawals.map(|list| Cow::Owned(list.into_inner())),
+            extra_data: context.extra_data,
+            tx_count_hint: None,
+            slot_number: None,
+        };
+        let evm = EthEvmFactory::default().create_evm(state, env);
+        Self { inner: EthBlockExecutor::new(evm, ctx, spec, ReceiptBuilder) }
+    }
+
+    /// System calls before the first transaction (EIP-2935, EIP-4788).
+    pub fn begin(&mut self) -> Result<(), BlockError> {
+        Ok(self.inner.apply_pre_execution_changes()?)
+    }
+
+    /// Gas that transactions may still use in this block.
+    pub fn gas_left(&self) -> u64 {
+        self.inner.evm.block().gas_limit().saturating_sub(self.gas_used())
+    }
+
+    /// Gas that the transactions so far have used.
+    pub fn gas_used(&self) -> u64 {
+        if self.inner.evm.cfg_env().enable_amsterdam_eip8037 {
+            self.inner.max_block_gas_used()
+        } else {
+            self.inner.cumulative_tx_gas_used
+        }
+    }
+
+    /// Blob gas of the transactions so far.
+    pub fn blob_gas_used(&self) -> u64 {
+        self.inner.blob_gas_used
+    }
+
+    /// Receipts so far, in block order.
+    pub fn receipts(&self) -> &[Receipt] {
+        &self.inner.receipts
+    }
+
+    /// The block's state as of the last commit.
+    pub fn state(&self) -> &BlockState {
+        self.inner.evm.db()
+    }
+
+    /// The block's state, to end a tick or to apply a developer's patch.
+    pub fn state_mut(&mut self) -> &mut BlockState {
+        self.inner.evm.db_mut()
+    }
+
+    /// Environment of the block.
+    pub fn env(&self) -> EvmEnv {
+        EvmEnv::new(self.inner.evm.cfg_env().clone(), self.inner.evm.block().clone())
+    }
+
+    /// Commits the outcome of `transaction`, the next one of the block.
+    pub fn commit(
+        &mut self,
+        transaction: &Transaction,
+        result: ExecutionResult<HaltReason>,
+        state: EvmState,
+    ) {
+        let tx_type = TxType::try_from(transaction.ty())
+            .expect("a decoded transaction has a type that this client knows");
+        let _gas = self.inner.commit_transaction(EthTxResult {
+            result: ResultAndState { result, state },
+            blob_gas_used: transaction.blob_gas_used().unwrap_or_default(),
+            tx_type,
+        });
+    }
+
+    /// Post-block work (withdrawals, requests, rewards) and the block's totals.
+    pub fn finish(self) -> Result<FinishedBlock, BlockError> {
+        let (evm, result) = self.inner.finish()?;
+        let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
+        let (state, _env) = evm.finish();
+        Ok(FinishedBlock {
+            receipts,
+            requests,
+            gas_used,
+            blob_gas_used,
+            changes: state.into_changes(),
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Any [`StateReader`] as a revm database.
+
+use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::B256Map};
+use parking_lot::RwLock;
+use plasma_storage::{Account, StateReader, StorageError};
+use revm::{
+    DatabaseRef,
+    database_interface::DBErrorMarker,
+    state::{AccountInfo, Bytecode},
+};
+use std::sync::LazyLock;
+
+/// Contracts whose analysed code stays in memory; on overflow the cache starts anew.
+const CODE_CACHE_ENTRIES: usize = 16_384;
+
+/// Analysed code by hash. Code never changes under its hash, so one cache serves every state.
+static CODE_CACHE: LazyLock<RwLock<B256Map<Bytecode>>> = LazyLock::new(RwLock::default);
+
+/// A state could not answer during execution.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StateDbError {
+    /// The state's own error.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// An account names code that the database does not hold.
+    #[error("code {0} is missing from the database")]
+    MissingCode(B256),
+    /// A block hash inside the BLOCKHASH window is not known.
+    #[error("hash of block {0} is missing from the database")]
+    MissingBlockHash(u64),
+}
+
+impl DBErrorMarker for StateDbError {}
+
+/// Reads a [`StateReader`] as revm does: accounts with analysed code attached on demand.
+#[derive(Clone, Copy, Debug)]
+pub struct StateDb<R>(pub R);
+
+impl<R: std::ops::Deref<Target: StateReader>> DatabaseRef for StateDb<R> {
+    type Error = StateDbError;
+
+    fn basic_ref(&self, address: Address) -> Result<Option<AccountInfo>, StateDbError> {
+        Ok(self.0.account(address)?.map(account_info))
+    }
+
+    fn code_by_hash_ref(&self, code_hash: B256) -> Result<Bytecode, StateDbError> {
+        cached_code(code_hash, || Ok(self.0.code(code_hash)?))
+    }
+
+    fn storage_ref(&self, address: Address, slot: U256) -> Result<U256, StateDbError> {
+        Ok(self.0.storage(address, slot)?)
+    }
+
+    fn block_hash_ref(&self, number: u64) -> Result<B256, StateDbError> {
+        self.0.block_hash(number)?.ok_or(StateDbError::MissingBlockHash(number))
+    }
+}
+
+/// revm's form of a stored account; its code is fetched by hash when it is wanted.
+pub(crate) fn account_info(account: Account) -> AccountInfo {
+    AccountInfo {
+        balance: account.balance,
+        nonce: account.nonce,
+        code_hash: account.bytecode_hash.unwrap_or(KECCAK256_EMPTY),
+        code: None,
+        ..AccountInfo::default()
+    }
+}
+
+/// The stored form of revm's account.
+pub(crate) fn stored_account(info: &AccountInfo) -> Account {
+    let has_code = info.code_hash != KECCAK256_EMPTY && !info.code_hash.is_zero();
+    Account {
+        nonce: info.nonce,
+        balance: info.balance,
+        bytecode_hash: has_code.then_some(info.code_hash),
+    }
+}
+
+/// Analysed code from the process-wide cache, or from `load`.
+pub(crate) fn cached_code(
+    code_hash: B256,
+    load: impl FnOnce() -> Result<Option<alloy_primitives::Bytes>, StateDbError>,
+) -> Result<Bytecode, StateDbError> {
+    if code_hash == KECCAK256_EMPTY {
+        return Ok(Bytecode::default());
+    }
+    if let Some(code) = CODE_CACHE.read().get(&code_hash) {
+        return Ok(code.clone());
+    }
+    let raw = load()?.ok_or(StateDbError::MissingCode(code_hash))?;
+    let code = Bytecode::new_raw(raw);
+    let mut cache = CODE_CACHE.write();
+    if cache.len() >= CODE_CACHE_ENTRIES {
+        cache.clear();
+    }
+    cache.insert(code_hash, code.clone());
+    Ok(code)
+}

@@ -1,0 +1,149 @@
+//! Bounds on one trace: time and memory.
+
+use super::TracingError;
+use revm::{
+    Inspector,
+    context_interface::{ContextError, ContextTr},
+    interpreter::{Interpreter, interpreter_types::LoopControl},
+};
+use std::time::{Duration, Instant};
+
+/// How long one trace may execute where the request names no `timeout`, as in geth.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much one trace may record, in bytes of memory.
+pub const DEFAULT_MAX_BYTES: usize = 512 << 20;
+
+/// Steps between two looks at the clock: a look costs about as much as a few instructions.
+const STEPS_PER_CLOCK_CHECK: u64 = 1024;
+
+/// What one recorded step takes without its stack: the record itself and its share of vectors.
+const BYTES_PER_STEP: usize = 256;
+
+/// Bounds on one trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceLimits {
+    /// How long it may execute.
+    pub timeout: Duration,
+    /// How many bytes it may record.
+    pub max_bytes: usize,
+}
+
+impl Default for TraceLimits {
+    fn default() -> Self {
+        Self { timeout: DEFAULT_TIMEOUT, max_bytes: DEFAULT_MAX_BYTES }
+    }
+}
+
+/// What a tracer records at each step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepRecording {
+    /// Steps are recorded up to this count.
+    pub(super) limit: u64,
+    /// The stack is copied at each of them.
+    pub(super) stack: bool,
+}
+
+/// Stops an execution that outlives its trace's bounds.
+///
+/// It stands beside the tracer and stops the machine with an error of the whole execution, so that
+/// nobody mistakes a trace that was cut off for a complete one.
+#[derive(Debug)]
+pub(super) struct Guard {
+    started: Instant,
+    limits: TraceLimits,
+    recording: Option<StepRecording>,
+    steps: u64,
+    recorded: usize,
+    stopped: Option<Stop>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    Time,
+    Size,
+}
+
+impl Guard {
+    pub(super) fn new(limits: TraceLimits, recording: Option<StepRecording>) -> Self {
+        Self { started: Instant::now(), limits, recording, steps: 0, recorded: 0, stopped: None }
+    }
+
+    /// The error where this guard stopped the execution.
+    pub(super) fn error(&self) -> Option<TracingError> {
+        Some(match self.stopped? {
+            Stop::Time => TracingError::TimedOut { limit: self.limits.timeout },
+            Stop::Size => TracingError::TooLarge { limit: self.limits.max_bytes },
+        })
+    }
+
+    fn check(&mut self, stack_length: usize) {
+        if let Some(recording) = self.recording
+            && self.steps < recording.limit
+        {
+            let stack = if recording.stack { stack_length * 32 } else { 0 };
+            self.recorded += BYTES_PER_STEP + stack;
+            if self.recorded > self.limits.max_bytes {
+                self.stopped = Some(Stop::Size);
+            }
+        }
+        if self.steps.is_multiple_of(STEPS_PER_CLOCK_CHECK)
+            && self.started.elapsed() >= self.limits.timeout
+        {
+            self.stopped = Some(Stop::Time);
+        }
+        self.steps += 1;
+    }
+}
+
+impl<CTX: ContextTr> Inspector<CTX> for Guard {
+    fn step(&mut self, interp: &mut Interpreter, context: &mut CTX) {
+        self.check(interp.stack.len());
+        if self.stopped.is_some() {
+            if context.error().is_ok() {
+                *context.error() = Err(ContextError::Custom("the trace was stopped".into()));
+            }
+            interp.bytecode.reset_action();
+            interp.halt_fatal();
+        }
+    }
+}
+
+/// Reads a Go duration (`time.ParseDuration`), as geth's tracers take it: `5s`, `300ms`, `1m30s`.
+///
+/// # Errors
+/// [`TracingError::Timeout`] where it is none, or is negative.
+pub fn parse_go_duration(text: &str) -> Result<Duration, TracingError> {
+    let invalid = || TracingError::Timeout(text.to_owned());
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Ok(Duration::ZERO);
+    }
+    if rest.is_empty() {
+        return Err(invalid());
+    }
+    let mut seconds = 0f64;
+    while !rest.is_empty() {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(invalid)?;
+        let (number, after) = rest.split_at(digits);
+        let number: f64 = number.parse().map_err(|_| invalid())?;
+        let unit_length = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_length);
+        seconds += number
+            * match unit {
+                "ns" => 1e-9,
+                "us" | "µs" | "μs" => 1e-6,
+                "ms" => 1e-3,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                _ => return Err(invalid()),
+            };
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| invalid())
+}

@@ -1,0 +1,58 @@
+//! Looking into one execution: geth's tracers and parity's traces.
+//!
+//! A trace executes a transaction on the state before it, with an inspector listening, and commits
+//! nothing: the caller gets the trace together with the state changes and commits these where it
+//! goes on to the next transaction of a block. The tracers themselves are `revm-inspectors`'; this
+//! module gives them an environment, keeps them within [`TraceLimits`], and words their errors.
+//!
+//! JavaScript tracers are not built in: they would bring a JavaScript engine into the node.
+
+mod error;
+mod geth;
+mod guard;
+mod parity;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::TracingError;
+pub use geth::{GethTracer, trace_transaction};
+pub use guard::{TraceLimits, parse_go_duration};
+pub use parity::{localized_traces, trace_results};
+
+pub use alloy_rpc_types_eth::TransactionInfo;
+pub use alloy_rpc_types_trace::{
+    geth::{
+        CallConfig, CallFrame, DefaultFrame, FourByteFrame, GethDebugBuiltInTracerType,
+        GethDebugTracerConfig, GethDebugTracerType, GethDebugTracingCallOptions,
+        GethDebugTracingOptions, GethDefaultTracingOptions, GethTrace, PreStateConfig,
+        PreStateFrame, TraceResult,
+    },
+    parity::{
+        LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType,
+    },
+};
+
+use revm::{DatabaseRef, context_interface::result::{HaltReason, ResultAndState}};
+
+/// A database that a tracer can execute on and look up the state before the transaction in.
+///
+/// [`Debug`](core::fmt::Debug) is what `alloy-evm` asks of every database.
+pub trait TracingDatabase:
+    alloy_evm::Database + DatabaseRef<Error = <Self as revm::Database>::Error>
+{
+}
+
+impl<T> TracingDatabase for T where
+    T: alloy_evm::Database + DatabaseRef<Error = <T as revm::Database>::Error>
+{
+}
+
+/// What a tracer recorded, and what the transaction did to the state (not committed).
+#[derive(Clone, Debug)]
+pub struct Traced<T> {
+    /// The trace.
+    pub trace: T,
+    /// Result and state changes of the execution that was traced.
+    pub outcome: ResultAndState<HaltReason>,
+}
