@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+import {RegistryUpkeeps} from "./RegistryUpkeeps.sol";
+import {RegistryViews} from "./RegistryViews.sol";
+import {Settings} from "./RegistryTypes.sol";
+
+/// @title Registry of upkeeps
+/// @notice Contracts register here to be called by the node: when their condition holds, or at an interval. Anyone may
+/// register and fund an upkeep; lanes, accounts of the node, perform them and are repaid out of the upkeep's balance.
+contract Registry is RegistryUpkeeps, RegistryViews {
+    /// @param initialOwner Account that authorises lanes and changes the settings.
+    /// @param initialLanes Accounts that may perform upkeeps.
+    /// @param initialSettings Costs and limits to start with.
+    constructor(address initialOwner, address[] memory initialLanes, Settings memory initialSettings) {
+        if (initialOwner == address(0)) revert ZeroAddressNotAllowed();
+        contractOwner = initialOwner;
+        emit OwnershipTransferred(address(0), initialOwner);
+        for (uint256 i = 0; i < initialLanes.length; ++i) {
+            if (initialLanes[i] == address(0)) revert ZeroAddressNotAllowed();
+            lanes[initialLanes[i]] = true;
+            emit LaneSet(initialLanes[i], true);
+        }
+        storeSettings(initialSettings);
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+/// Cost and size settings, changed by the owner and read by every perform: one slot.
+struct Settings {
+    /// The whole registry is paused: nothing is registered and nothing performed.
+    bool paused;
+    /// Premium on the gas cost, in parts per billion.
+    uint32 premiumPPB;
+    /// Gas of a perform transaction that the registry cannot measure itself: the intrinsic gas, what runs before the
+    /// first and after the last measurement.
+    uint32 flatGasOverhead;
+    /// Largest gas limit that an upkeep may register.
+    uint32 maxPerformGas;
+    /// Largest check data, trigger configuration and off-chain configuration, in bytes.
+    uint32 maxCheckDataSize;
+    /// Largest perform data, in bytes.
+    uint32 maxPerformDataSize;
+    /// Wei per gas assumed by the views where neither the call nor the block names a price.
+    uint64 fallbackGasPrice;
+}
+
+/// What a perform must know of an upkeep before it runs; written by its administration only: one slot.
+struct Terms {
+    address forwarder;
+    uint32 performGas;
+    /// Block from which on the upkeep is cancelled; the largest value while it is active; zero for an unknown upkeep.
+    uint32 maxValidBlocknumber;
+    bool paused;
+}
+
+/// An upkeep's books, the one slot that its performs write.
+struct Ledger {
+    /// Wei that the forwarder holds for this upkeep.
+    uint96 balance;
+    /// Wei paid for all performs so far.
+    uint96 amountSpent;
+    uint32 lastPerformedBlock;
+    /// Seconds; enough until the year 2106.
+    uint32 lastPerformedTimestamp;
+}
+
+/// All that is kept of one upkeep.
+struct Upkeep {
+    Terms terms;
+    Ledger ledger;
+    address admin;
+    uint32 registeredBlock;
+    address proposedAdmin;
+    address target;
+    bytes checkData;
+    bytes triggerConfig;
+    bytes offchainConfig;
+}
+
+/// What `getUpkeep` answers, in the order that automation tools decode.
+struct UpkeepInfo {
+    address target;
+    uint32 performGas;
+    bytes checkData;
+    uint96 balance;
+    address admin;
+    uint64 maxValidBlocknumber;
+    uint32 lastPerformedBlockNumber;
+    uint96 amountSpent;
+    bool paused;
+    bytes offchainConfig;
+}
+
+/// How an upkeep becomes due. The number is byte 15 of its id.
+library TriggerType {
+    /// `checkUpkeep` of the target answers true.
+    uint8 internal constant CONDITION = 0;
+    /// A matching log was emitted.
+    uint8 internal constant LOG = 1;
+    /// A number of blocks or milliseconds went by.
+    uint8 internal constant INTERVAL = 2;
+    /// A point of a calendar schedule was reached.
+    uint8 internal constant CRON = 3;
+    /// A separate resolver contract answers true.
+    uint8 internal constant RESOLVER = 4;
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @title What a contract implements to be called by itself
+/// @notice The node simulates `checkUpkeep` with the registry as caller and a zero `tx.origin`; whatever it writes is
+/// thrown away. Where it answers true, `performUpkeep` is called through the upkeep's own forwarder.
+interface IUpkeepTarget {
+    /// @param checkData The bytes stored with the upkeep at registration.
+    /// @return upkeepNeeded Whether the work is due.
+    /// @return performData What `performUpkeep` is to be given.
+    function checkUpkeep(bytes calldata checkData) external returns (bool upkeepNeeded, bytes memory performData);
+
+    /// @param performData What `checkUpkeep` answered; for an interval upkeep, the stored check data.
+    function performUpkeep(bytes calldata performData) external;
+}
