@@ -165,7 +165,7 @@ fn read_alloc(value: &Value) -> Result<BTreeMap<Address, GenesisAccount>, ChainS
         let account = read_account(&Fields::new(&path, value)?)?;
         if accounts.insert(address, account).is_some() {
             return Err(ChainSpecError::field(
-                path,
+                fields.path_of(&format!("{address:#x}")),
                 "each address once",
                 "it a second time",
             ));

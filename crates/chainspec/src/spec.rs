@@ -162,11 +162,13 @@ impl ChainSpec {
             return Some(INITIAL_BASE_FEE);
         };
         let params = self.base_fee_params_at(timestamp);
-        // A gas target of zero has no "above" or "below" to follow (and would divide by zero).
-        if u128::from(parent.gas_limit) < params.elasticity_multiplier {
+        // Headers that no valid chain has: a gas target of zero has no "above" or "below" to follow
+        // (and would divide by zero), and a fee near 2^64 could not be added to.
+        if u128::from(parent.gas_limit) < params.elasticity_multiplier || base_fee > u64::MAX / 4 {
             return Some(base_fee);
         }
-        Some(params.next_block_base_fee(parent.gas_used, parent.gas_limit, base_fee))
+        let gas_used = parent.gas_used.min(parent.gas_limit);
+        Some(params.next_block_base_fee(gas_used, parent.gas_limit, base_fee))
     }
 
     /// The deposit contract whose logs become EIP-6110 requests.
