@@ -1,0 +1,119 @@
+// Writes genesis/dev.json. With --check writes nothing, and fails where the file would change.
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { concat, encodeDeployData, getAddress, getContractAddress, keccak256, pad, stringToBytes, toHex } from 'viem'
+import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts'
+import { runConstructor } from './constructor.mjs'
+import * as chosen from './parameters.mjs'
+
+const here = path.dirname(fileURLToPath(import.meta.url))
+const readJson = (...parts) => JSON.parse(readFileSync(path.join(here, ...parts), 'utf8'))
+
+/** Accounts by checksummed address. */
+const alloc = {}
+function put(address, { balance = 0n, code, nonce, storage }) {
+  const key = getAddress(address)
+  if (alloc[key]) throw new Error(`Two things are to stand at ${key}.`)
+  alloc[key] = {
+    balance: toHex(balance),
+    ...(nonce && { nonce: toHex(nonce) }),
+    ...(code && { code }),
+    ...(storage && Object.keys(storage).length > 0 && { storage }),
+  }
+}
+
+const devAccounts = Array.from({ length: chosen.DEV_ACCOUNTS }, (_, addressIndex) => mnemonicToAccount(chosen.DEV_MNEMONIC, { addressIndex }).address)
+for (const address of devAccounts) put(address, { balance: chosen.DEV_ACCOUNT_BALANCE })
+
+const secret = keccak256(stringToBytes(chosen.DEV_KEEPER_SECRET_PHRASE))
+const lanes = Array.from({ length: chosen.LANES }, (_, lane) => privateKeyToAccount(keccak256(concat([secret, toHex(lane, { size: 4 })]))).address)
+for (const address of lanes) put(address, { balance: chosen.LANE_BALANCE })
+
+const registry = readJson('..', 'contracts', 'artifacts', 'Registry.json')
+const built = await runConstructor({
+  address: chosen.REGISTRY_ADDRESS,
+  creationCode: encodeDeployData({ abi: registry.abi, bytecode: registry.bytecode, args: [devAccounts[0], lanes, chosen.REGISTRY_SETTINGS] }),
+  chainId: chosen.CHAIN_ID,
+})
+if (built.code !== registry.deployedBytecode) throw new Error('The registry that its constructor leaves is not the one of the artifact.')
+put(chosen.REGISTRY_ADDRESS, { nonce: built.nonce, code: built.code, storage: built.storage })
+
+/** Code hashes, for docs/predeploys.md. */
+const hashes = [['Registry', chosen.REGISTRY_ADDRESS, keccak256(built.code)]]
+for (const file of readdirSync(path.join(here, 'predeploys')).sort()) {
+  const contract = readJson('predeploys', file)
+  let { code, address } = contract
+  if (contract.kind === 'create2') {
+    // The address is a hash of the creation code: bytes other than the published ones would not fit it.
+    const derived = getContractAddress({ opcode: 'CREATE2', from: contract.deployer, salt: contract.salt, bytecode: contract.creationCode })
+    if (derived !== getAddress(address)) throw new Error(`${file}: its creation code belongs at ${derived}, not at ${address}.`)
+  }
+  let storage, nonce = 1n
+  if (contract.creationCode) {
+    const ran = await runConstructor({ address, creationCode: contract.creationCode, chainId: chosen.CHAIN_ID })
+    ;({ code, storage, nonce } = ran)
+    for (const [created, account] of Object.entries(ran.accounts)) put(created, account)
+  }
+  if (contract.codeHash && contract.codeHash !== keccak256(code)) throw new Error(`${file}: the code hashes to ${keccak256(code)}, not to the published ${contract.codeHash}.`)
+  put(address, { nonce, code, storage })
+  hashes.push([contract.name, address, keccak256(code)])
+}
+
+const genesis = {
+  config: {
+    chainId: chosen.CHAIN_ID,
+    homesteadBlock: 0,
+    eip150Block: 0,
+    eip155Block: 0,
+    eip158Block: 0,
+    byzantiumBlock: 0,
+    constantinopleBlock: 0,
+    petersburgBlock: 0,
+    istanbulBlock: 0,
+    muirGlacierBlock: 0,
+    berlinBlock: 0,
+    londonBlock: 0,
+    arrowGlacierBlock: 0,
+    grayGlacierBlock: 0,
+    mergeNetsplitBlock: 0,
+    terminalTotalDifficulty: 0,
+    terminalTotalDifficultyPassed: true,
+    shanghaiTime: 0,
+    cancunTime: 0,
+    pragueTime: 0,
+    osakaTime: 0,
+    bpo1Time: 0,
+    bpo2Time: 0,
+    blobSchedule: chosen.BLOB_SCHEDULE,
+    plasma: {
+      registry: chosen.REGISTRY_ADDRESS,
+      keeperGasSharePercent: chosen.KEEPER_GAS_SHARE_PERCENT,
+      premiumPPB: chosen.REGISTRY_SETTINGS.premiumPPB,
+    },
+  },
+  nonce: '0x0',
+  timestamp: '0x0',
+  extraData: toHex('plasma'),
+  gasLimit: toHex(chosen.GAS_LIMIT),
+  difficulty: '0x0',
+  mixHash: pad('0x0', { size: 32 }),
+  coinbase: pad('0x0', { size: 20 }),
+  number: '0x0',
+  gasUsed: '0x0',
+  parentHash: pad('0x0', { size: 32 }),
+  baseFeePerGas: toHex(chosen.BASE_FEE),
+  alloc: Object.fromEntries(Object.entries(alloc).sort(([left], [right]) => (left.toLowerCase() < right.toLowerCase() ? -1 : 1))),
+}
+
+const text = JSON.stringify(genesis, null, 2) + '\n'
+const target = path.join(here, 'dev.json')
+if (!process.argv.includes('--check')) {
+  writeFileSync(target, text)
+  for (const [name, address, hash] of hashes) console.log(`${address}  ${hash}  ${name}`)
+} else if (readFileSync(target, 'utf8') !== text) {
+  console.error('Rebuilding changes genesis/dev.json: run "npm run build" in genesis/ and commit the result.')
+  process.exit(1)
+} else {
+  console.log('Rebuilding gives the same genesis/dev.json.')
+}
