@@ -1,0 +1,48 @@
+//! What a batch gives back.
+
+use revm::{
+    context::result::{ExecutionResult, HaltReason, InvalidTransaction},
+    state::EvmState,
+};
+
+use crate::ConflictReport;
+
+/// The outcome of one transaction of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TransactionOutcome {
+    /// The transaction was included: it succeeded, reverted or halted.
+    Executed {
+        /// Result, gas, output and logs.
+        result: ExecutionResult<HaltReason>,
+        /// Every account that the transaction touched, in absolute values, with revm's statuses
+        /// (created, self-destructed); the beneficiary with its fee included. Committing the states
+        /// of a batch in order onto the base state gives the batch's post-state.
+        state: EvmState,
+    },
+    /// The transaction cannot be included at its place (nonce, funds, gas, ...). It changed nothing.
+    Invalid(InvalidTransaction),
+}
+
+impl TransactionOutcome {
+    /// Result of the execution; `None` for an invalid transaction.
+    pub fn result(&self) -> Option<&ExecutionResult<HaltReason>> {
+        match self {
+            Self::Executed { result, .. } => Some(result),
+            Self::Invalid(_) => None,
+        }
+    }
+
+    /// Gas that counts towards the receipt; 0 for an invalid transaction.
+    pub fn gas_used(&self) -> u64 {
+        self.result().map_or(0, |result| result.tx_gas_used())
+    }
+}
+
+/// The outcomes of a batch, in its order, and what the executor can tell about their conflicts.
+#[derive(Clone, Debug)]
+pub struct BatchOutcome {
+    /// One outcome per transaction.
+    pub outcomes: Vec<TransactionOutcome>,
+    /// Executions and conflicts.
+    pub report: ConflictReport,
+}

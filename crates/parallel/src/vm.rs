@@ -1,0 +1,300 @@
+//! One worker's EVM: reads go to the multi-version memory and are recorded; the beneficiary's fee is
+//! not paid but noted down.
+//!
+//! Invariant: whatever ends an execution (result, invalid transaction, blocked read, error), the
+//! journal is finalised and the EVM is as good as new for the next one. After a panic the whole
+//! [`Vm`] is thrown away.
+
+use std::{convert::Infallible, marker::PhantomData, mem};
+
+use alloy_evm::EvmEnv;
+use alloy_primitives::{Address, B256, U256};
+use revm::{
+    Context, Database, DatabaseRef, Journal, MainBuilder, MainnetEvm,
+    context::{
+        BlockEnv, CfgEnv, LocalContext, TxEnv,
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
+    },
+    context_interface::{Block, Cfg, ContextTr, JournalTr, Transaction},
+    database_interface::DBErrorMarker,
+    handler::{FrameResult, Handler, post_execution},
+    primitives::hardfork::SpecId,
+    state::{AccountInfo, Bytecode, EvmState},
+};
+
+use crate::{
+    Conflict,
+    commit::Ledger,
+    interleave::{self, Point},
+    memory::{Memory, MemoryError},
+    validation::{AccountRead, ReadSet, SlotRead},
+    write_set::WriteSet,
+};
+
+/// Why an execution was cut short.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interrupt {
+    /// It read a value that an earlier transaction is about to change.
+    Writer(Conflict),
+    /// It read the beneficiary's account before all earlier fees were paid.
+    Beneficiary,
+}
+
+/// How an execution ended.
+#[derive(Debug)]
+pub(crate) enum Speculation<E> {
+    /// The transaction was included.
+    Executed {
+        result: ExecutionResult<HaltReason>,
+        /// Touched accounts only.
+        state: EvmState,
+        /// The fee still to be paid to the beneficiary; `None` if it has been, or if the
+        /// environment charges no fees.
+        deferred_fee: Option<U256>,
+    },
+    /// The transaction is invalid.
+    Invalid(InvalidTransaction),
+    /// The batch must end, if what the execution read proves right.
+    Failed(Failure<E>),
+}
+
+/// An error or panic met by an execution.
+#[derive(Debug)]
+pub(crate) enum Failure<E> {
+    Error(EVMError<ReadError<E>, InvalidTransaction>),
+    Panic(String),
+}
+
+/// An execution: what it read, what it writes and how it ended.
+#[derive(Debug)]
+pub(crate) struct Attempt<E> {
+    pub(crate) reads: ReadSet,
+    pub(crate) writes: WriteSet,
+    pub(crate) speculation: Speculation<E>,
+}
+
+/// The error with which a read ends an execution.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError<E> {
+    #[error("the value is about to be changed by an earlier transaction")]
+    Blocked,
+    #[error(transparent)]
+    Base(E),
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> DBErrorMarker for ReadError<E> {}
+
+/// The database of a worker's EVM.
+pub(crate) struct RecordingDb<'a, D> {
+    memory: &'a Memory<'a, D>,
+    ledger: &'a Ledger,
+    beneficiary: Address,
+    reader: u32,
+    reads: ReadSet,
+    interrupt: Option<Interrupt>,
+}
+
+impl<D: DatabaseRef> RecordingDb<'_, D> {
+    fn memory_error(
+        &mut self,
+        error: MemoryError<D::Error>,
+        address: Address,
+        slot: Option<U256>,
+    ) -> ReadError<D::Error> {
+        match error {
+            MemoryError::Base(error) => ReadError::Base(error),
+            MemoryError::Blocked(blocked) => {
+                self.interrupt = Some(Interrupt::Writer(Conflict {
+                    reader: self.reader,
+                    writer: blocked.writer,
+                    address,
+                    slot,
+                    kind: blocked.kind,
+                }));
+                ReadError::Blocked
+            }
+        }
+    }
+}
+
+impl<D: DatabaseRef> Database for RecordingDb<'_, D> {
+    type Error = ReadError<D::Error>;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
+        interleave::point(Point::Read);
+        if address == self.beneficiary {
+            let memory = self.memory;
+            return match self.ledger.read(memory, address, self.reader) {
+                Some(account) => account.map_err(ReadError::Base),
+                None => {
+                    self.interrupt = Some(Interrupt::Beneficiary);
+                    Err(ReadError::Blocked)
+                }
+            };
+        }
+        match self.memory.account(address, self.reader) {
+            Ok(view) => {
+                self.reads.accounts.push(AccountRead::new(address, &view));
+                Ok(view.into_info())
+            }
+            Err(error) => Err(self.memory_error(error, address, None)),
+        }
+    }
+
+    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
+        self.memory.code(code_hash).map_err(ReadError::Base)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
+        interleave::point(Point::Read);
+        match self.memory.slot(address, slot, self.reader) {
+            Ok(resolved) => {
+                self.reads.slots.push(SlotRead { address, slot, value: resolved.value });
+                Ok(resolved.value)
+            }
+            Err(error) => Err(self.memory_error(error, address, Some(slot))),
+        }
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
+        self.memory.block_hash(number).map_err(ReadError::Base)
+    }
+}
+
+type WorkerContext<'a, D> = Context<
+    &'a BlockEnv,
+    &'a TxEnv,
+    &'a CfgEnv,
+    RecordingDb<'a, D>,
+    Journal<RecordingDb<'a, D>>,
+    Option<U256>,
+>;
+type WorkerEvm<'a, D> = MainnetEvm<WorkerContext<'a, D>>;
+
+/// revm's mainnet handler, except that the beneficiary is not loaded just to be paid.
+struct DeferredFeeHandler<'a, D>(PhantomData<fn(&'a D) -> Infallible>);
+
+impl<'a, D: DatabaseRef> Handler for DeferredFeeHandler<'a, D> {
+    type Evm = WorkerEvm<'a, D>;
+    type Error = EVMError<ReadError<D::Error>, InvalidTransaction>;
+    type HaltReason = HaltReason;
+
+    fn reward_beneficiary(
+        &self,
+        evm: &mut Self::Evm,
+        exec_result: &mut FrameResult,
+    ) -> Result<(), Self::Error> {
+        let context = &mut evm.ctx;
+        // A transaction that has loaded the beneficiary did so with all earlier fees paid, so that
+        // its own can be paid as usual.
+        if context.journaled_state.state.contains_key(&context.block.beneficiary()) {
+            return post_execution::reward_beneficiary(context, exec_result.gas())
+                .map_err(From::from);
+        }
+        if context.cfg().is_fee_charge_disabled() {
+            return Ok(());
+        }
+        let basefee = u128::from(context.block.basefee());
+        let mut price = context.tx.effective_gas_price(basefee);
+        // EIP-1559: the base fee is burnt.
+        if context.cfg.spec.is_enabled_in(SpecId::LONDON) {
+            price = price.saturating_sub(basefee);
+        }
+        let gas = exec_result.gas();
+        // EIP-8037: the reservoir is unused gas.
+        let used = gas.used().saturating_sub(gas.reservoir());
+        // Multiplied as revm does, in 128 bits.
+        context.chain = Some(U256::from(price.wrapping_mul(u128::from(used))));
+        Ok(())
+    }
+}
+
+/// One worker's reusable EVM.
+pub(crate) struct Vm<'a, D: DatabaseRef> {
+    evm: WorkerEvm<'a, D>,
+}
+
+impl<'a, D: DatabaseRef> Vm<'a, D> {
+    /// An EVM for the batch; `placeholder` is any transaction of it.
+    pub(crate) fn new(
+        memory: &'a Memory<'a, D>,
+        ledger: &'a Ledger,
+        env: &'a EvmEnv,
+        placeholder: &'a TxEnv,
+    ) -> Self {
+        let db = RecordingDb {
+            memory,
+            ledger,
+            beneficiary: env.block_env.beneficiary,
+            reader: 0,
+            reads: ReadSet::default(),
+            interrupt: None,
+        };
+        let mut journal: Journal<_> = Journal::new(db);
+        journal.set_spec_id(env.cfg_env.spec);
+        journal.set_eip7708_config(
+            env.cfg_env.is_eip7708_disabled(),
+            env.cfg_env.is_eip8246_delayed_clear_disabled(),
+        );
+        let evm = Context {
+            block: &env.block_env,
+            tx: placeholder,
+            cfg: &env.cfg_env,
+            journaled_state: journal,
+            chain: None,
+            local: LocalContext::default(),
+            error: Ok(()),
+        }
+        .build_mainnet();
+        Self { evm }
+    }
+
+    /// What an execution that panicked had read.
+    pub(crate) fn take_reads(&mut self) -> ReadSet {
+        mem::take(&mut self.evm.ctx.journaled_state.database.reads)
+    }
+
+    /// Executes the transaction at position `index`.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupt`] if it read something that is about to change.
+    pub(crate) fn execute(
+        &mut self,
+        index: u32,
+        transaction: &'a TxEnv,
+    ) -> Result<Attempt<D::Error>, Interrupt> {
+        let context = &mut self.evm.ctx;
+        context.tx = transaction;
+        context.chain = None;
+        context.error = Ok(());
+        let db = &mut context.journaled_state.database;
+        db.reader = index;
+        db.reads = ReadSet::default();
+        db.interrupt = None;
+
+        let result = DeferredFeeHandler::<'a, D>(PhantomData).run(&mut self.evm);
+
+        let context = &mut self.evm.ctx;
+        let deferred_fee = context.chain.take();
+        let mut state = context.journaled_state.finalize();
+        let db = &mut context.journaled_state.database;
+        let mut reads = mem::take(&mut db.reads);
+        if let Some(interrupt) = db.interrupt.take() {
+            return Err(interrupt);
+        }
+        let (writes, speculation) = match result {
+            Ok(result) => {
+                reads.finish();
+                state.retain(|_, account| account.is_touched());
+                let writes = WriteSet::derive(&state, &reads, db.beneficiary);
+                (writes, Speculation::Executed { result, state, deferred_fee })
+            }
+            Err(EVMError::Transaction(reason)) => {
+                (WriteSet::default(), Speculation::Invalid(reason))
+            }
+            Err(error) => (WriteSet::default(), Speculation::Failed(Failure::Error(error))),
+        };
+        Ok(Attempt { reads, writes, speculation })
+    }
+}

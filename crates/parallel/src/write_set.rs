@@ -1,0 +1,151 @@
+//! What an executed transaction writes to the multi-version memory, derived from revm's state.
+//!
+//! Invariant: applied to what the transaction read, the write set gives what committing its state
+//! gives (`AccountFate` says how). A field that ends as it was read is not written: readers after it
+//! then depend on the field's earlier writer, and validation protects the equality.
+
+use alloy_primitives::{Address, B256, U256};
+use revm::{
+    primitives::KECCAK_EMPTY,
+    state::{Account, Bytecode, EvmState},
+};
+
+use crate::{sequential::AccountFate, validation::ReadSet};
+
+/// A code and its hash.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeWrite {
+    pub(crate) hash: B256,
+    /// `None` where the base state gave only the hash.
+    pub(crate) code: Option<Bytecode>,
+}
+
+impl CodeWrite {
+    pub(crate) fn empty() -> Self {
+        Self { hash: KECCAK_EMPTY, code: Some(Bytecode::default()) }
+    }
+}
+
+/// The fields of one account that a transaction writes.
+#[derive(Clone, Debug)]
+pub(crate) struct AccountWrite {
+    pub(crate) address: Address,
+    pub(crate) balance: Option<U256>,
+    pub(crate) nonce: Option<u64>,
+    pub(crate) code: Option<CodeWrite>,
+    pub(crate) exists: Option<bool>,
+    /// Nothing of the storage that earlier transactions or the base state hold counts any more.
+    pub(crate) wipe: bool,
+}
+
+impl AccountWrite {
+    /// Whether anything besides the storage is written.
+    pub(crate) fn has_fields(&self) -> bool {
+        self.balance.is_some()
+            || self.nonce.is_some()
+            || self.code.is_some()
+            || self.exists.is_some()
+    }
+}
+
+/// One storage slot that a transaction writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SlotWrite {
+    pub(crate) address: Address,
+    pub(crate) slot: U256,
+    pub(crate) value: U256,
+}
+
+/// Everything that one execution of a transaction writes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WriteSet {
+    pub(crate) accounts: Vec<AccountWrite>,
+    pub(crate) slots: Vec<SlotWrite>,
+}
+
+impl WriteSet {
+    /// Derives the write set of a transaction that read `reads` and ended in `state` (touched
+    /// accounts only). The beneficiary's account fields are left to the commit's ledger.
+    pub(crate) fn derive(state: &EvmState, reads: &ReadSet, beneficiary: Address) -> Self {
+        let mut writes = Self {
+            accounts: Vec::with_capacity(state.len()),
+            slots: Vec::new(),
+        };
+        for (address, account) in state {
+            writes.add(*address, account, reads, *address == beneficiary);
+        }
+        writes
+    }
+
+    fn add(&mut self, address: Address, account: &Account, reads: &ReadSet, is_beneficiary: bool) {
+        let fate = AccountFate::of(account);
+        let mut write = AccountWrite {
+            address,
+            balance: None,
+            nonce: None,
+            code: None,
+            exists: None,
+            wipe: match fate {
+                // A touched account that never existed has no storage to wipe.
+                AccountFate::Gone => {
+                    account.is_selfdestructed() || !account.is_loaded_as_not_existing()
+                }
+                AccountFate::Created => true,
+                AccountFate::Changed => false,
+            },
+        };
+        if !is_beneficiary {
+            let gone = fate == AccountFate::Gone;
+            let info = &account.info;
+            let balance = if gone { U256::ZERO } else { info.balance };
+            let nonce = if gone { 0 } else { info.nonce };
+            let code_hash = if gone { KECCAK_EMPTY } else { info.code_hash };
+            // Without a record of the read, every field counts as changed.
+            let read = reads.account(address);
+            write.balance = read.is_none_or(|read| read.balance != balance).then_some(balance);
+            write.nonce = read.is_none_or(|read| read.nonce != nonce).then_some(nonce);
+            write.code = read.is_none_or(|read| read.code_hash != code_hash).then(|| {
+                if gone {
+                    CodeWrite::empty()
+                } else {
+                    CodeWrite { hash: code_hash, code: info.code.clone() }
+                }
+            });
+            write.exists = read.is_none_or(|read| read.exists == gone).then_some(!gone);
+        }
+        if write.wipe || write.has_fields() {
+            self.accounts.push(write);
+        }
+        if fate == AccountFate::Gone {
+            return;
+        }
+        for (slot, value) in &account.storage {
+            let written = value.is_changed()
+                || (fate == AccountFate::Created && !value.present_value.is_zero());
+            if written {
+                self.slots.push(SlotWrite { address, slot: *slot, value: value.present_value });
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.accounts.is_empty() && self.slots.is_empty()
+    }
+
+    /// Sorts the set, as [`Self::account`] and [`Self::writes_slot`] need it.
+    pub(crate) fn sort(&mut self) {
+        self.accounts.sort_unstable_by_key(|write| write.address);
+        self.slots.sort_unstable_by_key(|write| (write.address, write.slot));
+    }
+
+    /// The write to an account; the set must be sorted.
+    pub(crate) fn account(&self, address: Address) -> Option<&AccountWrite> {
+        let at = self.accounts.binary_search_by_key(&address, |write| write.address).ok()?;
+        Some(&self.accounts[at])
+    }
+
+    /// Whether a slot is written; the set must be sorted.
+    pub(crate) fn writes_slot(&self, address: Address, slot: U256) -> bool {
+        self.slots.binary_search_by_key(&(address, slot), |write| (write.address, write.slot)).is_ok()
+    }
+}
