@@ -33,8 +33,14 @@ pub enum StateDbError {
 impl DBErrorMarker for StateDbError {}
 
 /// Reads a [`StateReader`] as revm does: accounts with analysed code attached on demand.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct StateDb<R>(pub R);
+
+impl<R> std::fmt::Debug for StateDb<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("StateDb").finish_non_exhaustive()
+    }
+}
 
 impl<R: std::ops::Deref<Target: StateReader>> DatabaseRef for StateDb<R> {
     type Error = StateDbError;

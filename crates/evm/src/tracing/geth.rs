@@ -12,7 +12,7 @@ use alloy_rpc_types_trace::geth::{
     GethDebugTracingOptions, GethTrace, mux::MuxConfig,
 };
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::convert::Infallible;
 
 /// One of geth's tracers with its options, for any number of transactions.
@@ -129,7 +129,9 @@ fn complete_mux_config(
             return Err(TracingError::unknown(&name));
         };
         let config = match tracer {
-            BuiltIn::CallTracer | BuiltIn::PreStateTracer | BuiltIn::FlatCallTracer => Some(config),
+            BuiltIn::CallTracer | BuiltIn::PreStateTracer | BuiltIn::FlatCallTracer => {
+                Some(if config.is_null() { Value::Object(Map::new()) } else { config })
+            }
             BuiltIn::FourByteTracer | BuiltIn::NoopTracer | BuiltIn::StateGasTracer => None,
             _ => return Err(invalid(format!("{name} cannot run inside the mux tracer"))),
         };

@@ -9,10 +9,10 @@ use revm::{
 use std::time::{Duration, Instant};
 
 /// How long one trace may execute where the request names no `timeout`, as in geth.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much one trace may record, in bytes of memory.
-pub const DEFAULT_MAX_BYTES: usize = 512 << 20;
+const DEFAULT_MAX_BYTES: usize = 512 << 20;
 
 /// Steps between two looks at the clock: a look costs about as much as a few instructions.
 const STEPS_PER_CLOCK_CHECK: u64 = 1024;
