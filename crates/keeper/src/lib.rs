@@ -1,1 +1,46 @@
-//! Plasma keeper.
+//! The keeper: finds the upkeeps that are due and fires them in the same block.
+//!
+//! [`Keeper::load`] reads all upkeeps from the registry contract's state, so that a restart needs
+//! no history. In each *round* ([`Keeper::round`]) it takes in what the batch before wrote and
+//! logged, evaluates the upkeeps that this may have made due, and plans perform transactions from
+//! its own accounts (*lanes*). [`Keeper::on_executed`] tells it what became of them,
+//! [`Keeper::on_sealed`] closes the block and yields its decisions.
+//!
+//! Invariants:
+//! - Every active upkeep has exactly one [`Outcome`] in every block ([`BlockDecisions`]).
+//! - At most one perform per upkeep and block; after a perform the upkeep is evaluated anew.
+//! - Evaluating only what a batch touched decides as evaluating everything does.
+//! - The same inputs give the same plan and the same record, bit for bit.
+//! - The keeper knows nothing of JSON-RPC, of pools or of how transactions are executed.
+
+#![forbid(unsafe_code)]
+
+pub mod abi;
+mod call;
+mod check;
+mod config;
+mod decision;
+mod error;
+mod index;
+mod keeper;
+mod lanes;
+mod perform;
+mod recording;
+mod registry;
+mod revert;
+mod stats;
+mod trigger;
+mod upkeep;
+
+pub use config::{
+    CHECK_GAS, KeeperConfig, MAX_PERFORM_DATA_BYTES, MAX_REVERT_DATA_BYTES, MAX_TRANSACTION_GAS,
+    PERFORM_OVERHEAD_GAS,
+};
+pub use decision::{BlockDecisions, Decision, DeferReason, Outcome, decode_decisions};
+pub use error::KeeperError;
+pub use keeper::{Keeper, NextDue, RoundInput, RoundPlan};
+pub use lanes::{DEFAULT_LANES, LaneKeys};
+pub use perform::PlannedPerform;
+pub use stats::{KeeperStats, LaneStatus, LaneWarning};
+pub use trigger::Trigger;
+pub use upkeep::{NOT_CANCELLED, UpkeepInfo};

@@ -1,0 +1,88 @@
+//! The registry's and the upkeeps' interfaces, as far as the node speaks them.
+//!
+//! Signatures and topics are those of the automation interface that contracts already know
+//! (registry version 2.1), plus the registry's own lane functions.
+#![allow(missing_docs)] // generated items carry the names of the Solidity interface
+
+use alloy_sol_types::sol;
+
+sol! {
+    #[derive(Debug)]
+    interface Registry {
+        event UpkeepRegistered(uint256 indexed id, uint32 performGas, address admin);
+        event UpkeepCanceled(uint256 indexed id, uint64 indexed atBlockHeight);
+        event UpkeepPaused(uint256 indexed id);
+        event UpkeepUnpaused(uint256 indexed id);
+        event UpkeepCheckDataSet(uint256 indexed id, bytes newCheckData);
+        event UpkeepGasLimitSet(uint256 indexed id, uint96 gasLimit);
+        event UpkeepOffchainConfigSet(uint256 indexed id, bytes offchainConfig);
+        event UpkeepTriggerConfigSet(uint256 indexed id, bytes triggerConfig);
+        event UpkeepAdminTransferRequested(uint256 indexed id, address indexed from, address indexed to);
+        event UpkeepAdminTransferred(uint256 indexed id, address indexed from, address indexed to);
+        event FundsAdded(uint256 indexed id, address indexed from, uint96 amount);
+        event FundsWithdrawn(uint256 indexed id, uint256 amount, address to);
+        event UpkeepPerformed(uint256 indexed id, bool indexed success, uint96 totalPayment, uint256 gasUsed, uint256 gasOverhead, bytes trigger);
+        event CancelledUpkeepReport(uint256 indexed id, bytes trigger);
+        event InsufficientFundsUpkeepReport(uint256 indexed id, bytes trigger);
+        event ReorgedUpkeepReport(uint256 indexed id, bytes trigger);
+        event StaleUpkeepReport(uint256 indexed id, bytes trigger);
+        event LaneSet(address indexed lane, bool active);
+        event Paused(address account);
+        event Unpaused(address account);
+
+        function perform(uint256 id, bytes trigger, bytes performData) external returns (bool success);
+        function isLane(address lane) external view returns (bool);
+        function getNumUpkeeps() external view returns (uint256);
+        function getActiveUpkeepIDs(uint256 startIndex, uint256 maxCount) external view returns (uint256[] ids);
+        function getMinBalance(uint256 id) external view returns (uint96);
+        function getUpkeepStatus(uint256 id) external view returns (
+            address target,
+            address forwarder,
+            address admin,
+            uint8 triggerType,
+            uint32 performGas,
+            uint96 balance,
+            uint96 amountSpent,
+            bool paused,
+            uint64 maxValidBlocknumber,
+            uint32 lastPerformedBlock,
+            uint40 lastPerformedTimestamp,
+            uint32 registeredBlock,
+            bytes checkData,
+            bytes triggerConfig,
+            bytes offchainConfig
+        );
+    }
+}
+
+sol! {
+    #[derive(Debug)]
+    interface RegistryError {
+        error InsufficientGas(uint256 available, uint256 required);
+        error InvalidReport();
+        error OnlyActiveTransmitters();
+        error OnlyCallableByAdmin();
+        error OnlyUnpausedUpkeep();
+        error ReentrantCall();
+        error RegistryPaused();
+        error TransferFailed();
+        error UpkeepCancelled();
+    }
+}
+
+sol! {
+    /// What a target contract implements.
+    interface Automation {
+        function checkUpkeep(bytes checkData) external returns (bool upkeepNeeded, bytes performData);
+        function performUpkeep(bytes performData) external;
+    }
+}
+
+sol! {
+    /// The check block of a conditional or interval upkeep: the parent of the perform's block.
+    #[derive(Debug, PartialEq, Eq)]
+    struct ConditionalTrigger {
+        uint32 blockNum;
+        bytes32 blockHash;
+    }
+}

@@ -1,0 +1,397 @@
+//! The ledger of decisions: what became of every active upkeep in every block.
+//!
+//! Invariant: the outcomes of a block sum up to its active upkeeps. Upkeeps that were not needed
+//! are counted, all others stand one by one.
+
+use crate::KeeperError;
+use alloy_primitives::{B256, Bytes, U256};
+use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
+use serde::{Deserialize, Serialize};
+
+/// Version of the record's encoding, its first byte.
+const RECORD_VERSION: u8 = 1;
+
+/// What became of one upkeep in one block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// Number of the block.
+    pub block: u64,
+    /// The upkeep's id.
+    #[serde(with = "id_hex")]
+    pub upkeep: U256,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What became of an upkeep.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Outcome {
+    /// Fired, and the target's function succeeded.
+    Performed {
+        /// The perform transaction.
+        tx: B256,
+        /// Gas that the target's call used, as the registry measured it.
+        gas_used: u64,
+        /// What the upkeep paid, in wei.
+        payment: U256,
+    },
+    /// Fired and charged, but the target's function failed.
+    PerformedReverted {
+        /// The perform transaction.
+        tx: B256,
+        /// Gas that the target's call used, as the registry measured it.
+        gas_used: u64,
+        /// What the upkeep paid, in wei.
+        payment: U256,
+        /// Why it failed, as far as it is known.
+        reason: String,
+    },
+    /// The condition does not hold, or the interval is not over.
+    NotNeeded,
+    /// The check reverted, or answered something that is not `(bool, bytes)`.
+    CheckReverted {
+        /// The decoded reason.
+        reason: String,
+    },
+    /// The check used up its gas.
+    CheckOutOfGas,
+    /// The condition holds, but the perform would fail; it was not sent.
+    SimulationReverted {
+        /// The decoded reason.
+        reason: String,
+    },
+    /// The balance does not cover the perform's greatest possible cost.
+    Underfunded {
+        /// The missing amount, in wei.
+        by: U256,
+    },
+    /// Its admin paused it.
+    Paused,
+    /// It was cancelled in this block.
+    Cancelled,
+    /// It is due, or may be, and waits.
+    Deferred {
+        /// Why it waits.
+        reason: DeferReason,
+        /// The block since which it is due.
+        since: u64,
+    },
+}
+
+/// Why a due upkeep was not fired in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DeferReason {
+    /// The keeper's share of the block's gas is used up, or what is left is too little for it.
+    GasShare,
+    /// The block itself has too little gas left.
+    BlockGas,
+    /// Its gas limit exceeds what a transaction, or the keeper's whole share, may ever have.
+    TooLarge,
+    /// No lane is authorised in the registry.
+    NoActiveLane,
+    /// No authorised lane holds enough to pay for the gas up front.
+    LaneFunds,
+    /// The executor found the perform transaction invalid.
+    InvalidTransaction,
+    /// The perform transaction itself reverted; nothing was charged.
+    TransactionReverted,
+    /// The registry refused the perform without charging (its report event says why).
+    Refused,
+    /// The whole registry is paused.
+    RegistryPaused,
+    /// This node does not serve its trigger (log, cron and resolver triggers, or a bad configuration).
+    UnsupportedTrigger,
+    /// It was registered, or changed, after the block's last keeper round.
+    NotCheckedYet,
+}
+
+impl DeferReason {
+    const ALL: [Self; 11] = [
+        Self::GasShare,
+        Self::BlockGas,
+        Self::TooLarge,
+        Self::NoActiveLane,
+        Self::LaneFunds,
+        Self::InvalidTransaction,
+        Self::TransactionReverted,
+        Self::Refused,
+        Self::RegistryPaused,
+        Self::UnsupportedTrigger,
+        Self::NotCheckedYet,
+    ];
+
+    fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| *reason as u64 == code)
+    }
+}
+
+impl Outcome {
+    /// Name of the outcome, as metrics and RPC write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Performed { .. } => "performed",
+            Self::PerformedReverted { .. } => "performedReverted",
+            Self::NotNeeded => "notNeeded",
+            Self::CheckReverted { .. } => "checkReverted",
+            Self::CheckOutOfGas => "checkOutOfGas",
+            Self::SimulationReverted { .. } => "simulationReverted",
+            Self::Underfunded { .. } => "underfunded",
+            Self::Paused => "paused",
+            Self::Cancelled => "cancelled",
+            Self::Deferred { .. } => "deferred",
+        }
+    }
+
+    /// True where the upkeep was fired, whatever its target did.
+    pub fn is_performed(&self) -> bool {
+        matches!(self, Self::Performed { .. } | Self::PerformedReverted { .. })
+    }
+}
+
+/// The decisions of one block, as they are journaled with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockDecisions {
+    /// Number of the block.
+    pub block: u64,
+    /// Upkeeps that were active in it (those cancelled in it included).
+    pub active: u64,
+    /// How many of them were not needed.
+    pub not_needed: u64,
+    /// All the others, in order of registration.
+    pub decisions: Vec<Decision>,
+}
+
+impl BlockDecisions {
+    /// Upkeeps without an outcome; always zero in a right record.
+    pub fn missed(&self) -> u64 {
+        self.active.saturating_sub(self.not_needed + self.decisions.len() as u64)
+    }
+
+    /// The record: a version byte, then RLP.
+    pub fn encode(&self) -> Bytes {
+        let record = Record {
+            block: self.block,
+            active: self.active,
+            not_needed: self.not_needed,
+            entries: self.decisions.iter().map(Entry::from_decision).collect(),
+        };
+        let mut out = vec![RECORD_VERSION];
+        record.encode(&mut out);
+        out.into()
+    }
+
+    /// Decodes a record.
+    ///
+    /// # Errors
+    /// [`KeeperError::Record`] for an unknown version or bytes that are no record.
+    pub fn decode(bytes: &[u8]) -> Result<Self, KeeperError> {
+        let bad = |what: &str| KeeperError::Record(what.into());
+        let (version, mut rest) = bytes.split_first().ok_or_else(|| bad("it is empty"))?;
+        if *version != RECORD_VERSION {
+            return Err(KeeperError::Record(format!(
+                "its version is {version}, this program knows version {RECORD_VERSION}"
+            )));
+        }
+        let record = Record::decode(&mut rest)
+            .map_err(|error| KeeperError::Record(format!("its RLP is wrong: {error}")))?;
+        if !rest.is_empty() {
+            return Err(bad("bytes follow its end"));
+        }
+        let decisions = record
+            .entries
+            .into_iter()
+            .map(|entry| entry.into_decision(record.block))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { block: record.block, active: record.active, not_needed: record.not_needed, decisions })
+    }
+}
+
+/// The decisions in a journaled record, without the upkeeps that were not needed (those are only
+/// counted: [`BlockDecisions::decode`]). An empty record holds none: the block had no keeper.
+///
+/// # Errors
+/// [`KeeperError::Record`] for an unknown version or bytes that are no record.
+pub fn decode_decisions(bytes: &[u8]) -> Result<Vec<Decision>, KeeperError> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(BlockDecisions::decode(bytes)?.decisions)
+}
+
+#[derive(RlpEncodable, RlpDecodable)]
+struct Record {
+    block: u64,
+    active: u64,
+    not_needed: u64,
+    entries: Vec<Entry>,
+}
+
+/// One decision, flat: unused fields are zero or empty and cost a byte each.
+#[derive(Default, RlpEncodable, RlpDecodable)]
+struct Entry {
+    kind: u8,
+    upkeep: U256,
+    tx: Bytes,
+    number: u64,
+    amount: U256,
+    text: String,
+}
+
+impl Entry {
+    fn from_decision(decision: &Decision) -> Self {
+        let entry = match &decision.outcome {
+            Outcome::Performed { tx, gas_used, payment } => Self {
+                tx: Bytes::copy_from_slice(tx.as_slice()),
+                number: *gas_used,
+                amount: *payment,
+                ..Self::kind(0)
+            },
+            Outcome::PerformedReverted { tx, gas_used, payment, reason } => Self {
+                tx: Bytes::copy_from_slice(tx.as_slice()),
+                number: *gas_used,
+                amount: *payment,
+                text: reason.clone(),
+                ..Self::kind(1)
+            },
+            Outcome::NotNeeded => Self::kind(2),
+            Outcome::CheckReverted { reason } => Self { text: reason.clone(), ..Self::kind(3) },
+            Outcome::CheckOutOfGas => Self::kind(4),
+            Outcome::SimulationReverted { reason } => {
+                Self { text: reason.clone(), ..Self::kind(5) }
+            }
+            Outcome::Underfunded { by } => Self { amount: *by, ..Self::kind(6) },
+            Outcome::Paused => Self::kind(7),
+            Outcome::Cancelled => Self::kind(8),
+            Outcome::Deferred { reason, since } => {
+                Self { number: *since, amount: U256::from(*reason as u64), ..Self::kind(9) }
+            }
+        };
+        Self { upkeep: decision.upkeep, ..entry }
+    }
+
+    fn kind(kind: u8) -> Self {
+        Self { kind, ..Self::default() }
+    }
+
+    fn into_decision(self, block: u64) -> Result<Decision, KeeperError> {
+        let upkeep = self.upkeep;
+        let outcome = match self.kind {
+            0 => Outcome::Performed {
+                tx: self.transaction_hash()?,
+                gas_used: self.number,
+                payment: self.amount,
+            },
+            1 => Outcome::PerformedReverted {
+                tx: self.transaction_hash()?,
+                gas_used: self.number,
+                payment: self.amount,
+                reason: self.text,
+            },
+            2 => Outcome::NotNeeded,
+            3 => Outcome::CheckReverted { reason: self.text },
+            4 => Outcome::CheckOutOfGas,
+            5 => Outcome::SimulationReverted { reason: self.text },
+            6 => Outcome::Underfunded { by: self.amount },
+            7 => Outcome::Paused,
+            8 => Outcome::Cancelled,
+            9 => Outcome::Deferred {
+                reason: u64::try_from(self.amount)
+                    .ok()
+                    .and_then(DeferReason::from_code)
+                    .ok_or_else(|| KeeperError::Record("it gives an unknown reason".into()))?,
+                since: self.number,
+            },
+            kind => return Err(KeeperError::Record(format!("it holds the unknown outcome {kind}"))),
+        };
+        Ok(Decision { block, upkeep, outcome })
+    }
+
+    fn transaction_hash(&self) -> Result<B256, KeeperError> {
+        B256::try_from(self.tx.as_ref())
+            .map_err(|_| KeeperError::Record("a transaction hash has not 32 bytes".into()))
+    }
+}
+
+/// Upkeep ids as JSON: `0x` and all 64 hex digits, as explorers show them.
+pub(crate) mod id_hex {
+    use alloy_primitives::{B256, U256};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(id: &U256, serializer: S) -> Result<S::Ok, S::Error> {
+        B256::from(*id).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<U256, D::Error> {
+        Ok(B256::deserialize(de)?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_outcome() -> impl Strategy<Value = Outcome> {
+        let hash = any::<[u8; 32]>().prop_map(B256::from);
+        let amount = any::<[u8; 32]>().prop_map(U256::from_be_bytes);
+        prop_oneof![
+            (hash.clone(), any::<u64>(), amount.clone())
+                .prop_map(|(tx, gas_used, payment)| Outcome::Performed { tx, gas_used, payment }),
+            (hash, any::<u64>(), amount.clone(), ".*").prop_map(|(tx, gas_used, payment, reason)| {
+                Outcome::PerformedReverted { tx, gas_used, payment, reason }
+            }),
+            Just(Outcome::NotNeeded),
+            ".*".prop_map(|reason| Outcome::CheckReverted { reason }),
+            Just(Outcome::CheckOutOfGas),
+            ".*".prop_map(|reason| Outcome::SimulationReverted { reason }),
+            amount.prop_map(|by| Outcome::Underfunded { by }),
+            Just(Outcome::Paused),
+            Just(Outcome::Cancelled),
+            (0..DeferReason::ALL.len(), any::<u64>()).prop_map(|(reason, since)| {
+                Outcome::Deferred { reason: DeferReason::ALL[reason], since }
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn records_and_json_survive_a_round_trip(
+            block: u64,
+            not_needed in 0u64..1_000_000,
+            outcomes in prop::collection::vec((any::<[u8; 32]>(), any_outcome()), 0..20),
+        ) {
+            let decisions: Vec<_> = outcomes
+                .into_iter()
+                .map(|(id, outcome)| Decision { block, upkeep: U256::from_be_bytes(id), outcome })
+                .collect();
+            let record = BlockDecisions {
+                block,
+                active: not_needed + decisions.len() as u64,
+                not_needed,
+                decisions,
+            };
+            let bytes = record.encode();
+            prop_assert_eq!(&BlockDecisions::decode(&bytes).unwrap(), &record);
+            prop_assert_eq!(&decode_decisions(&bytes).unwrap(), &record.decisions);
+            let json = serde_json::to_string(&record).unwrap();
+            prop_assert_eq!(serde_json::from_str::<BlockDecisions>(&json).unwrap(), record);
+        }
+
+        #[test]
+        fn rubbish_records_are_errors(bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let _ = decode_decisions(&bytes);
+        }
+    }
+
+    #[test]
+    fn unknown_versions_are_refused() {
+        let error = decode_decisions(&[9, 0xc0]).unwrap_err().to_string();
+        assert!(error.contains("version is 9"), "{error}");
+        assert!(decode_decisions(&[]).unwrap().is_empty());
+    }
+}

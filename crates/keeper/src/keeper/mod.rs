@@ -1,0 +1,386 @@
+//! The keeper itself: what it remembers between rounds, and its doors.
+
+mod book;
+mod round;
+
+use crate::{
+    KeeperConfig, KeeperError, KeeperStats, LaneStatus, LaneWarning, PlannedPerform, UpkeepInfo,
+    abi::Registry::RegistryEvents,
+    check::find_report,
+    decision::{BlockDecisions, Decision, DeferReason, Outcome},
+    index::{ReadIndex, Slot},
+    registry::{RegistryNews, RegistryView},
+    stats,
+};
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use book::Book;
+use plasma_chainspec::ChainSpec;
+use plasma_evm::{BlockEnv, EvmEnv};
+use plasma_storage::{Receipt, StateChanges, StateReader};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
+/// What a round works on.
+#[derive(Clone, Copy)]
+pub struct RoundInput<'a> {
+    /// The state after the batch before.
+    pub state: &'a dyn StateReader,
+    /// The open block's environment.
+    pub env: &'a EvmEnv,
+    /// The tick's time in milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// Logs of everything executed since the round before, performs included, in order.
+    pub new_logs: &'a [Log],
+    /// Everything that was written since the round before (transactions, performs, system calls,
+    /// withdrawals, developers' patches). `None`: unknown, so every upkeep is evaluated.
+    pub changes: Option<&'a StateChanges>,
+    /// Gas that the block, or the tick, has left for performs.
+    pub gas_left: u64,
+    /// The first round of its block.
+    pub first_of_block: bool,
+}
+
+impl std::fmt::Debug for RoundInput<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RoundInput")
+            .field("number", &self.env.block_env.number)
+            .field("time_ms", &self.time_ms)
+            .field("gas_left", &self.gas_left)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a round decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoundPlan {
+    /// Transactions to execute now, in this order.
+    pub performs: Vec<PlannedPerform>,
+    /// Upkeeps looked at in this round that are neither performed now nor "not needed".
+    pub decisions: Vec<Decision>,
+    /// Lanes that hold too little.
+    pub warnings: Vec<LaneWarning>,
+}
+
+/// What the keeper waits for: how a chain that makes blocks on demand knows when to make one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NextDue {
+    /// The next block number at which an interval upkeep is due.
+    pub block: Option<u64>,
+    /// The next time, in milliseconds since the Unix epoch, at which an interval upkeep is due.
+    pub time_ms: Option<u64>,
+    /// Some upkeep must be evaluated in the next block whatever happens until then.
+    pub every_block: bool,
+}
+
+/// The open block, as far as the keeper is concerned.
+#[derive(Debug, Default)]
+struct OpenBlock {
+    number: Option<u64>,
+    /// The environment of the last round; block readers are evaluated again when it changes.
+    env: Option<BlockEnv>,
+    gas_reserved: u64,
+    /// Planned performs whose execution was not reported yet.
+    in_flight: HashSet<Slot>,
+}
+
+/// The keeper. One thread owns it; a round uses the rayon pool for checks and signatures.
+#[derive(Debug)]
+pub struct Keeper {
+    config: Arc<KeeperConfig>,
+    chain_id: u64,
+    book: Book,
+    index: ReadIndex,
+    /// To be evaluated in the next round.
+    dirty: BTreeSet<Slot>,
+    /// To be evaluated in each block.
+    every_block: BTreeSet<Slot>,
+    /// Due and performable, waiting for gas or a lane.
+    due: BTreeSet<Slot>,
+    active_lanes: Vec<bool>,
+    low_lanes: HashSet<Address>,
+    /// News from executed performs that the next round takes in.
+    news: RegistryNews,
+    open: OpenBlock,
+    evaluations: u64,
+    performs: u64,
+}
+
+impl Keeper {
+    /// Builds the keeper from the registry as it stands in `state`; no history is needed.
+    ///
+    /// Every upkeep is evaluated in the first round. `env` may be that of any block on top of the
+    /// state.
+    ///
+    /// # Errors
+    /// Where no registry stands at the configured address, or it does not answer.
+    pub fn load(
+        config: KeeperConfig,
+        spec: &ChainSpec,
+        state: &dyn StateReader,
+        env: &EvmEnv,
+    ) -> Result<Self, KeeperError> {
+        let mut keeper = Self {
+            config: Arc::new(config),
+            chain_id: spec.chain_id(),
+            book: Book::default(),
+            index: ReadIndex::default(),
+            dirty: BTreeSet::new(),
+            every_block: BTreeSet::new(),
+            due: BTreeSet::new(),
+            active_lanes: Vec::new(),
+            low_lanes: HashSet::new(),
+            news: RegistryNews::default(),
+            open: OpenBlock::default(),
+            evaluations: 0,
+            performs: 0,
+        };
+        keeper.reload(state, env)?;
+        Ok(keeper)
+    }
+
+    /// Builds everything anew from `state`, after the chain went back to an earlier block.
+    ///
+    /// # Errors
+    /// As [`Keeper::load`]; the keeper stays as it was.
+    pub fn reload(&mut self, state: &dyn StateReader, env: &EvmEnv) -> Result<(), KeeperError> {
+        let view = RegistryView { state, env, registry: self.config.registry };
+        view.expect_code()?;
+        let mut upkeeps = Vec::new();
+        let ids = view.active_ids()?;
+        for (id, status) in ids.iter().zip(view.statuses(&ids)?) {
+            upkeeps.push(status.ok_or_else(|| KeeperError::UpkeepStatus {
+                id: *id,
+                reason: "it answers that it is unknown".into(),
+            })?);
+        }
+        let active_lanes = view.active_lanes(self.config.lanes.lanes())?;
+
+        upkeeps.sort_by_key(UpkeepInfo::registration_order);
+        self.book = Book::default();
+        self.index = ReadIndex::default();
+        self.dirty.clear();
+        self.every_block.clear();
+        self.due.clear();
+        self.news = RegistryNews::default();
+        self.open = OpenBlock::default();
+        for upkeep in upkeeps {
+            self.put(upkeep);
+        }
+        self.set_active_lanes(active_lanes);
+        tracing::info!(
+            upkeeps = self.book.active(),
+            lanes = self.active_lanes.iter().filter(|active| **active).count(),
+            registry = %self.config.registry,
+            "keeper loaded"
+        );
+        Ok(())
+    }
+
+    /// Takes over since when upkeeps have been waiting, from the record of the last sealed block,
+    /// so that a restart keeps the order of the queue.
+    ///
+    /// # Errors
+    /// [`KeeperError::Record`] where the record cannot be decoded.
+    pub fn restore_queue(&mut self, record: &[u8]) -> Result<(), KeeperError> {
+        for decision in crate::decode_decisions(record)? {
+            if let Outcome::Deferred { since, .. } = decision.outcome
+                && let Some(entry) =
+                    self.book.slot(decision.upkeep).and_then(|slot| self.book.entry_mut(slot))
+            {
+                entry.due_since = Some(since);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what became of planned performs; `None`: the executor found the transaction
+    /// invalid. Also takes performs that were read back from journaled ticks
+    /// ([`PlannedPerform::from_transaction`]) when those are executed again after a restart.
+    pub fn on_executed(&mut self, executed: &[(PlannedPerform, Option<&Receipt>)]) {
+        for (perform, receipt) in executed {
+            self.begin_block_if_new(perform.block);
+            let Some(slot) = self.book.slot(perform.upkeep) else { continue };
+            if !self.open.in_flight.remove(&slot) {
+                self.open.gas_reserved += perform.transaction.gas_limit();
+                self.due.remove(&slot);
+                self.dirty.insert(slot);
+            }
+            if let Some(receipt) = receipt {
+                self.news.add(self.config.registry, &receipt.logs);
+                self.performs += 1;
+            }
+            let outcome = self.outcome_of(perform, *receipt);
+            let Some(entry) = self.book.entry_mut(slot) else { continue };
+            entry.performed_in = Some(perform.block);
+            entry.due_data = None;
+            if outcome.is_performed() {
+                entry.due_since = None;
+            }
+            self.book.set_outcome(slot, outcome);
+        }
+    }
+
+    fn outcome_of(&self, perform: &PlannedPerform, receipt: Option<&Receipt>) -> Outcome {
+        let since = perform.due_since_block;
+        let deferred = |reason| Outcome::Deferred { reason, since };
+        let Some(receipt) = receipt else {
+            tracing::warn!(
+                upkeep = %B256::from(perform.upkeep),
+                lane = %perform.lane,
+                "the executor found a perform transaction invalid"
+            );
+            return deferred(DeferReason::InvalidTransaction);
+        };
+        if !receipt.success {
+            return deferred(DeferReason::TransactionReverted);
+        }
+        let tx = *perform.transaction.tx_hash();
+        match find_report(self.config.registry, perform.upkeep, &receipt.logs) {
+            Some(RegistryEvents::UpkeepPerformed(report)) => {
+                let gas_used = u64::try_from(report.gasUsed).unwrap_or(u64::MAX);
+                let payment = U256::from(report.totalPayment);
+                if report.success {
+                    Outcome::Performed { tx, gas_used, payment }
+                } else {
+                    let reason = "the target's call failed; its simulation had succeeded".into();
+                    Outcome::PerformedReverted { tx, gas_used, payment, reason }
+                }
+            }
+            _ => deferred(DeferReason::Refused),
+        }
+    }
+
+    /// Closes the block and returns its decisions, encoded, to be journaled with it.
+    pub fn on_sealed(&mut self, number: u64, hash: B256) -> Bytes {
+        self.begin_block_if_new(number);
+        // upkeeps registered or cancelled by the last performs are known by their logs only
+        let record: BlockDecisions = self.book.decisions(number);
+        if record.missed() > 0 {
+            tracing::error!(
+                number,
+                %hash,
+                active = record.active,
+                missed = record.missed(),
+                "upkeeps without an outcome"
+            );
+        }
+        debug_assert_eq!(record.missed(), 0, "every active upkeep has an outcome");
+        stats::report_block(&record, self.due.len(), self.open.gas_reserved);
+        let (gone, performed) = self.book.end_block();
+        for slot in gone {
+            self.forget(slot);
+        }
+        self.dirty.extend(performed);
+        self.open = OpenBlock::default();
+        record.encode()
+    }
+
+    /// Drops every trace of an upkeep outside the book.
+    fn forget(&mut self, slot: Slot) {
+        self.index.leave(slot);
+        self.dirty.remove(&slot);
+        self.every_block.remove(&slot);
+        self.due.remove(&slot);
+        self.open.in_flight.remove(&slot);
+    }
+
+    /// Enters an upkeep's status, new or changed.
+    fn put(&mut self, info: UpkeepInfo) {
+        let (active, paused) = (info.active, info.paused);
+        let slot = self.book.put(info);
+        if !active {
+            self.book.cancel(slot);
+            self.forget(slot);
+        } else if paused {
+            self.forget(slot);
+            let performed = self.book.outcome(slot).is_some_and(Outcome::is_performed);
+            if !performed {
+                self.book.set_outcome(slot, Outcome::Paused);
+            }
+            if let Some(entry) = self.book.entry_mut(slot) {
+                entry.due_data = None;
+                entry.due_since = None;
+            }
+        } else {
+            self.dirty.insert(slot);
+        }
+    }
+
+    fn set_active_lanes(&mut self, active: Vec<bool>) {
+        if active != self.active_lanes {
+            for (lane, active) in self.config.lanes.lanes().iter().zip(&active) {
+                if !active {
+                    tracing::warn!(
+                        %lane,
+                        registry = %self.config.registry,
+                        "this lane is not authorised: the registry's owner must call setLane(lane, true)"
+                    );
+                }
+            }
+        }
+        self.active_lanes = active;
+    }
+
+    /// True while an upkeep is known to be due and waits for gas, a lane or the next block.
+    pub fn anything_due(&self) -> bool {
+        !self.due.is_empty() || !self.open.in_flight.is_empty()
+    }
+
+    /// What the keeper waits for.
+    pub fn next_due(&self) -> NextDue {
+        let (block, time_ms) = self.book.next_scheduled();
+        let every_block = !self.every_block.is_empty() || !self.dirty.is_empty();
+        NextDue { block, time_ms, every_block }
+    }
+
+    /// Most rounds after one batch.
+    pub fn max_rounds(&self) -> u32 {
+        self.config.max_rounds
+    }
+
+    /// The keeper's configuration.
+    pub fn config(&self) -> &KeeperConfig {
+        &self.config
+    }
+
+    /// All upkeeps, in order of registration.
+    pub fn upkeeps(&self) -> Vec<UpkeepInfo> {
+        let mut upkeeps: Vec<_> =
+            self.book.slots().filter_map(|slot| self.book.describe(slot)).collect();
+        upkeeps.sort_by_key(UpkeepInfo::registration_order);
+        upkeeps
+    }
+
+    /// One upkeep; `None` where it is unknown or was cancelled.
+    pub fn upkeep(&self, id: U256) -> Option<UpkeepInfo> {
+        self.book.describe(self.book.slot(id)?)
+    }
+
+    /// Figures about the keeper.
+    pub fn stats(&self) -> KeeperStats {
+        let (accounts, slots) = self.index.len();
+        let count = |wanted: fn(&Outcome) -> bool| self.book.count_outcomes(wanted) as u64;
+        KeeperStats {
+            active: self.book.active() as u64,
+            not_needed: self.book.not_needed() as u64,
+            due: self.due.len() as u64,
+            paused: count(|outcome| matches!(outcome, Outcome::Paused)),
+            underfunded: count(|outcome| matches!(outcome, Outcome::Underfunded { .. })),
+            every_block: self.every_block.len() as u64,
+            watched_accounts: accounts as u64,
+            watched_slots: slots as u64,
+            evaluations: self.evaluations,
+            performs: self.performs,
+            block_gas_reserved: self.open.gas_reserved,
+            lanes: self.lane_statuses(),
+        }
+    }
+
+    fn lane_statuses(&self) -> Vec<LaneStatus> {
+        let lanes = self.config.lanes.lanes().iter().zip(&self.active_lanes);
+        lanes.map(|(address, active)| LaneStatus { address: *address, active: *active }).collect()
+    }
+}

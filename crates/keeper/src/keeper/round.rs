@@ -1,0 +1,368 @@
+//! One round: take in news, evaluate what may have become due, plan performs.
+
+use super::{Keeper, OpenBlock, RoundInput, RoundPlan};
+use crate::{
+    KeeperError, LaneWarning, PlannedPerform,
+    check::{Evaluation, Evaluator},
+    config::MAX_TRANSACTION_GAS,
+    decision::{Decision, DeferReason, Outcome},
+    index::Slot,
+    perform::{LaneAllocator, Unsigned, encode_perform, perform_gas_limit, trigger_data},
+    registry::RegistryView,
+    stats,
+};
+use alloy_consensus::transaction::Recovered;
+use alloy_primitives::{Address, Bytes, U256};
+use plasma_evm::EvmEnv;
+use plasma_storage::{StateReader, Transaction};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+
+/// Fewer evaluations than this are not worth other threads.
+const PARALLEL_FROM: usize = 4;
+
+/// A due upkeep that got gas and a lane.
+struct Chosen {
+    slot: Slot,
+    id: U256,
+    since: u64,
+    unsigned: Unsigned,
+}
+
+impl Keeper {
+    /// Takes in what happened since the round before and plans performs for now.
+    ///
+    /// The chain executes the plan, reports to [`Keeper::on_executed`] and, while plans are not
+    /// empty and at most [`Keeper::max_rounds`] times after a batch, calls again with what the
+    /// performs wrote: so performs that make other upkeeps due fire them in the same block.
+    ///
+    /// # Errors
+    /// Where the state cannot be read or the registry does not answer. An upkeep's own faults are
+    /// decisions.
+    pub fn round(&mut self, input: RoundInput<'_>) -> Result<RoundPlan, KeeperError> {
+        let number = block_number(input.env);
+        self.begin_block_if_new(number);
+        let env_changed = self.open.env.as_ref() != Some(&input.env.block_env);
+        if input.first_of_block || env_changed {
+            self.open.env = Some(input.env.block_env.clone());
+            self.dirty.extend(self.every_block.iter().copied());
+        }
+        match input.changes {
+            Some(changes) => self.index.apply(changes, &mut self.dirty),
+            None => self.dirty.extend(self.book.slots()),
+        }
+        if self.config.check_everything {
+            self.dirty.extend(self.book.slots());
+        }
+        self.take_in_news(&input)?;
+
+        let config = self.config.clone();
+        let trigger = trigger_data(input.state, number)?;
+        let max_fee = u128::from(input.env.block_env.basefee).saturating_add(self.config.tip);
+        let evaluator = Evaluator {
+            config: &config,
+            state: input.state,
+            env: input.env,
+            time_ms: block_time_ms(&input),
+            lane: self.first_active_lane(),
+            trigger_data: &trigger,
+            gas_price: max_fee,
+        };
+        let candidates = self.candidates(number, evaluator.time_ms);
+        let evaluations = self.evaluate_all(&evaluator, &candidates)?;
+        self.take_over(number, &candidates, evaluations);
+
+        let mut lanes = LaneAllocator::new(
+            &config,
+            &self.active_lanes,
+            input.state,
+            self.chain_id,
+            max_fee,
+        )?;
+        let warnings = self.low_lane_warnings(lanes.low());
+        let chosen = self.choose(&input, &trigger, &mut lanes);
+        let performs = self.sign(number, chosen, &trigger);
+        let decisions = self.round_decisions(number, &candidates);
+        Ok(RoundPlan { performs, decisions, warnings })
+    }
+
+    /// True where a block with this environment and time would perform something, as far as the
+    /// keeper knows: for chains that make blocks on demand. Nothing is remembered.
+    ///
+    /// # Errors
+    /// As [`Keeper::round`].
+    pub fn would_perform(
+        &self,
+        state: &dyn StateReader,
+        env: &EvmEnv,
+        time_ms: u64,
+    ) -> Result<bool, KeeperError> {
+        let number = block_number(env);
+        let trigger = trigger_data(state, number)?;
+        let time_ms = time_ms.max(timestamp_ms(env));
+        let evaluator = Evaluator {
+            config: &self.config,
+            state,
+            env,
+            time_ms,
+            lane: self.first_active_lane(),
+            trigger_data: &trigger,
+            gas_price: u128::from(env.block_env.basefee).saturating_add(self.config.tip),
+        };
+        let mut slots: BTreeSet<Slot> = self.dirty.union(&self.every_block).copied().collect();
+        slots.extend(self.book.scheduled(number, time_ms));
+        let mut upkeeps = slots.into_iter().filter(|slot| self.may_evaluate(*slot, number));
+        upkeeps.try_fold(false, |found, slot| match self.book.entry(slot) {
+            Some(entry) if !found => {
+                let verdict = evaluator.evaluate(&entry.info)?.verdict;
+                Ok(matches!(verdict, crate::check::Verdict::Due(_)))
+            }
+            _ => Ok(found),
+        })
+    }
+
+    pub(super) fn begin_block_if_new(&mut self, number: u64) {
+        if self.open.number != Some(number) {
+            self.open = OpenBlock { number: Some(number), ..OpenBlock::default() };
+            self.dirty.extend(self.every_block.iter().copied());
+        }
+    }
+
+    /// Reads again what the registry's logs say has changed.
+    fn take_in_news(&mut self, input: &RoundInput<'_>) -> Result<(), KeeperError> {
+        let mut news = std::mem::take(&mut self.news);
+        news.add(self.config.registry, input.new_logs);
+        if news.is_empty() {
+            return Ok(());
+        }
+        let view =
+            RegistryView { state: input.state, env: input.env, registry: self.config.registry };
+        let ids: Vec<_> = news.changed.iter().copied().collect();
+        let read = view.statuses(&ids).and_then(|statuses| {
+            let lanes = news.lanes.then(|| view.active_lanes(self.config.lanes.lanes()));
+            Ok((statuses, lanes.transpose()?))
+        });
+        let (statuses, lanes) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                self.news = news; // so that nothing is lost when the chain tries again
+                return Err(error);
+            }
+        };
+        if let Some(lanes) = lanes {
+            self.set_active_lanes(lanes);
+        }
+        if news.lanes || news.paused.is_some() {
+            self.dirty.extend(self.every_block.iter().copied());
+        }
+        for (id, status) in ids.into_iter().zip(statuses) {
+            match (status, self.book.slot(id)) {
+                // registered and cancelled since the round before: never seen active
+                (Some(status), None) if !status.active => {}
+                (Some(status), _) => self.put(status),
+                (None, Some(slot)) => {
+                    self.book.cancel(slot);
+                    self.forget(slot);
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn may_evaluate(&self, slot: Slot, number: u64) -> bool {
+        self.book.entry(slot).is_some_and(|entry| {
+            entry.info.active
+                && !entry.info.paused
+                && entry.performed_in != Some(number)
+                && entry.info.last_performed_block != number
+        })
+    }
+
+    /// Upkeeps to evaluate in this round; those that wait for the next block stay dirty.
+    fn candidates(&mut self, number: u64, time_ms: u64) -> Vec<Slot> {
+        let scheduled: Vec<_> = self
+            .book
+            .scheduled(number, time_ms)
+            .filter(|slot| {
+                let evaluated = self.book.entry(*slot).and_then(|entry| entry.evaluated_in);
+                let judged_not_needed = self.book.outcome(*slot).is_none();
+                evaluated != Some(number) || judged_not_needed
+            })
+            .collect();
+        self.dirty.extend(scheduled);
+        let (now, later) = std::mem::take(&mut self.dirty)
+            .into_iter()
+            .partition::<BTreeSet<_>, _>(|slot| self.may_evaluate(*slot, number));
+        self.dirty = later;
+        now.into_iter().collect()
+    }
+
+    fn evaluate_all(
+        &self,
+        evaluator: &Evaluator<'_>,
+        slots: &[Slot],
+    ) -> Result<Vec<Evaluation>, KeeperError> {
+        let evaluate = |slot: &Slot| {
+            let entry = self.book.entry(*slot).expect("candidates stand in the book");
+            evaluator.evaluate(&entry.info)
+        };
+        if slots.len() < PARALLEL_FROM {
+            slots.iter().map(evaluate).collect()
+        } else {
+            slots.par_iter().map(evaluate).collect()
+        }
+    }
+
+    fn take_over(&mut self, number: u64, slots: &[Slot], evaluations: Vec<Evaluation>) {
+        self.evaluations += slots.len() as u64;
+        stats::count_evaluations(slots.len());
+        for (slot, evaluation) in slots.iter().zip(evaluations) {
+            self.index.enter(*slot, &evaluation.reads, &mut self.dirty);
+            if evaluation.every_block {
+                self.every_block.insert(*slot);
+            } else {
+                self.every_block.remove(slot);
+            }
+            if self.book.judge(*slot, evaluation.verdict, number) {
+                self.due.insert(*slot);
+            } else {
+                self.due.remove(slot);
+            }
+        }
+        // those evaluated in this very round are up to date
+        for slot in slots {
+            self.dirty.remove(slot);
+        }
+    }
+
+    /// Gives gas and lanes to due upkeeps: the oldest first, then in order of registration.
+    fn choose(
+        &mut self,
+        input: &RoundInput<'_>,
+        trigger: &Bytes,
+        lanes: &mut LaneAllocator<'_>,
+    ) -> Vec<Chosen> {
+        let mut queue: Vec<_> = self
+            .due
+            .iter()
+            .filter_map(|slot| {
+                let entry = self.book.entry(*slot)?;
+                Some(((entry.due_since?, entry.info.registration_order()), *slot))
+            })
+            .collect();
+        queue.sort_unstable();
+        let share = gas_share(input.env.block_env.gas_limit, self.config.gas_share_percent);
+        let mut gas_left = input.gas_left;
+        let mut chosen = Vec::new();
+        for ((since, _), slot) in queue {
+            let Some(entry) = self.book.entry(slot) else { continue };
+            let Some(data) = &entry.due_data else { continue };
+            let id = entry.info.id;
+            let calldata = encode_perform(id, trigger, data);
+            let gas = perform_gas_limit(&self.config, entry.info.perform_gas, &calldata);
+            let allocated = match gas {
+                Some(gas) if gas <= share.min(MAX_TRANSACTION_GAS) => {
+                    if self.open.gas_reserved + gas > share {
+                        Err(DeferReason::GasShare)
+                    } else if gas > gas_left {
+                        Err(DeferReason::BlockGas)
+                    } else {
+                        lanes.allocate(calldata, gas)
+                    }
+                }
+                _ => Err(DeferReason::TooLarge),
+            };
+            match allocated {
+                Ok(unsigned) => {
+                    self.open.gas_reserved += unsigned.transaction.gas_limit;
+                    gas_left -= unsigned.transaction.gas_limit;
+                    chosen.push(Chosen { slot, id, since, unsigned });
+                }
+                Err(reason) => self.book.set_outcome(slot, Outcome::Deferred { reason, since }),
+            }
+        }
+        chosen
+    }
+
+    /// Signs what was chosen, in parallel, and notes it as planned.
+    fn sign(&mut self, number: u64, chosen: Vec<Chosen>, trigger: &Bytes) -> Vec<PlannedPerform> {
+        let keys = &self.config.lanes;
+        let sign = |chosen: &Chosen| {
+            keys.sign(chosen.unsigned.lane, chosen.unsigned.transaction.clone())
+        };
+        let signed: Vec<Recovered<Transaction>> = if chosen.len() < PARALLEL_FROM {
+            chosen.iter().map(sign).collect()
+        } else {
+            chosen.par_iter().map(sign).collect()
+        };
+        let mut performs = Vec::with_capacity(chosen.len());
+        for (chosen, transaction) in chosen.into_iter().zip(signed) {
+            let Chosen { slot, id, since, .. } = chosen;
+            self.due.remove(&slot);
+            self.dirty.insert(slot);
+            self.open.in_flight.insert(slot);
+            if let Some(entry) = self.book.entry_mut(slot) {
+                entry.performed_in = Some(number);
+                entry.due_data = None;
+            }
+            // holds until the execution is reported
+            let reason = DeferReason::InvalidTransaction;
+            self.book.set_outcome(slot, Outcome::Deferred { reason, since });
+            performs.push(PlannedPerform {
+                upkeep: id,
+                block: number,
+                lane: transaction.signer(),
+                transaction,
+                trigger: trigger.clone(),
+                due_since_block: since,
+            });
+        }
+        performs
+    }
+
+    fn round_decisions(&self, block: u64, candidates: &[Slot]) -> Vec<Decision> {
+        let shown = candidates.iter().filter(|slot| !self.open.in_flight.contains(slot));
+        shown
+            .filter_map(|slot| {
+                let upkeep = self.book.entry(*slot)?.info.id;
+                let outcome = self.book.outcome(*slot)?.clone();
+                Some(Decision { block, upkeep, outcome })
+            })
+            .collect()
+    }
+
+    fn first_active_lane(&self) -> Option<Address> {
+        let lanes = self.config.lanes.lanes().iter().zip(&self.active_lanes);
+        lanes.filter(|(_, active)| **active).map(|(lane, _)| *lane).next()
+    }
+
+    fn low_lane_warnings(&mut self, low: Vec<(Address, U256)>) -> Vec<LaneWarning> {
+        let active = self.active_lanes.iter().filter(|active| **active).count();
+        stats::report_lanes(active, low.len());
+        for (lane, balance) in &low {
+            if !self.low_lanes.contains(lane) {
+                tracing::warn!(%lane, %balance, "this lane runs low: send it native token");
+            }
+        }
+        self.low_lanes = low.iter().map(|(lane, _)| *lane).collect();
+        low.into_iter().map(|(lane, balance)| LaneWarning { lane, balance }).collect()
+    }
+}
+
+fn block_number(env: &EvmEnv) -> u64 {
+    u64::try_from(env.block_env.number).unwrap_or(u64::MAX)
+}
+
+fn timestamp_ms(env: &EvmEnv) -> u64 {
+    u64::try_from(env.block_env.timestamp).unwrap_or(u64::MAX).saturating_mul(1_000)
+}
+
+/// The round's time; never before its block's, which may run ahead of the clock.
+fn block_time_ms(input: &RoundInput<'_>) -> u64 {
+    input.time_ms.max(timestamp_ms(input.env))
+}
+
+fn gas_share(block_gas_limit: u64, percent: u64) -> u64 {
+    (u128::from(block_gas_limit) * u128::from(percent.min(100)) / 100) as u64
+}

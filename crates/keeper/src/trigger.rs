@@ -1,0 +1,173 @@
+//! What makes an upkeep due.
+
+use alloy_primitives::U256;
+use alloy_sol_types::{SolType, sol_data};
+use serde::{Deserialize, Serialize};
+
+/// A trigger, from the registry's type number and configuration bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Trigger {
+    /// Type 0: due when `checkUpkeep` says so.
+    Conditional,
+    /// Type 1: due when a matching log appears. Not served yet.
+    Log,
+    /// Type 2: due every so many blocks after the last perform (or the registration).
+    EveryBlocks {
+        /// Blocks from one perform to the next.
+        blocks: u64,
+    },
+    /// Type 2: due once in each period of so many milliseconds. Periods are counted from the Unix
+    /// epoch, so that they do not drift and do not depend on when the node was started; the
+    /// registry knows the last perform to the second, so one second never sees two performs.
+    EveryMilliseconds {
+        /// Length of the period.
+        milliseconds: u64,
+    },
+    /// Type 3: due by a cron expression. Not served yet.
+    Cron,
+    /// Type 4: due when a resolver's `checker()` says so. Not served yet.
+    Resolver,
+    /// A type or configuration that nobody knows.
+    Unknown,
+}
+
+type IntervalConfig = (sol_data::Uint<64>, sol_data::Uint<64>);
+
+impl Trigger {
+    /// Reads the registry's type number and configuration.
+    pub fn from_registry(trigger_type: u8, config: &[u8]) -> Self {
+        match trigger_type {
+            0 => Self::Conditional,
+            1 => Self::Log,
+            2 => match IntervalConfig::abi_decode_params(config) {
+                Ok((blocks, 0)) if blocks > 0 => Self::EveryBlocks { blocks },
+                Ok((0, milliseconds)) if milliseconds > 0 => {
+                    Self::EveryMilliseconds { milliseconds }
+                }
+                _ => Self::Unknown,
+            },
+            3 => Self::Cron,
+            4 => Self::Resolver,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The type that byte 15 of an upkeep's id holds; ids whose bytes 4 to 14 are not all zero
+    /// count as conditional.
+    pub fn type_of_id(id: U256) -> u8 {
+        let bytes: [u8; 32] = id.to_be_bytes();
+        if bytes[4..15].iter().any(|byte| *byte != 0) { 0 } else { bytes[15] }
+    }
+
+    /// True for triggers that this keeper serves.
+    pub fn is_served(&self) -> bool {
+        matches!(
+            self,
+            Self::Conditional | Self::EveryBlocks { .. } | Self::EveryMilliseconds { .. }
+        )
+    }
+}
+
+/// When an upkeep with an interval trigger is due next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum DueAt {
+    Block(u64),
+    Millisecond(u64),
+}
+
+impl Trigger {
+    /// When this trigger holds next, for upkeeps that wait for a block or a time.
+    ///
+    /// `last_performed_second` is 0 for an upkeep that was never performed, which is due at once
+    /// where the period is one of time.
+    pub(crate) fn due_at(
+        &self,
+        registered_block: u64,
+        last_performed_block: u64,
+        last_performed_second: u64,
+    ) -> Option<DueAt> {
+        match *self {
+            Self::EveryBlocks { blocks } => {
+                let last = registered_block.max(last_performed_block);
+                Some(DueAt::Block(last.saturating_add(blocks)))
+            }
+            Self::EveryMilliseconds { milliseconds } => {
+                if last_performed_second == 0 {
+                    return Some(DueAt::Millisecond(0));
+                }
+                // the perform may have come as late as the end of its second
+                let latest = last_performed_second.saturating_mul(1_000).saturating_add(999);
+                let period = latest / milliseconds;
+                Some(DueAt::Millisecond(period.saturating_add(1).saturating_mul(milliseconds)))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_sol_types::SolValue;
+    use proptest::prelude::*;
+
+    #[test]
+    fn configurations_are_read() {
+        let config = |blocks: u64, ms: u64| (blocks, ms).abi_encode_params();
+        assert_eq!(Trigger::from_registry(0, &[]), Trigger::Conditional);
+        assert_eq!(
+            Trigger::from_registry(2, &config(7, 0)),
+            Trigger::EveryBlocks { blocks: 7 }
+        );
+        assert_eq!(
+            Trigger::from_registry(2, &config(0, 1500)),
+            Trigger::EveryMilliseconds { milliseconds: 1500 }
+        );
+        assert_eq!(Trigger::from_registry(2, &config(0, 0)), Trigger::Unknown);
+        assert_eq!(Trigger::from_registry(2, &config(1, 1)), Trigger::Unknown);
+        assert_eq!(Trigger::from_registry(2, &[1, 2]), Trigger::Unknown);
+        assert_eq!(Trigger::from_registry(9, &[]), Trigger::Unknown);
+    }
+
+    #[test]
+    fn the_id_tells_the_type() {
+        let mut bytes = [0u8; 32];
+        bytes[0] = 0xaa;
+        bytes[15] = 2;
+        bytes[31] = 0xbb;
+        assert_eq!(Trigger::type_of_id(U256::from_be_bytes(bytes)), 2);
+        bytes[9] = 1;
+        assert_eq!(Trigger::type_of_id(U256::from_be_bytes(bytes)), 0);
+    }
+
+    #[test]
+    fn periods_of_whole_seconds_fire_every_period() {
+        let every = Trigger::EveryMilliseconds { milliseconds: 2_000 };
+        assert_eq!(every.due_at(5, 0, 0), Some(DueAt::Millisecond(0)));
+        assert_eq!(every.due_at(5, 9, 10), Some(DueAt::Millisecond(12_000)));
+        assert_eq!(every.due_at(5, 9, 11), Some(DueAt::Millisecond(12_000)));
+        let odd = Trigger::EveryMilliseconds { milliseconds: 1_500 };
+        // fired at 3.0 s, then at 4.5 s, which the registry keeps as second 4
+        assert_eq!(odd.due_at(0, 1, 3), Some(DueAt::Millisecond(4_500)));
+        assert_eq!(odd.due_at(0, 1, 4), Some(DueAt::Millisecond(6_000)));
+    }
+
+    #[test]
+    fn block_intervals_count_from_the_last_perform_or_the_registration() {
+        let every = Trigger::EveryBlocks { blocks: 3 };
+        assert_eq!(every.due_at(10, 0, 0), Some(DueAt::Block(13)));
+        assert_eq!(every.due_at(10, 14, 99), Some(DueAt::Block(17)));
+        let never = Trigger::EveryBlocks { blocks: u64::MAX };
+        assert_eq!(never.due_at(10, 14, 99), Some(DueAt::Block(u64::MAX)));
+    }
+
+    proptest! {
+        #[test]
+        fn the_next_period_is_later_than_the_perform(second in 1u64..1 << 40, ms in 1u64..1 << 40) {
+            let every = Trigger::EveryMilliseconds { milliseconds: ms };
+            let Some(DueAt::Millisecond(next)) = every.due_at(0, 1, second) else { panic!() };
+            prop_assert!(next > second * 1_000 + 999 && next <= second * 1_000 + 999 + ms);
+        }
+    }
+}
