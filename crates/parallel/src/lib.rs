@@ -51,3 +51,6 @@ pub use executor::{DEFAULT_MIN_TRANSACTIONS, ParallelConfig, ParallelExecutor};
 pub use outcome::{BatchOutcome, TransactionOutcome};
 pub use report::{Conflict, ConflictReport, LocationKind};
 pub use sequential::execute_sequential;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! Ethereum mainnet blocks: the fixtures in `$PLASMA_FIXTURES/mainnet-blocks`.
