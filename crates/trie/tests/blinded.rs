@@ -2,12 +2,12 @@
 
 mod support;
 
-use alloy_primitives::{Bytes, U256};
-use alloy_trie::Nibbles;
+use alloy_primitives::{Bytes, U256, keccak256};
+use alloy_trie::{Nibbles, nodes::LeafNode};
 use plasma_storage::{StateChanges, StorageError, TrieNodeKey};
 use plasma_trie::{EmptyNodes, NodeSource, StateTrie, TrieError};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::{Chain, account, address, changes};
+use support::{Chain, NodeStore, account, address, changes};
 
 fn populated() -> Chain {
     let mut chain = Chain::default();
@@ -23,7 +23,7 @@ fn populated() -> Chain {
     chain
 }
 
-struct Counting<'a>(&'a support::NodeStore, AtomicUsize);
+struct Counting<'a>(&'a NodeStore, AtomicUsize);
 
 impl NodeSource for Counting<'_> {
     fn node(&self, key: &TrieNodeKey) -> Result<Option<Bytes>, StorageError> {
@@ -80,9 +80,9 @@ fn what_is_preloaded_is_not_loaded_again() {
 #[test]
 fn a_wiped_storage_trie_is_not_loaded() {
     let mut chain = populated();
-    let owner = alloy_primitives::keccak256(address(7));
+    let owner = keccak256(address(7));
     let block = changes([(address(7), Some(account(9, 9)), true, &[(5, 1)])]);
-    struct NoStorage<'a>(&'a support::NodeStore);
+    struct NoStorage<'a>(&'a NodeStore);
     impl NodeSource for NoStorage<'_> {
         fn node(&self, key: &TrieNodeKey) -> Result<Option<Bytes>, StorageError> {
             assert_eq!(key.owner, None);
@@ -113,7 +113,7 @@ fn a_missing_node_is_named_and_nothing_is_lost() {
     assert_eq!(trie.root(), root);
 
     // One node of the storage trie is missing: the account's path is changed by then.
-    let owner = alloy_primitives::keccak256(address(7));
+    let owner = keccak256(address(7));
     let key = TrieNodeKey {
         owner: Some(owner),
         path: Nibbles::new(),
@@ -144,7 +144,7 @@ fn a_missing_node_is_named_and_nothing_is_lost() {
 fn a_damaged_node_is_refused() {
     let chain = populated();
     let mut store = chain.store.clone();
-    let path = Nibbles::unpack(alloy_primitives::keccak256(address(3))).slice(..1);
+    let path = Nibbles::unpack(keccak256(address(3))).slice(..1);
     let key = TrieNodeKey { owner: None, path };
     let rlp = store.0.get_mut(&key).unwrap();
     let mut bytes = rlp.to_vec();
@@ -184,7 +184,7 @@ fn what_is_no_trie_of_accounts_is_refused() {
         },
         rlp.clone(),
     );
-    let mut trie = StateTrie::new(alloy_primitives::keccak256(&rlp));
+    let mut trie = StateTrie::new(keccak256(&rlp));
     let block = changes([(address(3), None, false, &[])]);
     assert!(matches!(
         trie.update(&store, &block),
@@ -194,6 +194,35 @@ fn what_is_no_trie_of_accounts_is_refused() {
         trie.account_proof(&store, address(3), &[]),
         Err(TrieError::Malformed { .. })
     ));
+}
+
+#[test]
+fn leaves_that_do_not_fit_are_refused() {
+    let key = Nibbles::unpack(keccak256(address(3)));
+    let block = changes([(address(3), Some(account(1, 1)), false, &[(1, 1)])]);
+    for (key, value, reason) in [
+        (
+            key,
+            &b"no account at all, but quite long"[..],
+            "its value is no account",
+        ),
+        (
+            key.slice(..10),
+            b"a leaf that ends far too early",
+            "its depth does not fit",
+        ),
+    ] {
+        let rlp = Bytes::from(alloy_rlp::encode(
+            LeafNode::new(key, value.to_vec()).as_ref(),
+        ));
+        let root = keccak256(&rlp);
+        let mut store = NodeStore::default();
+        let path = Nibbles::new();
+        store.0.insert(TrieNodeKey { owner: None, path }, rlp);
+        let error = StateTrie::new(root).update(&store, &block).unwrap_err();
+        assert!(matches!(error, TrieError::Malformed { .. }));
+        assert!(error.to_string().contains(reason), "{error}");
+    }
 }
 
 #[test]

@@ -204,10 +204,10 @@ pub fn account(nonce: u64, balance: u64) -> Account {
     }
 }
 
-/// Changes from tuples of address, account, wiped, slots.
-pub fn changes<const N: usize>(
-    accounts: [(Address, Option<Account>, bool, &[(u64, u64)]); N],
-) -> StateChanges {
+/// Address, account, whether its storage was wiped, slots with values.
+type Change<'a> = (Address, Option<Account>, bool, &'a [(u64, u64)]);
+
+pub fn changes<const N: usize>(accounts: [Change<'_>; N]) -> StateChanges {
     let accounts = accounts
         .into_iter()
         .map(|(address, account, storage_wiped, slots)| {
