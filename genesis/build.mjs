@@ -1,11 +1,12 @@
 // Writes genesis/dev.json. With --check writes nothing, and fails where the file would change.
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { concat, encodeDeployData, getAddress, getContractAddress, keccak256, pad, stringToBytes, toHex } from 'viem'
+import { concat, encodeDeployData, getAddress, keccak256, pad, stringToBytes, toHex } from 'viem'
 import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts'
 import { runConstructor } from './constructor.mjs'
 import * as chosen from './parameters.mjs'
+import { predeploys } from './predeploys.mjs'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const readJson = (...parts) => JSON.parse(readFileSync(path.join(here, ...parts), 'utf8'))
@@ -41,23 +42,13 @@ put(chosen.REGISTRY_ADDRESS, { nonce: built.nonce, code: built.code, storage: bu
 
 /** Code hashes, for docs/predeploys.md. */
 const hashes = [['Registry', chosen.REGISTRY_ADDRESS, keccak256(built.code)]]
-for (const file of readdirSync(path.join(here, 'predeploys')).sort()) {
-  const contract = readJson('predeploys', file)
-  let { code, address } = contract
-  if (contract.kind === 'create2') {
-    // The address is a hash of the creation code: bytes other than the published ones would not fit it.
-    const derived = getContractAddress({ opcode: 'CREATE2', from: contract.deployer, salt: contract.salt, bytecode: contract.creationCode })
-    if (derived !== getAddress(address)) throw new Error(`${file}: its creation code belongs at ${derived}, not at ${address}.`)
+for (const { contract, codeHash, code, nonce, storage, accounts } of await predeploys(chosen.CHAIN_ID)) {
+  put(contract.address, { nonce, code, storage })
+  hashes.push([contract.name, contract.address, codeHash])
+  for (const [address, created] of Object.entries(accounts)) {
+    put(address, created)
+    hashes.push([`${contract.name}: created by its constructor`, getAddress(address), keccak256(created.code)])
   }
-  let storage, nonce = 1n
-  if (contract.creationCode) {
-    const ran = await runConstructor({ address, creationCode: contract.creationCode, chainId: chosen.CHAIN_ID })
-    ;({ code, storage, nonce } = ran)
-    for (const [created, account] of Object.entries(ran.accounts)) put(created, account)
-  }
-  if (contract.codeHash && contract.codeHash !== keccak256(code)) throw new Error(`${file}: the code hashes to ${keccak256(code)}, not to the published ${contract.codeHash}.`)
-  put(address, { nonce, code, storage })
-  hashes.push([contract.name, address, keccak256(code)])
 }
 
 const genesis = {

@@ -25,7 +25,10 @@ export async function runConstructor({ address, creationCode, chainId }) {
   const created = new Map()
   evm.events.on('newContract', ({ address: at }) => created.set(at.toString(), at))
 
-  const { exceptionError, returnValue } = await evm.runCode({ code: hexToBytes(creationCode), to, gasLimit: CREATION_GAS })
+  // Called like a contract instead of created: a creation would choose the address itself.
+  await evm.stateManager.putCode(to, hexToBytes(creationCode))
+  const { execResult } = await evm.runCall({ to, gasLimit: CREATION_GAS })
+  const { exceptionError, returnValue } = execResult
   if (exceptionError) throw new Error(`The constructor for ${address} fails: ${exceptionError.error}`)
 
   const storage = {}
