@@ -71,6 +71,7 @@ struct Raw {
     store: Store,
     model: BTreeMap<Nibbles, Vec<u8>>,
     generation: u32,
+    hot_nodes: usize,
 }
 
 impl Raw {
@@ -98,12 +99,18 @@ impl Raw {
         let path = Nibbles::new();
         edit_slot(&walk, &mut self.root, &path, &mut edits, &mut removed).unwrap();
         let nodes = hash_root(self.root.as_mut(), edits.len());
+        self.hot_nodes += added.into_inner();
         for (path, rlp) in removed.into_iter().map(|path| (path, None)).chain(nodes) {
             match rlp {
                 Some(rlp) => self.store.0.insert(path, rlp),
                 None => self.store.0.remove(&path),
             };
         }
+    }
+
+    fn evict(&mut self, keep: usize) {
+        self.hot_nodes = evict::evict(self.root.as_mut(), keep);
+        assert!(self.hot_nodes <= keep);
     }
 
     fn root(&self) -> B256 {
@@ -120,6 +127,12 @@ impl Raw {
 
     fn check(&self) {
         assert_eq!(self.root(), self.expected_root());
+        let in_memory = evict::evict(self.root.clone().as_mut(), usize::MAX);
+        assert!(
+            in_memory <= self.hot_nodes,
+            "{in_memory} > {}",
+            self.hot_nodes
+        );
         let mut reached = BTreeSet::new();
         if self.root() != EMPTY_ROOT_HASH {
             self.reach(
@@ -197,9 +210,7 @@ proptest! {
         for (batch, pause) in batches {
             match pause {
                 0 => trie.root = Link::root(trie.root(), None),
-                1 => {
-                    evict::evict(trie.root.as_mut(), 3);
-                }
+                1 => trie.evict(3),
                 _ => {}
             }
             trie.update(batch);
