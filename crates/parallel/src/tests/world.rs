@@ -36,6 +36,8 @@ pub(crate) const SPECS: [SpecId; 9] = [
 const SENDERS: u64 = 6;
 const CONTRACTS: usize = 4;
 const BASE_FEE: u64 = 7;
+/// Addresses at which the world's contracts and senders may create.
+const CHILDREN: usize = 11;
 /// Never part of the base state.
 pub(crate) const NOBODY: Address = address!("00000000000000000000000000000000000b0d1e");
 /// In the base state with no balance, no nonce and no code, as before EIP-161.
@@ -123,7 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn short_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0u8..4, 1u8..4).prop_map(|(slot, amount)| Step::Add { slot, amount }),
-        2 => any::<u8>().prop_map(|to| Step::SelfDestruct { to }),
+        4 => any::<u8>().prop_map(|to| Step::SelfDestruct { to }),
         2 => (any::<u8>(), 0u8..3, any::<u16>())
             .prop_map(|(to, value, gas)| Step::Call { to, value, gas }),
         1 => (0u8..4, any::<u8>()).prop_map(|(slot, to)| Step::IfOdd {
@@ -208,6 +210,7 @@ impl World {
             }
         }
         children.extend([sender(0).create(0), sender(1).create(1), contract(0).create(1)]);
+        assert_eq!(children.len(), CHILDREN);
         addresses.extend(children);
 
         let domain = Domain { addresses: &addresses, init_codes: &init_codes };
@@ -247,7 +250,7 @@ impl World {
         let mut state = InMemoryDB::default();
         for (number, funds) in (0u8..).zip(&self.funds) {
             // Some have plenty, some just enough for a few transactions.
-            let balance = match funds % 4 {
+            let balance = match funds % 8 {
                 0 => 300_000 * u64::from(*funds),
                 _ => 1_000_000_000_000,
             };
@@ -310,17 +313,30 @@ impl World {
     ) -> TxEnv {
         let from = usize::from(spec.from) % nonces.len();
         let creates = spec.to >= 240;
+        let children = &domain.addresses[domain.addresses.len() - CHILDREN..];
         let base_fee = u128::from(env.block_env.basefee);
         let mut transaction = TxEnv {
             tx_type: 0,
             caller: sender(spec.from),
-            gas_limit: [21_000, 40_000, 100_000, 300_000, 1_000_000][usize::from(spec.gas) % 5],
+            gas_limit: match spec.gas % 16 {
+                0 => 21_000,
+                1..=4 => 60_000,
+                5..=8 => 150_000,
+                9..=12 => 400_000,
+                _ => 1_000_000,
+            },
             gas_price: base_fee + u128::from(spec.tip),
-            kind: if creates { TxKind::Create } else { TxKind::Call(domain.address(spec.to)) },
+            kind: match spec.to {
+                _ if creates => TxKind::Create,
+                // Half of the calls go to contracts that are there, or may have been created.
+                to if to % 4 == 0 => TxKind::Call(contract(usize::from(to / 4) % CONTRACTS)),
+                to if to % 4 == 1 => TxKind::Call(children[usize::from(to / 4) % children.len()]),
+                to => TxKind::Call(domain.address(to / 4)),
+            },
             value: U256::from(match spec.value % 8 {
                 0..=3 => 0,
-                4..=6 => u64::from(spec.value),
-                _ => 30_000_000,
+                7 if spec.value > 200 => 30_000_000,
+                _ => u64::from(spec.value),
             }),
             data: if creates {
                 inits[usize::from(spec.input) % inits.len()].clone()
