@@ -1,0 +1,53 @@
+//! Rules for blob transactions and their sidecars.
+
+use crate::{PoolError, PoolTransaction, limits::TRANSACTION_BLOBS};
+use alloy_consensus::Transaction as _;
+use alloy_eips::{
+    eip4844::{BLOB_TX_MIN_BLOB_GASPRICE, env_settings::EnvKzgSettings},
+    eip7594::BlobTransactionSidecarVariant,
+};
+use plasma_chainspec::EthereumHardfork;
+
+/// Blobs that one transaction may have under `fork`, where a block may have `block_blobs`.
+pub(crate) fn most_blobs(fork: EthereumHardfork, block_blobs: u64) -> u64 {
+    if fork >= EthereumHardfork::Osaka {
+        TRANSACTION_BLOBS.min(block_blobs)
+    } else {
+        block_blobs
+    }
+}
+
+/// Checks what a blob transaction must carry, the proofs last: they cost milliseconds a blob.
+pub(crate) fn check_sidecar(
+    pooled: &PoolTransaction,
+    fork: EthereumHardfork,
+) -> Result<(), PoolError> {
+    let sidecar = pooled.sidecar.as_deref().ok_or(PoolError::MissingSidecar)?;
+    let want = u8::from(fork >= EthereumHardfork::Osaka);
+    let got = match sidecar {
+        BlobTransactionSidecarVariant::Eip4844(_) => 0,
+        BlobTransactionSidecarVariant::Eip7594(_) => 1,
+    };
+    if want != got {
+        return Err(PoolError::SidecarVersion { want, got });
+    }
+    let fee = pooled.transaction.max_fee_per_blob_gas().unwrap_or(0);
+    if fee < BLOB_TX_MIN_BLOB_GASPRICE {
+        let minimum = BLOB_TX_MIN_BLOB_GASPRICE;
+        return Err(PoolError::BlobFeeBelowMinimum { fee, minimum });
+    }
+    let hashes = pooled.transaction.blob_versioned_hashes().unwrap_or(&[]);
+    if hashes.is_empty() {
+        return Err(PoolError::NoBlobs);
+    }
+    if sidecar.blobs().len() != hashes.len() {
+        let blobs = sidecar.blobs().len();
+        return Err(PoolError::BlobCount {
+            blobs,
+            hashes: hashes.len(),
+        });
+    }
+    sidecar
+        .validate(hashes, EnvKzgSettings::Default.get())
+        .map_err(|error| PoolError::InvalidSidecar(error.to_string()))
+}
