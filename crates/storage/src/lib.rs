@@ -1,10 +1,55 @@
-//! Plasma storage.
+//! Where a Plasma node keeps what it knows.
+//!
+//! Two MDBX environments lie in the data directory:
+//!
+//! - `journal` is append-only in block order: sealed blocks, their receipts, and the ticks of the
+//!   open block. Every append is one durable commit. The journal is the truth.
+//! - `state` is ordered by hash and address: accounts, storage, code, trie nodes, indexes and the
+//!   way back for the last blocks. A background thread writes several blocks per commit. After a
+//!   crash it may be behind the journal; the missing blocks are then executed again.
+//!
+//! The latest blocks live in memory as layers over one version of `state` ([`Database::latest`]),
+//! so publishing a block never waits for a state commit, unless the background writer falls more
+//! than [`DatabaseOptions::max_unpersisted_blocks`] behind.
+//!
+//! # Invariants
+//! - One transaction moves everything in `state` from one block to another.
+//! - A [`StateSnapshot`] never changes, and its reads come from one version.
+//! - No type of the storage engine leaves the module `engine`.
 
+#![forbid(unsafe_code)]
+
+mod cache;
+mod change_set;
+mod codec;
+mod database;
+mod engine;
 mod error;
+mod flat_state;
+mod journal;
+mod layer;
+mod lock;
+mod options;
+mod persister;
+mod record;
+mod record_codec;
+mod snapshot;
 mod state;
+mod stats;
+mod table;
+mod view;
 
+pub use database::{Database, SCHEMA_VERSION};
 pub use error::StorageError;
+pub use options::{
+    DEFAULT_CACHE_ENTRIES, DEFAULT_HISTORY_BLOCKS, DEFAULT_MAP_BYTES,
+    DEFAULT_MAX_UNPERSISTED_BLOCKS, DEFAULT_PERSIST_BATCH, DEFAULT_PERSIST_INTERVAL,
+    DatabaseOptions,
+};
+pub use record::{BlockRecord, TickRecord};
+pub use snapshot::StateSnapshot;
 pub use state::{
     Account, AccountChange, Receipt, StateChanges, StateReader, Transaction, TrieNodeKey,
     TrieUpdates,
 };
+pub use stats::{DatabaseStats, EnvironmentStats, TableStats};

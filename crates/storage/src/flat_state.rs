@@ -1,0 +1,276 @@
+//! The `state` environment: writes blocks into it, takes them back, forgets old history.
+//!
+//! Invariant: one transaction moves everything (flat state, trie nodes, indexes, history and the
+//! number of the persisted block), so that a crash leaves exactly one block's state.
+
+use crate::{
+    AccountChange, StateChanges, StorageError, TrieUpdates,
+    change_set::{ChangeSetWriter, Prior, delete_change_set, read_change_set},
+    codec::Damage,
+    engine::{Transaction, TransactionKind, WriteTx},
+    layer::Layer,
+    table::{
+        AccountHistory, AccountTrie, Accounts, BlockHashes, BlockNumbers, ChangeSets, Codes,
+        META_BLOCK, NodePath, NodePlace, StateMeta, Storage, StorageHistory, StorageTrie, Table,
+        TransactionLocations, TrieChangeSets,
+    },
+};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// Number of the persisted block; `None` before genesis.
+pub(crate) fn persisted_block<K: TransactionKind>(
+    tx: &Transaction<K>,
+) -> Result<Option<u64>, StorageError> {
+    let Some(bytes) = tx.get::<StateMeta>(&META_BLOCK)? else { return Ok(None) };
+    let bytes = <[u8; 8]>::try_from(bytes.as_ref())
+        .map_err(|_| Damage("the block number has a wrong length").of(StateMeta::SPEC.name))?;
+    Ok(Some(u64::from_be_bytes(bytes)))
+}
+
+/// The oldest block whose state can be told, when `persisted` is the persisted one.
+pub(crate) fn oldest_state<K: TransactionKind>(
+    tx: &Transaction<K>,
+    persisted: u64,
+) -> Result<u64, StorageError> {
+    let first = tx.seek::<ChangeSets>(&[])?;
+    Ok(first.map_or(persisted, |((number, _), _)| number.saturating_sub(1)))
+}
+
+fn set_persisted_block(tx: &WriteTx, number: u64) -> Result<(), StorageError> {
+    tx.put::<StateMeta>(&META_BLOCK, &Bytes::copy_from_slice(&number.to_be_bytes()))
+}
+
+/// Removes everything: an initialisation that was cut short is begun anew.
+pub(crate) fn clear(tx: &WriteTx) -> Result<(), StorageError> {
+    tx.clear::<Accounts>()?;
+    tx.clear::<Storage>()?;
+    tx.clear::<Codes>()?;
+    tx.clear::<AccountTrie>()?;
+    tx.clear::<StorageTrie>()?;
+    tx.clear::<AccountHistory>()?;
+    tx.clear::<StorageHistory>()?;
+    tx.clear::<ChangeSets>()?;
+    tx.clear::<TrieChangeSets>()?;
+    tx.clear::<TransactionLocations>()?;
+    tx.clear::<BlockNumbers>()?;
+    tx.clear::<BlockHashes>()
+}
+
+/// Writes the genesis state, for which there is no way back.
+pub(crate) fn write_genesis(
+    tx: &WriteTx,
+    hash: B256,
+    changes: &StateChanges,
+    trie: &TrieUpdates,
+) -> Result<(), StorageError> {
+    for (address, change) in &changes.accounts {
+        if let Some(account) = &change.account {
+            tx.put::<Accounts>(address, account)?;
+        }
+        for (slot, value) in change.storage.iter().filter(|(_, value)| !value.is_zero()) {
+            tx.put::<Storage>(&(*address, *slot), value)?;
+        }
+    }
+    for (hash, code) in &changes.codes {
+        tx.put::<Codes>(hash, code)?;
+    }
+    for (key, node) in &trie.nodes {
+        if let Some(node) = node {
+            match NodePlace::from(key) {
+                NodePlace::Account(path) => tx.put::<AccountTrie>(&path, node)?,
+                NodePlace::Storage(key) => tx.put::<StorageTrie>(&key, node)?,
+            }
+        }
+    }
+    tx.put::<BlockNumbers>(&hash, &0)?;
+    tx.put::<BlockHashes>(&0, &hash)?;
+    set_persisted_block(tx, 0)
+}
+
+/// Writes the block after the persisted one, and the way back.
+pub(crate) fn write_block(tx: &WriteTx, block: &Layer) -> Result<(), StorageError> {
+    let number = block.number;
+    let mut priors = ChangeSetWriter::<ChangeSets>::new(tx, number);
+    for (index, hash) in block.transaction_hashes.iter().enumerate() {
+        tx.put::<TransactionLocations>(hash, &(number, index as u64))?;
+        priors.push(&Prior::Transaction(*hash))?;
+    }
+    let accounts: BTreeMap<_, _> = block.changes.accounts.iter().collect();
+    for (address, change) in accounts {
+        write_account(tx, &mut priors, number, *address, change)?;
+    }
+    for (hash, code) in &block.changes.codes {
+        if tx.get::<Codes>(hash)?.is_none() {
+            tx.put::<Codes>(hash, code)?;
+            priors.push(&Prior::Code(*hash))?;
+        }
+    }
+    priors.finish()?;
+    write_nodes(tx, number, &block.trie)?;
+    tx.put::<BlockNumbers>(&block.hash, &number)?;
+    tx.put::<BlockHashes>(&number, &block.hash)?;
+    set_persisted_block(tx, number)
+}
+
+fn write_account(
+    tx: &WriteTx,
+    priors: &mut ChangeSetWriter<'_, ChangeSets>,
+    number: u64,
+    address: Address,
+    change: &AccountChange,
+) -> Result<(), StorageError> {
+    let before = tx.get::<Accounts>(&address)?;
+    if before != change.account {
+        tx.put::<AccountHistory>(&(address, number), &before)?;
+        priors.push(&Prior::Account(address, before))?;
+        match &change.account {
+            Some(account) => tx.put::<Accounts>(&address, account)?,
+            None => drop(tx.delete::<Accounts>(&address)?),
+        }
+    }
+    let mut wiped = HashMap::new();
+    if change.wipes_storage() {
+        for ((_, slot), value) in tx.with_prefix::<Storage>(address.as_slice())? {
+            wiped.insert(slot, value);
+        }
+    }
+    let slots: BTreeSet<U256> =
+        change.storage.keys().copied().chain(wiped.keys().copied()).collect();
+    for slot in slots {
+        let key = (address, slot);
+        let before = match wiped.get(&slot) {
+            Some(value) => *value,
+            None if change.wipes_storage() => U256::ZERO,
+            None => tx.get::<Storage>(&key)?.unwrap_or_default(),
+        };
+        let after = change.storage.get(&slot).copied().unwrap_or_default();
+        if before == after {
+            continue;
+        }
+        tx.put::<StorageHistory>(&(address, slot, number), &before)?;
+        priors.push(&Prior::Slot(address, slot, before))?;
+        if after.is_zero() {
+            tx.delete::<Storage>(&key)?;
+        } else {
+            tx.put::<Storage>(&key, &after)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_nodes(tx: &WriteTx, number: u64, trie: &TrieUpdates) -> Result<(), StorageError> {
+    let mut priors = ChangeSetWriter::<TrieChangeSets>::new(tx, number);
+    let mut wiped: HashMap<(B256, NodePath), Bytes> = HashMap::new();
+    for owner in &trie.wiped {
+        for (key, node) in tx.with_prefix::<StorageTrie>(owner.as_slice())? {
+            tx.delete::<StorageTrie>(&key)?;
+            wiped.insert(key, node);
+        }
+    }
+    let nodes: BTreeMap<_, _> = trie.nodes.iter().collect();
+    for (key, node) in nodes {
+        let place = NodePlace::from(key);
+        let before = match &place {
+            NodePlace::Account(path) => tx.get::<AccountTrie>(path)?,
+            NodePlace::Storage(key) => match wiped.remove(key) {
+                Some(node) => Some(node),
+                None => tx.get::<StorageTrie>(key)?,
+            },
+        };
+        put_node(tx, &place, node.as_ref())?;
+        if before.as_ref() != node.as_ref() {
+            priors.push(&Prior::node(place, before))?;
+        }
+    }
+    for (key, node) in wiped {
+        priors.push(&Prior::StorageNode(key, Some(node)))?;
+    }
+    priors.finish()
+}
+
+fn put_node(tx: &WriteTx, place: &NodePlace, node: Option<&Bytes>) -> Result<(), StorageError> {
+    match (place, node) {
+        (NodePlace::Account(path), Some(node)) => tx.put::<AccountTrie>(path, node),
+        (NodePlace::Account(path), None) => tx.delete::<AccountTrie>(path).map(drop),
+        (NodePlace::Storage(key), Some(node)) => tx.put::<StorageTrie>(key, node),
+        (NodePlace::Storage(key), None) => tx.delete::<StorageTrie>(key).map(drop),
+    }
+}
+
+/// Takes back the persisted block `number`: afterwards `number - 1` is the persisted one.
+pub(crate) fn unwind_block(tx: &WriteTx, number: u64) -> Result<(), StorageError> {
+    let absent = || StorageError::Pruned { number: number.saturating_sub(1), oldest: number };
+    let priors = read_change_set::<_, ChangeSets>(tx, number)?.ok_or_else(absent)?;
+    for prior in priors {
+        match prior {
+            Prior::Transaction(hash) => {
+                let location = tx.get::<TransactionLocations>(&hash)?;
+                if location.is_some_and(|(block, _)| block == number) {
+                    tx.delete::<TransactionLocations>(&hash)?;
+                }
+            }
+            Prior::Account(address, before) => {
+                match &before {
+                    Some(account) => tx.put::<Accounts>(&address, account)?,
+                    None => drop(tx.delete::<Accounts>(&address)?),
+                }
+                tx.delete::<AccountHistory>(&(address, number))?;
+            }
+            Prior::Slot(address, slot, before) => {
+                if before.is_zero() {
+                    tx.delete::<Storage>(&(address, slot))?;
+                } else {
+                    tx.put::<Storage>(&(address, slot), &before)?;
+                }
+                tx.delete::<StorageHistory>(&(address, slot, number))?;
+            }
+            Prior::Code(hash) => drop(tx.delete::<Codes>(&hash)?),
+            Prior::AccountNode(..) | Prior::StorageNode(..) => {
+                return Err(Damage("a trie node stands among accounts").of(ChangeSets::SPEC.name));
+            }
+        }
+    }
+    for prior in read_change_set::<_, TrieChangeSets>(tx, number)?.ok_or_else(absent)? {
+        match prior {
+            Prior::AccountNode(path, node) => {
+                put_node(tx, &NodePlace::Account(path), node.as_ref())?;
+            }
+            Prior::StorageNode(key, node) => {
+                put_node(tx, &NodePlace::Storage(key), node.as_ref())?;
+            }
+            _ => return Err(Damage("not a trie node").of(TrieChangeSets::SPEC.name)),
+        }
+    }
+    delete_change_set::<ChangeSets>(tx, number)?;
+    delete_change_set::<TrieChangeSets>(tx, number)?;
+    if let Some(hash) = tx.get::<BlockHashes>(&number)? {
+        tx.delete::<BlockNumbers>(&hash)?;
+    }
+    tx.delete::<BlockHashes>(&number)?;
+    set_persisted_block(tx, number - 1)
+}
+
+/// Forgets how to go back to before `first_kept`, at most `limit` blocks at a time.
+pub(crate) fn prune(tx: &WriteTx, first_kept: u64, limit: usize) -> Result<(), StorageError> {
+    for _ in 0..limit {
+        let Some(((number, _), _)) = tx.seek::<ChangeSets>(&[])? else { break };
+        if number >= first_kept {
+            break;
+        }
+        for prior in read_change_set::<_, ChangeSets>(tx, number)?.unwrap_or_default() {
+            match prior {
+                Prior::Account(address, _) => {
+                    tx.delete::<AccountHistory>(&(address, number))?;
+                }
+                Prior::Slot(address, slot, _) => {
+                    tx.delete::<StorageHistory>(&(address, slot, number))?;
+                }
+                _ => {}
+            }
+        }
+        delete_change_set::<ChangeSets>(tx, number)?;
+        delete_change_set::<TrieChangeSets>(tx, number)?;
+    }
+    Ok(())
+}

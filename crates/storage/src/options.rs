@@ -1,0 +1,46 @@
+//! What can be chosen when a database is opened.
+
+use std::time::Duration;
+
+/// State of this many blocks before the latest is served unless chosen otherwise.
+pub const DEFAULT_HISTORY_BLOCKS: u64 = 256;
+/// Blocks that may wait for the background writer before the caller is slowed down.
+pub const DEFAULT_MAX_UNPERSISTED_BLOCKS: usize = 64;
+/// Blocks that are gathered for one commit, as long as [`DEFAULT_PERSIST_INTERVAL`] allows.
+pub const DEFAULT_PERSIST_BATCH: usize = 8;
+/// The oldest waiting block is written after this time even when the batch is not full.
+pub const DEFAULT_PERSIST_INTERVAL: Duration = Duration::from_secs(2);
+/// Hot values (accounts and slots) kept in memory.
+pub const DEFAULT_CACHE_ENTRIES: usize = 1 << 20;
+/// Largest size to which one environment can grow, in bytes (address space, not disk, is reserved).
+pub const DEFAULT_MAP_BYTES: usize = 1 << 40;
+
+/// How a [`Database`](crate::Database) works.
+#[derive(Clone, Debug)]
+pub struct DatabaseOptions {
+    /// State of this many blocks before the latest is served; at least 1.
+    pub history_blocks: u64,
+    /// Blocks that may wait in memory for the background writer; more make the caller wait. At least 1.
+    pub max_unpersisted_blocks: usize,
+    /// Blocks gathered for one commit of the state environment; at least 1.
+    pub persist_batch: usize,
+    /// The oldest waiting block is written after this time at the latest.
+    pub persist_interval: Duration,
+    /// Accounts and slots kept in memory because they were read lately; 0 turns the cache off.
+    pub cache_entries: usize,
+    /// Largest size of each environment in bytes. Only address space is reserved.
+    pub map_bytes: usize,
+}
+
+impl Default for DatabaseOptions {
+    fn default() -> Self {
+        Self {
+            history_blocks: DEFAULT_HISTORY_BLOCKS,
+            max_unpersisted_blocks: DEFAULT_MAX_UNPERSISTED_BLOCKS,
+            persist_batch: DEFAULT_PERSIST_BATCH,
+            persist_interval: DEFAULT_PERSIST_INTERVAL,
+            cache_entries: DEFAULT_CACHE_ENTRIES,
+            map_bytes: DEFAULT_MAP_BYTES,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! State of one block, for reading.
+
+use crate::{
+    Account, StateReader, StorageError, TrieNodeKey,
+    table::{
+        AccountHistory, AccountTrie, Accounts, BlockHashes, Codes, NodePlace, Storage,
+        StorageHistory, StorageTrie, TableKey,
+    },
+    view::View,
+};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use std::sync::Arc;
+
+/// The state after one block. Cloning is cheap, and any number of threads may read at once; it
+/// stays as it is while the chain goes on. Long-lived snapshots keep old pages of the database
+/// from being reused.
+#[derive(Clone, Debug)]
+pub struct StateSnapshot {
+    view: Arc<View>,
+    number: u64,
+    place: Place,
+}
+
+/// Where the block stands in the view.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// The persisted block with this many layers above it.
+    Layers(usize),
+    /// Before the persisted block.
+    History,
+}
+
+impl StateSnapshot {
+    /// The state after `number` in `view`.
+    pub(crate) fn new(view: Arc<View>, number: u64) -> Result<Self, StorageError> {
+        let persisted = view.base.block.ok_or(StorageError::Empty)?;
+        let latest = view.tip().ok_or(StorageError::Empty)?;
+        if number > latest {
+            return Err(StorageError::Unknown { number, latest });
+        }
+        if number < view.base.oldest {
+            return Err(StorageError::Pruned { number, oldest: view.base.oldest });
+        }
+        let place = match number.checked_sub(persisted) {
+            Some(layers) => Place::Layers(
+                usize::try_from(layers).expect("layers are held in memory, so they can be counted"),
+            ),
+            None => Place::History,
+        };
+        Ok(Self { view, number, place })
+    }
+
+    /// The block after which this state stands.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// RLP of the trie node at `key`, or `None` where there is none.
+    ///
+    /// # Errors
+    /// [`StorageError::NoTrieNodes`] where the block is older than the persisted one: nodes are
+    /// kept for the latest state only.
+    pub fn trie_node(&self, key: &TrieNodeKey) -> Result<Option<Bytes>, StorageError> {
+        let Place::Layers(count) = self.place else {
+            let oldest = self.view.base.block.unwrap_or_default();
+            return Err(StorageError::NoTrieNodes { number: self.number, oldest });
+        };
+        for layer in self.view.layers[..count].iter().rev() {
+            if let Some(node) = layer.node(key) {
+                return Ok(node.cloned());
+            }
+        }
+        let reader = self.view.base.reader();
+        match NodePlace::from(key) {
+            NodePlace::Account(path) => reader.get::<AccountTrie>(&path),
+            NodePlace::Storage(key) => reader.get::<StorageTrie>(&key),
+        }
+    }
+
+    fn persisted_account(&self, address: Address) -> Result<Option<Account>, StorageError> {
+        let base = &self.view.base;
+        if let Some(account) = base.caches.accounts.get(base.generation, &address) {
+            return Ok(account);
+        }
+        let account = base.reader().get::<Accounts>(&address)?;
+        base.caches.accounts.insert(base.generation, address, account);
+        Ok(account)
+    }
+
+    fn persisted_slot(&self, address: Address, slot: U256) -> Result<U256, StorageError> {
+        let base = &self.view.base;
+        let key = (address, slot);
+        if let Some(value) = base.caches.storage.get(base.generation, &key) {
+            return Ok(value);
+        }
+        let value = base.reader().get::<Storage>(&key)?.unwrap_or_default();
+        base.caches.storage.insert(base.generation, key, value);
+        Ok(value)
+    }
+}
+
+impl StateReader for StateSnapshot {
+    fn account(&self, address: Address) -> Result<Option<Account>, StorageError> {
+        let Place::Layers(count) = self.place else {
+            // The first change after the block tells what stood before it, and so at the block.
+            let reader = self.view.base.reader();
+            let from = (address, self.number + 1).encode();
+            return match reader.seek::<AccountHistory>(&from)? {
+                Some(((found, _), before)) if found == address => Ok(before),
+                _ => reader.get::<Accounts>(&address),
+            };
+        };
+        for layer in self.view.layers[..count].iter().rev() {
+            if let Some(account) = layer.account(address) {
+                return Ok(account);
+            }
+        }
+        self.persisted_account(address)
+    }
+
+    fn storage(&self, address: Address, slot: U256) -> Result<U256, StorageError> {
+        let Place::Layers(count) = self.place else {
+            let reader = self.view.base.reader();
+            let from = (address, slot, self.number + 1).encode();
+            return match reader.seek::<StorageHistory>(&from)? {
+                Some(((found, at, _), before)) if (found, at) == (address, slot) => Ok(before),
+                _ => Ok(reader.get::<Storage>(&(address, slot))?.unwrap_or_default()),
+            };
+        };
+        for layer in self.view.layers[..count].iter().rev() {
+            if let Some(value) = layer.storage(address, slot) {
+                return Ok(value);
+            }
+        }
+        self.persisted_slot(address, slot)
+    }
+
+    fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StorageError> {
+        // A hash names one code for ever, so it does not matter which block brought it.
+        for layer in self.view.layers.iter().rev() {
+            if let Some(code) = layer.code(code_hash) {
+                return Ok(Some(code.clone()));
+            }
+        }
+        self.view.base.reader().get::<Codes>(&code_hash)
+    }
+
+    fn block_hash(&self, number: u64) -> Result<Option<B256>, StorageError> {
+        if number > self.number {
+            return Ok(None);
+        }
+        if let Some(layer) = self.view.layers.iter().find(|layer| layer.number == number) {
+            return Ok(Some(layer.hash));
+        }
+        self.view.base.reader().get::<BlockHashes>(&number)
+    }
+}
