@@ -1,1 +1,41 @@
-//! Plasma chain.
+//! The one place where state changes: building, importing and replaying blocks, the canonical
+//! head, and the events that follow.
+//!
+//! A [`Chain`] is a cheap handle. Readers ask it for blocks and states; one producer, behind one
+//! lock, makes blocks. A block grows by *ticks*: each takes a batch from the pool, executes it in
+//! parallel, lets the keeper fire what became due, and is journaled before anybody sees it.
+//!
+//! Invariants:
+//! - nothing is published (head, pending, events, receipts) before its journal record is durable;
+//! - all changes of state pass the producer's lock, so readers never see half a block;
+//! - the head moves only together with the state trie, so a proof always belongs to a block;
+//! - this crate knows nothing of JSON-RPC.
+
+#![forbid(unsafe_code)]
+
+mod block;
+mod chain;
+mod config;
+mod dev;
+mod error;
+mod events;
+mod genesis;
+mod import;
+mod metrics;
+mod open_block;
+mod producer;
+mod recent;
+mod recover;
+mod replay;
+mod sequencer;
+mod validation;
+mod view;
+
+pub use block::{ExecutedBlock, PendingBlock};
+pub use chain::Chain;
+pub use config::{ChainConfig, ExecutorKind};
+pub use dev::DevControl;
+pub use error::ChainError;
+pub use events::ChainEvent;
+pub use plasma_parallel::ConflictReport;
+pub use replay::{BlockReplay, ReplayDifference};

@@ -85,6 +85,12 @@ impl BlockState {
         Self { below: LayeredState::new(parent, Vec::new()), tick: StateChanges::default() }
     }
 
+    /// Moves the state out and leaves an empty one on the same parent behind.
+    pub(crate) fn take(&mut self) -> Self {
+        let empty = Self::new(self.below.base.clone());
+        std::mem::replace(self, empty)
+    }
+
     /// Ends the tick in progress and returns what it changed.
     pub fn end_tick(&mut self) -> Arc<StateChanges> {
         let tick = Arc::new(std::mem::take(&mut self.tick));

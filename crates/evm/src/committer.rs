@@ -19,7 +19,6 @@ use alloy_primitives::{B256, Bytes};
 use plasma_chainspec::ChainSpec;
 use plasma_storage::{Receipt, StateChanges, Transaction};
 use revm::{
-    context::Block as _,
     context_interface::result::{ExecutionResult, HaltReason, ResultAndState},
     inspector::NoOpInspector,
     state::EvmState,
@@ -39,7 +38,7 @@ pub enum BlockError {
 
 /// What a block's execution needs beside its environment.
 #[derive(Clone, Debug, Default)]
-pub struct BlockContext {
+pub struct BlockContext<'a> {
     /// Hash of the parent (EIP-2935).
     pub parent_hash: B256,
     /// Beacon block root of the parent slot (EIP-4788); `None` before Cancun.
@@ -47,7 +46,7 @@ pub struct BlockContext {
     /// Withdrawals (EIP-4895); `None` before Shanghai.
     pub withdrawals: Option<Withdrawals>,
     /// Uncles, for the rewards of proof-of-work chains.
-    pub ommers: &'static [Header],
+    pub ommers: &'a [Header],
     /// Extra data of the header.
     pub extra_data: Bytes,
 }
@@ -70,12 +69,15 @@ impl AlloyReceiptBuilder for ReceiptBuilder {
     }
 }
 
-type Inner = EthBlockExecutor<
-    'static,
+type Inner<'a> = EthBlockExecutor<
+    'a,
     EthEvm<BlockState, NoOpInspector, PrecompilesMap>,
     Arc<ChainSpec>,
     ReceiptBuilder,
 >;
+
+/// An outcome that is to be committed: the transaction, its result and its changes.
+pub type Outcome<'t> = (&'t Transaction, ExecutionResult<HaltReason>, EvmState);
 
 /// What an executed block came to.
 #[derive(Clone, Debug)]
@@ -93,28 +95,37 @@ pub struct FinishedBlock {
 }
 
 /// Executes the frame of a block around its transactions and commits their outcomes.
-pub struct BlockCommitter {
-    inner: Inner,
+///
+/// An EVM cannot move between threads, an open block must: upstream's executor exists only while
+/// something is executed or committed, and its totals are kept here in between.
+#[derive(Debug)]
+pub struct BlockCommitter<'a> {
+    spec: Arc<ChainSpec>,
+    env: EvmEnv,
+    context: EthBlockExecutionCtx<'a>,
+    state: BlockState,
+    totals: Totals,
 }
 
-impl std::fmt::Debug for BlockCommitter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BlockCommitter")
-            .field("receipts", &self.inner.receipts.len())
-            .field("gas_used", &self.inner.cumulative_tx_gas_used)
-            .finish_non_exhaustive()
-    }
+/// What upstream's executor counts.
+#[derive(Debug, Default)]
+struct Totals {
+    receipts: Vec<Receipt>,
+    cumulative_tx_gas_used: u64,
+    block_regular_gas_used: u64,
+    block_state_gas_used: u64,
+    blob_gas_used: u64,
 }
 
-impl BlockCommitter {
+impl<'a> BlockCommitter<'a> {
     /// A block in `env` on `state`; nothing is executed yet.
     pub fn new(
         spec: Arc<ChainSpec>,
         env: EvmEnv,
-        context: BlockContext,
+        context: BlockContext<'a>,
         state: BlockState,
     ) -> Self {
-        let ctx = EthBlockExecutionCtx {
+        let context = EthBlockExecutionCtx {
             parent_hash: context.parent_hash,
             parent_beacon_block_root: context.parent_beacon_block_root,
             ommers: context.ommers,
@@ -123,73 +134,101 @@ impl BlockCommitter {
             tx_count_hint: None,
             slot_number: None,
         };
-        let evm = EthEvmFactory::default().create_evm(state, env);
-        Self { inner: EthBlockExecutor::new(evm, ctx, spec, ReceiptBuilder) }
+        Self { spec, env, context, state, totals: Totals::default() }
+    }
+
+    /// Upstream's executor with the state and the totals as they are.
+    fn executor(&mut self) -> Inner<'a> {
+        let state = self.state.take();
+        let evm = EthEvmFactory::default().create_evm(state, self.env.clone());
+        let mut inner =
+            EthBlockExecutor::new(evm, self.context.clone(), self.spec.clone(), ReceiptBuilder);
+        let totals = std::mem::take(&mut self.totals);
+        inner.receipts = totals.receipts;
+        inner.cumulative_tx_gas_used = totals.cumulative_tx_gas_used;
+        inner.block_regular_gas_used = totals.block_regular_gas_used;
+        inner.block_state_gas_used = totals.block_state_gas_used;
+        inner.blob_gas_used = totals.blob_gas_used;
+        inner
+    }
+
+    /// Takes state and totals back.
+    fn keep(&mut self, inner: Inner<'a>) {
+        self.totals = Totals {
+            receipts: inner.receipts,
+            cumulative_tx_gas_used: inner.cumulative_tx_gas_used,
+            block_regular_gas_used: inner.block_regular_gas_used,
+            block_state_gas_used: inner.block_state_gas_used,
+            blob_gas_used: inner.blob_gas_used,
+        };
+        self.state = inner.evm.finish().0;
     }
 
     /// System calls before the first transaction (EIP-2935, EIP-4788).
     pub fn begin(&mut self) -> Result<(), BlockError> {
-        Ok(self.inner.apply_pre_execution_changes()?)
+        let mut inner = self.executor();
+        let begun = inner.apply_pre_execution_changes();
+        self.keep(inner);
+        Ok(begun?)
     }
 
     /// Gas that transactions may still use in this block.
     pub fn gas_left(&self) -> u64 {
-        self.inner.evm.block().gas_limit().saturating_sub(self.gas_used())
+        self.env.block_env.gas_limit.saturating_sub(self.gas_used())
     }
 
     /// Gas that the transactions so far have used.
     pub fn gas_used(&self) -> u64 {
-        if self.inner.evm.cfg_env().enable_amsterdam_eip8037 {
-            self.inner.max_block_gas_used()
+        if self.env.cfg_env.enable_amsterdam_eip8037 {
+            self.totals.block_regular_gas_used.max(self.totals.block_state_gas_used)
         } else {
-            self.inner.cumulative_tx_gas_used
+            self.totals.cumulative_tx_gas_used
         }
     }
 
     /// Blob gas of the transactions so far.
     pub fn blob_gas_used(&self) -> u64 {
-        self.inner.blob_gas_used
+        self.totals.blob_gas_used
     }
 
     /// Receipts so far, in block order.
     pub fn receipts(&self) -> &[Receipt] {
-        &self.inner.receipts
+        &self.totals.receipts
     }
 
     /// The block's state as of the last commit.
     pub fn state(&self) -> &BlockState {
-        self.inner.evm.db()
+        &self.state
     }
 
     /// The block's state, to end a tick or to apply a developer's patch.
     pub fn state_mut(&mut self) -> &mut BlockState {
-        self.inner.evm.db_mut()
+        &mut self.state
     }
 
     /// Environment of the block.
-    pub fn env(&self) -> EvmEnv {
-        EvmEnv::new(self.inner.evm.cfg_env().clone(), self.inner.evm.block().clone())
+    pub fn env(&self) -> &EvmEnv {
+        &self.env
     }
 
-    /// Commits the outcome of `transaction`, the next one of the block.
-    pub fn commit(
-        &mut self,
-        transaction: &Transaction,
-        result: ExecutionResult<HaltReason>,
-        state: EvmState,
-    ) {
-        let tx_type = TxType::try_from(transaction.ty())
-            .expect("a decoded transaction has a type that this client knows");
-        let _gas = self.inner.commit_transaction(EthTxResult {
-            result: ResultAndState { result, state },
-            blob_gas_used: transaction.blob_gas_used().unwrap_or_default(),
-            tx_type,
-        });
+    /// Commits outcomes in order: the next transactions of the block.
+    pub fn commit<'t>(&mut self, outcomes: impl IntoIterator<Item = Outcome<'t>>) {
+        let mut inner = self.executor();
+        for (transaction, result, state) in outcomes {
+            let tx_type = TxType::try_from(transaction.ty())
+                .expect("a decoded transaction has a type that this client knows");
+            let _gas = inner.commit_transaction(EthTxResult {
+                result: ResultAndState { result, state },
+                blob_gas_used: transaction.blob_gas_used().unwrap_or_default(),
+                tx_type,
+            });
+        }
+        self.keep(inner);
     }
 
     /// Post-block work (withdrawals, requests, rewards) and the block's totals.
-    pub fn finish(self) -> Result<FinishedBlock, BlockError> {
-        let (evm, result) = self.inner.finish()?;
+    pub fn finish(mut self) -> Result<FinishedBlock, BlockError> {
+        let (evm, result) = self.executor().finish()?;
         let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
         let (state, _env) = evm.finish();
         Ok(FinishedBlock {

@@ -29,7 +29,9 @@ pub mod tracing;
 pub use alloy_evm;
 pub use assemble::{BlockParts, assemble_header};
 pub use block_state::{BlockState, LayeredState};
-pub use committer::{BlockCommitter, BlockContext, BlockError, FinishedBlock, ReceiptBuilder};
+pub use committer::{
+    BlockCommitter, BlockContext, BlockError, FinishedBlock, Outcome, ReceiptBuilder,
+};
 pub use env::{NextBlockAttributes, block_env, next_block_env, tx_env};
 pub use revm;
 pub use revm::{

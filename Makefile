@@ -1,0 +1,51 @@
+# Plasma: everything a newcomer needs. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+DATADIR ?= .cache/run
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test lint fmt bench clean
+
+help: ## This list.
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
+
+setup: ## Install what building needs (apt, cargo, npm).
+	@scripts/setup.sh build
+
+build: setup ## Build the release binaries.
+	cargo build --release --locked -p plasma-node-bin -p plasma-bench
+
+run: build ## Start a development node and deploy the sample upkeeps.
+	@scripts/setup.sh contracts
+	@PLASMA_DATADIR=$(DATADIR) scripts/run.sh $(TARGET)/release/plasma-node
+
+test: ## All tests: formatting, lints, unit, integration, contracts, end to end with real tools.
+	@scripts/test.sh
+
+test-rust: ## Unit and integration tests only.
+	@scripts/setup.sh test
+	cargo nextest run --workspace --locked
+
+test-contracts: ## Solidity tests, and that recompiling gives the checked-in bytes.
+	@scripts/setup.sh contracts
+	cd contracts && npm run check && npm test
+
+test-e2e: build ## End-to-end tests with forge, cast, Hardhat, ethers, viem and web3.py.
+	@tests/run.sh $(TARGET)/release/plasma-node
+
+crash-test: build ## Kill a loaded node with -9 at 50 random moments and count what was lost.
+	@KILLS=$${KILLS:-50} tests/crash.sh $(TARGET)/release/plasma-node
+
+lint: ## Formatting and clippy, warnings denied.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## Format the sources.
+	cargo fmt --all
+
+bench: build ## Load figures against this machine, beside anvil.
+	@bench/run.sh $(TARGET)/release
+
+clean: ## Remove build output and the sample node's data.
+	cargo clean
+	rm -rf .cache

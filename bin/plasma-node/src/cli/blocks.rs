@@ -1,0 +1,235 @@
+//! `init`, `import`, `export`, `replay`: commands on a data directory that no node is using.
+
+use super::{chain_file::ChainFile, node::Executor};
+use alloy_consensus::{Block, BlockBody};
+use alloy_rlp::Encodable;
+use clap::Args;
+use eyre::{Context as _, Result, bail};
+use plasma_chain::{Chain, ChainConfig};
+use plasma_node::{DataDir, init_logging, open_chain};
+use plasma_txpool::PoolConfig;
+use std::{
+    io::Write,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// How often import tells how far it is.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(5);
+
+/// Arguments of `plasma-node init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Where the database shall lie.
+    #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
+    datadir: PathBuf,
+    /// Genesis file in geth's format.
+    genesis: PathBuf,
+}
+
+/// Arguments of `plasma-node import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Where the database lies.
+    #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
+    datadir: PathBuf,
+    /// Which executor runs the blocks.
+    #[arg(long, default_value = "parallel")]
+    executor: Executor,
+    /// Files of RLP-encoded blocks. A rejected block ends its file; the exit status tells.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// Arguments of `plasma-node export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Where the database lies.
+    #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
+    datadir: PathBuf,
+    /// The file to write; it must not exist.
+    file: PathBuf,
+    /// First block.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Last block [default: the head].
+    #[arg(long)]
+    to: Option<u64>,
+}
+
+/// Arguments of `plasma-node replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Where the database lies.
+    #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
+    datadir: PathBuf,
+    /// First block.
+    #[arg(long)]
+    from: u64,
+    /// Last block.
+    #[arg(long)]
+    to: u64,
+    /// Which executor runs the blocks.
+    #[arg(long, default_value = "parallel")]
+    executor: Executor,
+    /// Worker threads of the parallel executor [default: one per core].
+    #[arg(long)]
+    threads: Option<std::num::NonZeroUsize>,
+    /// Print one JSON line per block.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Makes a data directory.
+pub(crate) fn init(args: &InitArgs) -> Result<()> {
+    let text = std::fs::read_to_string(&args.genesis)
+        .with_context(|| format!("cannot read {}", args.genesis.display()))?;
+    let datadir = DataDir::new(&args.datadir);
+    let spec = datadir.chain_spec(Some(&text))?;
+    let hash = spec.genesis_hash();
+    let chain = offline(&datadir, ChainConfig::default(), Some(&text))?;
+    chain.stop()?;
+    println!("{} holds chain {} with genesis {hash}", args.datadir.display(), spec.chain_id());
+    Ok(())
+}
+
+/// Opens the chain of a directory for work without a node.
+fn offline(datadir: &DataDir, config: ChainConfig, genesis: Option<&str>) -> Result<Chain> {
+    let spec = datadir.chain_spec(genesis)?;
+    // Everything from the start may be asked for, so nothing is pruned here.
+    Ok(open_chain(datadir, spec, config, PoolConfig::default(), None, u64::MAX)?)
+}
+
+/// Imports files of blocks.
+pub(crate) fn import(args: &ImportArgs) -> Result<()> {
+    init_logging("warn", plasma_node::LogFormat::Text).map_err(|error| eyre::eyre!(error))?;
+    let config = ChainConfig { executor: args.executor.into(), ..ChainConfig::default() };
+    let chain = offline(&DataDir::new(&args.datadir), config, None)?;
+    let mut rejected = 0;
+    for path in &args.files {
+        if let Err(error) = import_file(&chain, path) {
+            eprintln!("{}: {error:#}", path.display());
+            rejected += 1;
+        }
+    }
+    let head = chain.head();
+    chain.stop()?;
+    println!("head: block {} {}", head.number(), head.hash);
+    if rejected > 0 {
+        bail!("{rejected} of {} files were not imported whole", args.files.len());
+    }
+    Ok(())
+}
+
+fn import_file(chain: &Chain, path: &PathBuf) -> Result<()> {
+    let mut file = ChainFile::open(path)?;
+    let started = Instant::now();
+    let mut told = started;
+    let mut blocks = 0_u64;
+    while let Some(block) = file.next_block()? {
+        if block.header.number == 0 {
+            continue;
+        }
+        chain.import_block(block)?;
+        blocks += 1;
+        if told.elapsed() >= PROGRESS_PERIOD {
+            told = Instant::now();
+            let rate = blocks as f64 / started.elapsed().as_secs_f64();
+            eprintln!("block {}: {rate:.0} blocks/s", chain.head().number());
+        }
+    }
+    eprintln!(
+        "{}: {blocks} blocks in {:.1} s",
+        path.display(),
+        started.elapsed().as_secs_f64()
+    );
+    Ok(())
+}
+
+/// Writes blocks to a file.
+pub(crate) fn export(args: &ExportArgs) -> Result<()> {
+    let chain = offline(&DataDir::new(&args.datadir), ChainConfig::default(), None)?;
+    let head = chain.head().number();
+    let to = args.to.unwrap_or(head);
+    if args.from > to || to > head {
+        bail!("blocks {} to {to} cannot be exported: the chain has blocks 0 to {head}", args.from);
+    }
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&args.file)
+        .with_context(|| format!("cannot create {}", args.file.display()))?;
+    let mut out = std::io::BufWriter::new(file);
+    let mut buffer = Vec::new();
+    for number in args.from..=to {
+        let Some(block) = chain.block(number)? else { bail!("block {number} is missing") };
+        let plain = Block {
+            header: block.header.clone(),
+            body: BlockBody {
+                transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
+                ommers: block.ommers.clone(),
+                withdrawals: block.withdrawals.clone(),
+            },
+        };
+        buffer.clear();
+        plain.encode(&mut buffer);
+        out.write_all(&buffer).with_context(|| format!("writing {}", args.file.display()))?;
+    }
+    out.into_inner()?.sync_all()?;
+    println!("{}: blocks {} to {to}", args.file.display(), args.from);
+    Ok(())
+}
+
+/// Executes stored blocks again.
+pub(crate) fn replay(args: &ReplayArgs) -> Result<()> {
+    let defaults = ChainConfig::default();
+    let config = ChainConfig { threads: args.threads.unwrap_or(defaults.threads), ..defaults };
+    let chain = offline(&DataDir::new(&args.datadir), config, None)?;
+    let started = Instant::now();
+    let (mut blocks, mut transactions, mut gas, mut incarnations) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let mut different = 0_u64;
+    let mut out = std::io::stdout().lock();
+    let mut broken_pipe = None;
+    chain.replay(args.from, args.to, args.executor.into(), |block| {
+        blocks += 1;
+        transactions += block.transactions as u64;
+        gas += block.gas_used;
+        incarnations += block.conflicts.incarnations.iter().map(|&n| u64::from(n)).sum::<u64>();
+        different += u64::from(!block.differences.is_empty());
+        let written = if args.json {
+            let differences: Vec<_> =
+                block.differences.iter().map(|d| [&d.what, &d.stored, &d.found]).collect();
+            writeln!(
+                out,
+                "{}",
+                serde_json::json!({
+                    "block": block.number,
+                    "transactions": block.transactions,
+                    "gasUsed": block.gas_used,
+                    "conflicts": block.conflicts.conflicts.len(),
+                    "differences": differences,
+                })
+            )
+        } else {
+            block.differences.iter().try_for_each(|difference| {
+                writeln!(
+                    out,
+                    "block {}: {} is {}, now {}",
+                    block.number, difference.what, difference.stored, difference.found
+                )
+            })
+        };
+        if let Err(error) = written {
+            broken_pipe.get_or_insert(error);
+        }
+    })?;
+    chain.stop()?;
+    eprintln!(
+        "{blocks} blocks, {transactions} transactions, {gas} gas in {:.2} s; {incarnations} executions; {different} blocks differ",
+        started.elapsed().as_secs_f64()
+    );
+    if different > 0 {
+        bail!("{different} blocks differ from what is stored");
+    }
+    Ok(())
+}

@@ -1,0 +1,331 @@
+//! `plasma-node keeper`: upkeeps from the command line, over a running node's JSON-RPC.
+
+use super::{
+    rpc_client::RpcClient,
+    signer::{Signer, SignerArgs},
+    units,
+};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
+use clap::{Args, Subcommand, ValueEnum};
+use eyre::{Result, bail, eyre};
+use serde_json::{Value, json};
+
+sol! {
+    interface Registry {
+        event UpkeepRegistered(uint256 indexed id, uint32 performGas, address admin);
+
+        function registerUpkeep(
+            address target,
+            uint32 gasLimit,
+            address admin,
+            uint8 triggerType,
+            bytes checkData,
+            bytes triggerConfig,
+            bytes offchainConfig
+        ) external returns (uint256 id);
+        function addFunds(uint256 id, uint96 amount) external payable;
+        function pauseUpkeep(uint256 id) external;
+        function unpauseUpkeep(uint256 id) external;
+        function cancelUpkeep(uint256 id) external;
+        function withdrawFunds(uint256 id, address to) external;
+    }
+}
+
+/// Arguments of `plasma-node keeper`.
+#[derive(Debug, Args)]
+pub(crate) struct KeeperArgs {
+    /// The node's JSON-RPC address.
+    #[arg(long, global = true, env = "PLASMA_RPC_URL", default_value = "http://127.0.0.1:8545")]
+    rpc: String,
+    #[command(subcommand)]
+    command: KeeperCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeeperCommand {
+    /// Register an upkeep, and fund it where asked.
+    Register(RegisterArgs),
+    /// List registered upkeeps.
+    List,
+    /// Show one upkeep.
+    Show(UpkeepArgs),
+    /// Stop an upkeep for a while.
+    Pause(SendArgs),
+    /// Let a paused upkeep go on.
+    Unpause(SendArgs),
+    /// End an upkeep for good.
+    Cancel(SendArgs),
+    /// Give an upkeep money for its performs.
+    Fund(FundArgs),
+    /// Take the rest of a cancelled upkeep's money out.
+    Withdraw(WithdrawArgs),
+    /// Show what the keeper decided.
+    History(HistoryArgs),
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TriggerKind {
+    /// Whenever checkUpkeep says so.
+    Condition,
+    /// Every so many blocks or milliseconds.
+    Interval,
+}
+
+#[derive(Debug, Args)]
+struct RegisterArgs {
+    /// The contract whose performUpkeep shall be called.
+    target: Address,
+    /// When it is called.
+    #[arg(long, default_value = "condition")]
+    trigger: TriggerKind,
+    /// Interval in blocks.
+    #[arg(long, conflicts_with = "every_ms")]
+    every_blocks: Option<u64>,
+    /// Interval in milliseconds.
+    #[arg(long)]
+    every_ms: Option<u64>,
+    /// Gas that performUpkeep gets.
+    #[arg(long, default_value_t = 500_000)]
+    gas: u32,
+    /// Bytes that checkUpkeep is called with (hexadecimal); an interval performs with them.
+    #[arg(long, default_value = "0x")]
+    check_data: Bytes,
+    /// Who may pause, cancel and withdraw [default: the sender].
+    #[arg(long)]
+    admin: Option<Address>,
+    /// Money for performs, in ether.
+    #[arg(long, value_parser = units::ether)]
+    fund: Option<U256>,
+    #[command(flatten)]
+    signer: SignerArgs,
+}
+
+#[derive(Debug, Args)]
+struct UpkeepArgs {
+    /// The upkeep's id.
+    #[arg(value_parser = units::upkeep_id)]
+    id: U256,
+}
+
+#[derive(Debug, Args)]
+struct SendArgs {
+    #[command(flatten)]
+    upkeep: UpkeepArgs,
+    #[command(flatten)]
+    signer: SignerArgs,
+}
+
+#[derive(Debug, Args)]
+struct FundArgs {
+    #[command(flatten)]
+    send: SendArgs,
+    /// Amount in ether.
+    #[arg(value_parser = units::ether)]
+    amount: U256,
+}
+
+#[derive(Debug, Args)]
+struct WithdrawArgs {
+    #[command(flatten)]
+    send: SendArgs,
+    /// Where the money goes [default: the sender].
+    #[arg(long)]
+    to: Option<Address>,
+}
+
+#[derive(Debug, Args)]
+struct HistoryArgs {
+    /// Only this upkeep.
+    #[arg(value_parser = units::upkeep_id)]
+    id: Option<U256>,
+    /// First block [default: 100 blocks back].
+    #[arg(long)]
+    from: Option<u64>,
+    /// Last block [default: the head].
+    #[arg(long)]
+    to: Option<u64>,
+}
+
+/// Runs a keeper command.
+pub(crate) fn run(args: KeeperArgs) -> Result<()> {
+    let rpc = RpcClient::new(&args.rpc);
+    match args.command {
+        KeeperCommand::Register(args) => register(&rpc, &args),
+        KeeperCommand::List => list(&rpc),
+        KeeperCommand::Show(args) => show(&rpc, args.id),
+        KeeperCommand::Pause(args) => {
+            let call = Registry::pauseUpkeepCall { id: args.upkeep.id };
+            send(&rpc, &args, "paused", call.abi_encode(), U256::ZERO)
+        }
+        KeeperCommand::Unpause(args) => {
+            let call = Registry::unpauseUpkeepCall { id: args.upkeep.id };
+            send(&rpc, &args, "goes on", call.abi_encode(), U256::ZERO)
+        }
+        KeeperCommand::Cancel(args) => {
+            let call = Registry::cancelUpkeepCall { id: args.upkeep.id };
+            send(&rpc, &args, "cancelled", call.abi_encode(), U256::ZERO)
+        }
+        KeeperCommand::Fund(args) => {
+            let signer = args.send.signer.signer()?;
+            fund(&rpc, &signer, registry(&rpc)?, args.send.upkeep.id, args.amount)
+        }
+        KeeperCommand::Withdraw(args) => withdraw(&rpc, &args),
+        KeeperCommand::History(args) => history(&rpc, &args),
+    }
+}
+
+/// The registry's address, from the node.
+fn registry(rpc: &RpcClient) -> Result<Address> {
+    let stats: Value = rpc.call("keeper_stats", json!([]))?;
+    serde_json::from_value(stats["registry"].clone())
+        .map_err(|_| eyre!("this node runs no keeper"))
+}
+
+fn register(rpc: &RpcClient, args: &RegisterArgs) -> Result<()> {
+    let (trigger_type, config) = match args.trigger {
+        TriggerKind::Condition => {
+            if args.every_blocks.is_some() || args.every_ms.is_some() {
+                bail!("--every-blocks and --every-ms belong to --trigger interval");
+            }
+            (0, Vec::new())
+        }
+        TriggerKind::Interval => {
+            let config = match (args.every_blocks, args.every_ms) {
+                (Some(blocks), None) if blocks > 0 => (blocks, 0_u64),
+                (None, Some(ms)) if ms > 0 => (0_u64, ms),
+                _ => bail!("an interval needs --every-blocks or --every-ms above zero"),
+            };
+            (2, config.abi_encode())
+        }
+    };
+    let signer = args.signer.signer()?;
+    let registry = registry(rpc)?;
+    let call = Registry::registerUpkeepCall {
+        target: args.target,
+        gasLimit: args.gas,
+        admin: args.admin.unwrap_or(signer.address),
+        triggerType: trigger_type,
+        checkData: args.check_data.clone(),
+        triggerConfig: config.into(),
+        offchainConfig: Bytes::new(),
+    };
+    let receipt = signer.send(rpc, registry, U256::ZERO, call.abi_encode().into())?;
+    let id = registered_id(&receipt)
+        .ok_or_else(|| eyre!("the receipt has no UpkeepRegistered event: {receipt}"))?;
+    println!("{}", hex::encode_prefixed(id.to_be_bytes::<32>()));
+    match args.fund {
+        Some(amount) => fund(rpc, &signer, registry, id, amount),
+        None => Ok(()),
+    }
+}
+
+fn registered_id(receipt: &Value) -> Option<U256> {
+    let topic = Registry::UpkeepRegistered::SIGNATURE_HASH;
+    receipt["logs"].as_array()?.iter().find_map(|log| {
+        let topics: Vec<B256> = serde_json::from_value(log["topics"].clone()).ok()?;
+        (topics.first() == Some(&topic)).then(|| topics.get(1).map(|id| (*id).into()))?
+    })
+}
+
+fn fund(
+    rpc: &RpcClient,
+    signer: &Signer,
+    registry: Address,
+    id: U256,
+    amount: U256,
+) -> Result<()> {
+    let call = Registry::addFundsCall {
+        id,
+        amount: amount.try_into().map_err(|_| eyre!("the amount is above 2^96 wei"))?,
+    };
+    signer.send(rpc, registry, amount, call.abi_encode().into())?;
+    eprintln!("funded with {} ETH", alloy_primitives::utils::format_ether(amount));
+    Ok(())
+}
+
+fn send(rpc: &RpcClient, args: &SendArgs, done: &str, input: Vec<u8>, value: U256) -> Result<()> {
+    let signer = args.signer.signer()?;
+    let receipt = signer.send(rpc, registry(rpc)?, value, input.into())?;
+    eprintln!("{done} (transaction {})", receipt["transactionHash"].as_str().unwrap_or("?"));
+    Ok(())
+}
+
+fn withdraw(rpc: &RpcClient, args: &WithdrawArgs) -> Result<()> {
+    let signer = args.send.signer.signer()?;
+    let call = Registry::withdrawFundsCall {
+        id: args.send.upkeep.id,
+        to: args.to.unwrap_or(signer.address),
+    };
+    send(rpc, &args.send, "withdrawn", call.abi_encode(), U256::ZERO)
+}
+
+fn list(rpc: &RpcClient) -> Result<()> {
+    let upkeeps: Vec<Value> = rpc.call("keeper_list", json!([]))?;
+    for upkeep in &upkeeps {
+        println!(
+            "{} {} target {} balance {} ETH {}",
+            text(&upkeep["id"]),
+            trigger_name(upkeep),
+            text(&upkeep["target"]),
+            ether(&upkeep["balance"]),
+            status(upkeep)
+        );
+    }
+    eprintln!("{} upkeeps", upkeeps.len());
+    Ok(())
+}
+
+fn show(rpc: &RpcClient, id: U256) -> Result<()> {
+    let upkeep: Value = rpc.call("keeper_get", json!([id]))?;
+    if upkeep.is_null() {
+        bail!("no upkeep {id:#x} is registered");
+    }
+    println!("{}", serde_json::to_string_pretty(&upkeep)?);
+    Ok(())
+}
+
+fn history(rpc: &RpcClient, args: &HistoryArgs) -> Result<()> {
+    let filter = json!({ "upkeep": args.id, "fromBlock": args.from, "toBlock": args.to });
+    let decisions: Vec<Value> = rpc.call("keeper_history", json!([filter]))?;
+    for decision in &decisions {
+        println!(
+            "block {} upkeep {} {}",
+            decision["block"],
+            text(&decision["upkeep"]),
+            decision["outcome"]
+        );
+    }
+    eprintln!("{} decisions", decisions.len());
+    Ok(())
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or("?")
+}
+
+fn trigger_name(upkeep: &Value) -> &'static str {
+    match upkeep["triggerType"].as_u64() {
+        Some(0) => "condition",
+        Some(1) => "log",
+        Some(2) => "interval",
+        Some(3) => "cron",
+        Some(4) => "resolver",
+        _ => "unknown",
+    }
+}
+
+fn status(upkeep: &Value) -> &'static str {
+    match (upkeep["active"].as_bool(), upkeep["paused"].as_bool()) {
+        (Some(false), _) => "cancelled",
+        (_, Some(true)) => "paused",
+        _ => "active",
+    }
+}
+
+fn ether(value: &Value) -> String {
+    match serde_json::from_value::<U256>(value.clone()) {
+        Ok(wei) => alloy_primitives::utils::format_ether(wei),
+        Err(_) => "?".to_owned(),
+    }
+}

@@ -1,0 +1,66 @@
+//! The command line.
+
+mod blocks;
+mod chain_file;
+mod db;
+mod keeper;
+mod node;
+mod rpc_client;
+mod signer;
+mod state_test;
+mod units;
+
+use clap::{Parser, Subcommand};
+use eyre::Result;
+
+/// An EVM execution node that fires the upkeeps that contracts registered on chain.
+#[derive(Debug, Parser)]
+#[command(name = "plasma-node", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node.
+    Node(Box<node::NodeArgs>),
+    /// Make a data directory for the chain of a genesis file.
+    Init(blocks::InitArgs),
+    /// Import RLP-encoded blocks from files.
+    Import(blocks::ImportArgs),
+    /// Write blocks as RLP to a file.
+    Export(blocks::ExportArgs),
+    /// Execute stored blocks again and compare every receipt and state root.
+    Replay(blocks::ReplayArgs),
+    /// Register and look after upkeeps on a running node.
+    Keeper(keeper::KeeperArgs),
+    /// Look into the database of a data directory.
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// Run conformance tests.
+    #[command(subcommand)]
+    Test(TestCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum TestCommand {
+    /// State tests in the ethereum/tests format; one JSON line per case.
+    State(state_test::StateTestArgs),
+}
+
+impl Cli {
+    /// Does what the command line asks for.
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            Command::Node(args) => node::run(*args),
+            Command::Init(args) => blocks::init(&args),
+            Command::Import(args) => blocks::import(&args),
+            Command::Export(args) => blocks::export(&args),
+            Command::Replay(args) => blocks::replay(&args),
+            Command::Keeper(args) => keeper::run(args),
+            Command::Db(command) => db::run(&command),
+            Command::Test(TestCommand::State(args)) => state_test::run(&args),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Blocks as the rest of the node sees them.
+
+use alloy_consensus::{Header, Transaction as _, TxReceipt, transaction::Recovered};
+use alloy_eips::eip4895::Withdrawals;
+use alloy_primitives::{Address, B256};
+use plasma_evm::EvmEnv;
+use plasma_storage::{BlockRecord, Receipt, StateReader, Transaction};
+use std::sync::Arc;
+
+/// A block with its receipts and senders.
+#[derive(Clone, Debug)]
+pub struct ExecutedBlock {
+    /// The header.
+    pub header: Header,
+    /// Keccak-256 of the header's RLP; zero for a block that is still open.
+    pub hash: B256,
+    /// Transactions in order, with their senders.
+    pub transactions: Vec<Recovered<Transaction>>,
+    /// One receipt per transaction.
+    pub receipts: Vec<Receipt>,
+    /// Uncle headers (proof-of-work chains).
+    pub ommers: Vec<Header>,
+    /// Withdrawals (Shanghai and later).
+    pub withdrawals: Option<Withdrawals>,
+}
+
+impl ExecutedBlock {
+    /// The block's number.
+    pub fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// Gas used by transaction `index` alone; `None` outside the block.
+    pub fn gas_used(&self, index: usize) -> Option<u64> {
+        let cumulative = self.receipts.get(index)?.cumulative_gas_used;
+        let before = match index.checked_sub(1) {
+            Some(previous) => self.receipts.get(previous)?.cumulative_gas_used,
+            None => 0,
+        };
+        Some(cumulative - before)
+    }
+
+    /// Index within the block of the first log of transaction `index`.
+    pub fn first_log_index(&self, index: usize) -> u64 {
+        self.receipts.iter().take(index).map(|receipt| receipt.logs().len() as u64).sum()
+    }
+
+    /// Price per gas in wei that transaction `index` pays; `None` outside the block.
+    pub fn effective_gas_price(&self, index: usize) -> Option<u128> {
+        Some(self.transactions.get(index)?.effective_gas_price(self.header.base_fee_per_gas))
+    }
+
+    /// Position of the transaction with this hash.
+    pub fn position(&self, hash: &B256) -> Option<usize> {
+        self.transactions.iter().position(|transaction| transaction.tx_hash() == hash)
+    }
+}
+
+impl From<BlockRecord> for ExecutedBlock {
+    fn from(record: BlockRecord) -> Self {
+        let transactions = record
+            .transactions
+            .into_iter()
+            .zip(record.senders)
+            .map(|(transaction, sender): (Transaction, Address)| {
+                Recovered::new_unchecked(transaction, sender)
+            })
+            .collect();
+        Self {
+            header: record.header,
+            hash: record.hash,
+            transactions,
+            receipts: record.receipts,
+            ommers: record.ommers,
+            withdrawals: record.withdrawals,
+        }
+    }
+}
+
+/// The open block as of its last tick.
+#[derive(Clone)]
+pub struct PendingBlock {
+    /// What stands in the block so far. Its header has no roots and no hash yet.
+    pub block: ExecutedBlock,
+    /// State after the transactions so far.
+    pub state: Arc<dyn StateReader>,
+    /// Environment of the block.
+    pub env: EvmEnv,
+}
+
+impl std::fmt::Debug for PendingBlock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PendingBlock").field("block", &self.block).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,557 @@
+//! The handle that everybody else holds.
+
+use crate::{
+    ChainConfig, ChainError, ChainEvent, DevControl, ExecutorKind, PendingBlock,
+    block::ExecutedBlock,
+    dev::DevState,
+    genesis::ensure_genesis,
+    metrics,
+    open_block::OpenBlock,
+    producer::{Producer, pool_head},
+    recent::{RECENT_BLOCKS, Recent},
+    recover,
+    replay::{self, BlockReplay},
+    sequencer::{self, Signal},
+    view::{View, empty_view, with_patch},
+};
+use alloy_primitives::{Address, B256, U256};
+use parking_lot::{Mutex, RwLock};
+use plasma_chainspec::ChainSpec;
+use plasma_keeper::{Decision, Keeper, KeeperConfig, KeeperStats, UpkeepInfo, decode_decisions};
+use plasma_parallel::{ConflictReport, ParallelConfig, ParallelExecutor};
+use plasma_storage::{
+    BlockRecord, Database, StateChanges, StateReader, StateSnapshot, StorageError, TrieUpdates,
+};
+use plasma_trie::{AccountProof, StateTrie};
+use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use tokio::sync::{broadcast, watch};
+
+/// Blocks whose conflict reports are kept.
+const CONFLICT_REPORTS: usize = 256;
+
+/// Events that a slow listener may lag behind before it misses some.
+const EVENT_BACKLOG: usize = 1_024;
+
+/// A handle to the chain; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    inner: Arc<Inner>,
+}
+
+/// The head's trie with the snapshot that holds its stored nodes.
+struct Tip {
+    trie: StateTrie,
+    snapshot: StateSnapshot,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: ChainConfig,
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) db: Database,
+    pub(crate) pool: Arc<TxPool>,
+    pub(crate) executor: ParallelExecutor,
+    pub(crate) producer: Mutex<Producer>,
+    pub(crate) signal: Signal,
+    view: RwLock<View>,
+    tip: RwLock<Tip>,
+    recent: RwLock<Recent>,
+    conflicts: RwLock<VecDeque<(u64, Arc<ConflictReport>)>>,
+    events: broadcast::Sender<ChainEvent>,
+    head_number: watch::Sender<u64>,
+    /// Why production stopped by itself.
+    failure: watch::Sender<Option<String>>,
+    sequencer: Mutex<Option<JoinHandle<()>>>,
+    dev: Option<DevControl>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chain").field("head", &self.head().number()).finish_non_exhaustive()
+    }
+}
+
+impl Chain {
+    /// Opens the chain of `spec` in `db`: writes genesis into a fresh database, executes what the
+    /// journal has and the state lacks, and restores the open block. Production starts with
+    /// [`Self::start`].
+    pub fn open(
+        config: ChainConfig,
+        spec: Arc<ChainSpec>,
+        db: Database,
+        pool: Arc<TxPool>,
+        keeper: Option<KeeperConfig>,
+    ) -> Result<Self, ChainError> {
+        ensure_genesis(&spec, &db)?;
+        let executor = ParallelExecutor::new(ParallelConfig::new(config.threads))?;
+        let state_block = db.state_block();
+        let record =
+            db.block_record(state_block)?.ok_or(ChainError::UnknownBlock(state_block))?;
+        let head = Arc::new(ExecutedBlock::from(record));
+        let snapshot = db.latest()?;
+        let trie = StateTrie::new(head.header.state_root);
+        let dev_state = DevState::new(config.automine);
+        let producer = Producer::new(None, dev_state);
+        let view = empty_view(&spec, &config, &producer, head.clone(), Arc::new(snapshot.clone()))?;
+        let inner = Arc::new_cyclic(|weak| Inner {
+            dev: config.dev.then(|| DevControl::new(weak.clone())),
+            head_number: watch::Sender::new(head.number()),
+            failure: watch::Sender::new(None),
+            events: broadcast::Sender::new(EVENT_BACKLOG),
+            view: RwLock::new(view),
+            tip: RwLock::new(Tip { trie, snapshot }),
+            recent: RwLock::default(),
+            conflicts: RwLock::default(),
+            producer: Mutex::new(producer),
+            signal: Signal::default(),
+            sequencer: Mutex::new(None),
+            config,
+            spec,
+            db,
+            pool,
+            executor,
+        });
+        inner.recent.write().insert(head);
+        {
+            let mut producer = inner.producer.lock();
+            recover::catch_up(&inner, &producer)?;
+            if let Some(keeper) = keeper {
+                let view = inner.view();
+                let mut keeper =
+                    Keeper::load(keeper, &inner.spec, &*view.state, &view.pending.env)?;
+                if let Some(record) = inner.db.keeper_record(view.head.number())? {
+                    keeper.restore_queue(&record)?;
+                }
+                producer.keeper = Some(keeper);
+            }
+            recover::reopen(&inner, &mut producer)?;
+            inner.refresh_pending(&producer)?;
+        }
+        Ok(Self { inner })
+    }
+
+    /// Starts block production in a thread of its own.
+    pub fn start(&self) -> Result<(), ChainError> {
+        let inner = self.inner.clone();
+        let handle = std::thread::Builder::new()
+            .name("sequencer".into())
+            .spawn(move || {
+                let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    sequencer::run(&inner)
+                }));
+                let reason = match outcome {
+                    Ok(Ok(())) => return,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(_) => "the sequencer panicked; its message stands above".to_owned(),
+                };
+                tracing::error!(target: "plasma::chain", %reason, "block production stopped");
+                inner.failure.send_replace(Some(reason));
+            })
+            .map_err(|error| ChainError::Stopped(format!("no thread for the sequencer: {error}")))?;
+        *self.inner.sequencer.lock() = Some(handle);
+        Ok(())
+    }
+
+    /// Ends block production and writes everything that is pending to disk.
+    pub fn stop(&self) -> Result<(), ChainError> {
+        self.inner.signal.stop();
+        if let Some(handle) = self.inner.sequencer.lock().take()
+            && handle.join().is_err()
+        {
+            tracing::error!(target: "plasma::chain", "the sequencer ended by a panic");
+        }
+        Ok(self.inner.db.flush()?)
+    }
+
+    /// Waits until production stops by itself; answers why.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.inner.failure.subscribe();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_else(|| "unknown".into()),
+            Err(_) => "the chain was dropped".into(),
+        }
+    }
+
+    /// Why production stopped by itself; `None` while it runs.
+    pub fn failure(&self) -> Option<String> {
+        self.inner.failure.borrow().clone()
+    }
+
+    /// The rules of this chain.
+    pub fn spec(&self) -> &Arc<ChainSpec> {
+        &self.inner.spec
+    }
+
+    /// Transactions that wait for a block.
+    pub fn pool(&self) -> &Arc<TxPool> {
+        &self.inner.pool
+    }
+
+    /// Settings of block production.
+    pub fn config(&self) -> &ChainConfig {
+        &self.inner.config
+    }
+
+    /// The database underneath.
+    pub fn database(&self) -> &Database {
+        &self.inner.db
+    }
+
+    /// The latest sealed block.
+    pub fn head(&self) -> Arc<ExecutedBlock> {
+        self.inner.head()
+    }
+
+    /// The open block as of its last tick.
+    pub fn pending(&self) -> Arc<PendingBlock> {
+        self.inner.view.read().pending.clone()
+    }
+
+    /// What the pool has to know of the block to come.
+    pub fn pool_head(&self) -> PoolHead {
+        self.inner.view.read().pool_head.clone()
+    }
+
+    /// The canonical block with this number.
+    pub fn block(&self, number: u64) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
+        self.inner.block(number)
+    }
+
+    /// The canonical block with this hash.
+    pub fn block_by_hash(&self, hash: B256) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
+        let recent = self.inner.recent.read().by_hash.get(&hash).copied();
+        match recent.map_or_else(|| self.inner.db.block_number(hash), |number| Ok(Some(number)))? {
+            Some(number) => self.block(number),
+            None => Ok(None),
+        }
+    }
+
+    /// A sealed transaction: its block and its position there.
+    pub fn transaction(
+        &self,
+        hash: B256,
+    ) -> Result<Option<(Arc<ExecutedBlock>, usize)>, ChainError> {
+        if let Some(found) = self.inner.recent.read().transaction(hash) {
+            return Ok(Some(found));
+        }
+        let Some((number, index)) = self.inner.db.transaction_location(hash)? else {
+            return Ok(None);
+        };
+        Ok(self.block(number)?.map(|block| (block, index as usize)))
+    }
+
+    /// The state after block `number`.
+    pub fn state_at(&self, number: u64) -> Result<Arc<dyn StateReader>, ChainError> {
+        let view = self.inner.view();
+        if number == view.head.number() {
+            return Ok(view.state);
+        }
+        if number > view.head.number() {
+            return Err(ChainError::UnknownBlock(number));
+        }
+        Ok(Arc::new(self.inner.db.snapshot(number)?))
+    }
+
+    /// Merkle proof of an account and some of its slots after block `number` (EIP-1186).
+    pub fn proof(
+        &self,
+        number: u64,
+        address: Address,
+        slots: &[B256],
+    ) -> Result<AccountProof, ChainError> {
+        let (mut trie, snapshot) = self.inner.trie_at_head()?;
+        if number > snapshot.number() {
+            return Err(ChainError::UnknownBlock(number));
+        }
+        if number < snapshot.number() {
+            self.inner.rewind(&mut trie, &snapshot, number)?;
+        }
+        Ok(trie.account_proof(&snapshot, address, slots)?)
+    }
+
+    /// Executions and conflicts of a recent block.
+    pub fn conflicts(&self, number: u64) -> Option<Arc<ConflictReport>> {
+        let conflicts = self.inner.conflicts.read();
+        conflicts.iter().find(|(block, _)| *block == number).map(|(_, report)| report.clone())
+    }
+
+    /// Validates a transaction, puts it into the pool and wakes the producer. Blocks: call it
+    /// off the async runtime.
+    pub fn submit(&self, transaction: PoolTransaction) -> Result<B256, PoolError> {
+        let view = self.inner.view();
+        let added = self.inner.pool.add(transaction, &*view.pending.state, &view.pool_head)?;
+        if added.pending {
+            self.inner.signal.wake();
+        }
+        Ok(added.hash)
+    }
+
+    /// Waits until the transaction stands in a sealed block; `None` after `timeout`.
+    pub async fn wait_for_inclusion(
+        &self,
+        hash: B256,
+        timeout: Duration,
+    ) -> Option<(Arc<ExecutedBlock>, usize)> {
+        let mut head = self.inner.head_number.subscribe();
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            head.borrow_and_update();
+            if let Some(found) = self.inner.recent.read().transaction(hash) {
+                return Some(found);
+            }
+            match tokio::time::timeout_at(deadline, head.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Listens to what happens.
+    pub fn subscribe(&self) -> broadcast::Receiver<ChainEvent> {
+        self.inner.events.subscribe()
+    }
+
+    /// Registered upkeeps as the keeper sees them; empty where no keeper runs.
+    pub fn upkeeps(&self) -> Vec<UpkeepInfo> {
+        let producer = self.inner.producer.lock();
+        producer.keeper.as_ref().map(Keeper::upkeeps).unwrap_or_default()
+    }
+
+    /// One upkeep.
+    pub fn upkeep(&self, id: U256) -> Option<UpkeepInfo> {
+        self.inner.producer.lock().keeper.as_ref()?.upkeep(id)
+    }
+
+    /// What the keeper decided in the blocks from `from` to `to`, both included.
+    pub fn keeper_decisions(&self, from: u64, to: u64) -> Result<Vec<Decision>, ChainError> {
+        let mut decisions = Vec::new();
+        for number in from..=to.min(self.head().number()) {
+            if let Some(record) = self.inner.db.keeper_record(number)? {
+                decisions.extend(decode_decisions(&record)?);
+            }
+        }
+        Ok(decisions)
+    }
+
+    /// Totals of the keeper; `None` where no keeper runs.
+    pub fn keeper_stats(&self) -> Option<KeeperStats> {
+        self.inner.producer.lock().keeper.as_ref().map(Keeper::stats)
+    }
+
+    /// The keeper's accounts.
+    pub fn lanes(&self) -> Vec<Address> {
+        let producer = self.inner.producer.lock();
+        let lanes = |keeper: &Keeper| keeper.config().lanes.lanes().to_vec();
+        producer.keeper.as_ref().map(lanes).unwrap_or_default()
+    }
+
+    /// Executes the stored blocks `from..=to` again on the given executor and hands each result
+    /// to `each`.
+    pub fn replay(
+        &self,
+        from: u64,
+        to: u64,
+        kind: ExecutorKind,
+        mut each: impl FnMut(BlockReplay),
+    ) -> Result<(), ChainError> {
+        let head = self.head().number();
+        if from == 0 || from > to || to > head {
+            return Err(ChainError::Refused(format!(
+                "blocks {from} to {to} cannot be replayed: the chain has blocks 1 to {head}"
+            )));
+        }
+        let (mut trie, snapshot) = self.inner.trie_at_head()?;
+        if from <= snapshot.number() {
+            self.inner.rewind(&mut trie, &snapshot, from - 1)?;
+        }
+        for number in from..=to {
+            let record =
+                self.inner.db.block_record(number)?.ok_or(ChainError::UnknownBlock(number))?;
+            let state = Arc::new(self.inner.db.snapshot(number - 1)?);
+            each(replay::replay(&self.inner, kind, &record, state, &mut trie, &snapshot)?);
+        }
+        Ok(())
+    }
+
+    /// Checks `block` against the rules, executes it and makes it the head.
+    pub fn import_block(
+        &self,
+        block: alloy_consensus::Block<plasma_storage::Transaction>,
+    ) -> Result<Arc<ExecutedBlock>, ChainError> {
+        crate::import::import(&self.inner, block)
+    }
+
+    /// Developers' commands; `None` outside `--dev`.
+    pub fn dev(&self) -> Option<&DevControl> {
+        self.inner.dev.as_ref()
+    }
+}
+
+impl Inner {
+    fn view(&self) -> View {
+        self.view.read().clone()
+    }
+
+    pub(crate) fn head(&self) -> Arc<ExecutedBlock> {
+        self.view.read().head.clone()
+    }
+
+    /// The open block as readers see it.
+    pub(crate) fn pending(&self) -> Arc<PendingBlock> {
+        self.view.read().pending.clone()
+    }
+
+    pub(crate) fn block(&self, number: u64) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
+        if let Some(block) = self.recent.read().by_number.get(&number) {
+            return Ok(Some(block.clone()));
+        }
+        if number > self.head().number() {
+            return Ok(None);
+        }
+        Ok(self.db.block_record(number)?.map(|record| Arc::new(ExecutedBlock::from(record))))
+    }
+
+    /// The head's trie, to be changed at will, and the snapshot that holds its stored nodes.
+    pub(crate) fn trie_at_head(&self) -> Result<(StateTrie, StateSnapshot), StorageError> {
+        let tip = self.tip.read();
+        Ok((tip.trie.clone(), tip.snapshot.clone()))
+    }
+
+    /// Moves `trie`, which stands at the head, back to block `number`.
+    fn rewind(
+        &self,
+        trie: &mut StateTrie,
+        snapshot: &StateSnapshot,
+        number: u64,
+    ) -> Result<(), ChainError> {
+        let back = self.db.reverse_changes(number)?;
+        trie.update(snapshot, &back)?;
+        let expected =
+            self.block(number)?.ok_or(ChainError::UnknownBlock(number))?.header.state_root;
+        if trie.root() != expected {
+            return Err(ChainError::invalid(
+                number,
+                "state root after going back to it",
+                trie.root(),
+                expected,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes a journaled block the head.
+    pub(crate) fn adopt(
+        &self,
+        block: Arc<ExecutedBlock>,
+        changes: Arc<StateChanges>,
+        updates: Arc<TrieUpdates>,
+        trie: StateTrie,
+        producer: &Producer,
+    ) -> Result<(), ChainError> {
+        let hashes = block.transactions.iter().map(|tx| *tx.tx_hash()).collect();
+        let for_pool = changes.clone();
+        self.db.push_block_state(block.number(), block.hash, hashes, changes, updates)?;
+        let snapshot = self.db.latest()?;
+        *self.tip.write() = Tip { trie, snapshot };
+        self.recent.write().insert(block.clone());
+        self.set_head(block, producer, Some(&for_pool))
+    }
+
+    /// Shows `block`, whose state is the database's tip, as the head.
+    fn set_head(
+        &self,
+        block: Arc<ExecutedBlock>,
+        producer: &Producer,
+        changes: Option<&StateChanges>,
+    ) -> Result<(), ChainError> {
+        let number = block.number();
+        self.view.write().head = block;
+        self.refresh_pending(producer)?;
+        let view = self.view();
+        match changes {
+            Some(changes) => self.pool.on_block(&view.pool_head, changes),
+            None => self.pool.on_head(&view.pool_head, &*view.pending.state)?,
+        }
+        self.head_number.send_replace(number);
+        Ok(())
+    }
+
+    /// Builds what readers see of the present anew: head state, pending block, pool head.
+    pub(crate) fn refresh_pending(&self, producer: &Producer) -> Result<(), ChainError> {
+        let head = self.head();
+        let snapshot: Arc<dyn StateReader> = Arc::new(self.tip.read().snapshot.clone());
+        let view = match &producer.open {
+            Some(open) if !open.transactions.is_empty() => View {
+                head,
+                state: with_patch(snapshot, producer),
+                pending: Arc::new(open.pending()),
+                pool_head: pool_head(open),
+            },
+            _ => empty_view(&self.spec, &self.config, producer, head, snapshot)?,
+        };
+        *self.view.write() = view;
+        Ok(())
+    }
+
+    /// Shows the open block to readers after a tick.
+    pub(crate) fn publish_pending(&self, open: &OpenBlock) {
+        let pending = Arc::new(open.pending());
+        self.view.write().pending = pending.clone();
+        self.announce(ChainEvent::Tick(pending));
+    }
+
+    pub(crate) fn announce(&self, event: ChainEvent) {
+        // Without listeners there is nobody to tell; that is no failure.
+        let _listeners = self.events.send(event);
+    }
+
+    pub(crate) fn remember_conflicts(&self, number: u64, report: Arc<ConflictReport>) {
+        let mut conflicts = self.conflicts.write();
+        if conflicts.len() >= CONFLICT_REPORTS {
+            conflicts.pop_front();
+        }
+        conflicts.push_back((number, report));
+    }
+
+    /// Makes a block that was journaled before the producer handed it over the head. Used where
+    /// the record comes from outside the producer (import).
+    pub(crate) fn journal_block(&self, record: &BlockRecord) -> Result<(), ChainError> {
+        let started = Instant::now();
+        self.db.append_block(record)?;
+        metrics::journaled(started.elapsed());
+        Ok(())
+    }
+
+    /// Unwinds the chain to block `number`; the caller holds the producer.
+    pub(crate) fn revert_to(&self, producer: &mut Producer, number: u64) -> Result<(), ChainError> {
+        producer.open = None;
+        let from = self.head().number();
+        let mut removed = Vec::new();
+        for gone in (number + 1..=from).rev().take(RECENT_BLOCKS) {
+            removed.extend(self.block(gone)?);
+        }
+        if number < from {
+            self.db.revert_to(number)?;
+        }
+        self.recent.write().truncate(number);
+        self.conflicts.write().retain(|(block, _)| *block <= number);
+        let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
+        let snapshot = self.db.latest()?;
+        *self.tip.write() = Tip { trie: StateTrie::new(head.header.state_root), snapshot };
+        self.pool.clear();
+        self.set_head(head, producer, None)?;
+        if let Some(keeper) = producer.keeper.as_mut() {
+            let view = self.view();
+            keeper.reload(&*view.state, &view.pending.env)?;
+        }
+        if number < from {
+            self.announce(ChainEvent::Reverted { from, to: number, removed });
+        }
+        Ok(())
+    }
+}

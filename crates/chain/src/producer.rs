@@ -1,0 +1,359 @@
+//! Makes blocks: opens them, lets them grow by ticks, seals them.
+//!
+//! Invariant: whoever holds the producer is the only one that changes the chain.
+
+use crate::{
+    ChainConfig, ChainError, ChainEvent,
+    block::ExecutedBlock,
+    chain::Inner,
+    dev::DevState,
+    metrics,
+    open_block::OpenBlock,
+};
+use alloy_consensus::transaction::Recovered;
+use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
+use alloy_hardforks::EthereumHardforks;
+use alloy_primitives::{Address, keccak256};
+use plasma_chainspec::ChainSpec;
+use plasma_evm::{EvmEnv, NextBlockAttributes};
+use plasma_keeper::{Keeper, PlannedPerform, RoundInput};
+use plasma_storage::{BlockRecord, StateChanges, StateReader, TickRecord, Transaction};
+use plasma_txpool::PoolHead;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// EIP-1559: a gas limit moves by less than this fraction of the parent's.
+const GAS_LIMIT_BOUND_DIVISOR: u64 = 1_024;
+
+/// Most batches that one tick takes from the pool, so that a tick ends under any load.
+const BATCHES_PER_TICK: usize = 8;
+
+/// The block producer. One exists per chain, behind a lock.
+pub(crate) struct Producer {
+    pub(crate) open: Option<OpenBlock>,
+    pub(crate) keeper: Option<Keeper>,
+    pub(crate) dev: DevState,
+    /// Logs that the keeper has not seen yet start at this transaction of the open block.
+    keeper_seen: usize,
+    /// Performs in the tick in progress, as positions in the block.
+    tick_performs: Vec<u32>,
+}
+
+impl Producer {
+    pub(crate) fn new(keeper: Option<Keeper>, dev: DevState) -> Self {
+        Self { open: None, keeper, dev, keeper_seen: 0, tick_performs: Vec::new() }
+    }
+
+    /// Opens the next block where none is open.
+    pub(crate) fn open(&mut self, chain: &Inner) -> Result<(), ChainError> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        let parent = chain.head();
+        let attributes = self.next_attributes(&chain.spec, &chain.config, &parent);
+        let patch = self.dev.patch.clone();
+        self.open_with(chain, parent, attributes, (!patch.is_empty()).then_some(patch))
+    }
+
+    /// Opens the next block with given attributes (restart, or [`Self::open`]).
+    pub(crate) fn open_with(
+        &mut self,
+        chain: &Inner,
+        parent: Arc<ExecutedBlock>,
+        attributes: NextBlockAttributes,
+        patch: Option<StateChanges>,
+    ) -> Result<(), ChainError> {
+        let state: Arc<dyn StateReader> = Arc::new(chain.db.latest()?);
+        let extra_data = chain.config.extra_data.clone();
+        let open = OpenBlock::open(&chain.spec, parent, state, attributes, extra_data, patch)?;
+        self.keeper_seen = 0;
+        self.tick_performs.clear();
+        self.open = Some(open);
+        Ok(())
+    }
+
+    /// What the next block would be opened with now.
+    pub(crate) fn next_attributes(
+        &self,
+        spec: &ChainSpec,
+        config: &ChainConfig,
+        parent: &ExecutedBlock,
+    ) -> NextBlockAttributes {
+        let gas_limit = self
+            .dev
+            .gas_limit
+            .unwrap_or_else(|| towards(parent.header.gas_limit, config.gas_limit_target));
+        NextBlockAttributes {
+            timestamp: self.dev.next_timestamp(parent.header.timestamp, now_s()),
+            beneficiary: self.dev.coinbase.unwrap_or(config.beneficiary),
+            prev_randao: self
+                .dev
+                .next_prev_randao
+                .unwrap_or_else(|| keccak256([parent.hash.as_slice(), b"plasma randao"].concat())),
+            gas_limit,
+            base_fee: self
+                .dev
+                .next_base_fee
+                .filter(|_| spec.is_london_active_at_block(parent.number() + 1)),
+        }
+    }
+
+    /// One tick: a batch from the pool, then the keeper, then the journal, then the listeners.
+    /// Returns how many transactions it added. `durable` is false where the caller seals the
+    /// block at once, so that the block's own journal record is the durable one.
+    pub(crate) fn tick(&mut self, chain: &Inner, durable: bool) -> Result<usize, ChainError> {
+        let started = Instant::now();
+        self.open(chain)?;
+        for _ in 0..BATCHES_PER_TICK {
+            if self.take_batch(chain)? == 0 {
+                break;
+            }
+        }
+        self.keeper_rounds(chain)?;
+        let Some(open) = self.open.as_mut() else { return Ok(0) };
+        let added = open.transactions.len() - open.tick_start();
+        if added == 0 {
+            return Ok(0);
+        }
+        if durable {
+            self.journal_tick(chain)?;
+        }
+        if let Some(open) = self.open.as_mut() {
+            open.end_tick();
+            self.tick_performs.clear();
+            if durable {
+                chain.publish_pending(open);
+            }
+        }
+        metrics::tick(started.elapsed(), added);
+        Ok(added)
+    }
+
+    /// Takes one batch from the pool and executes it; returns how many transactions it included.
+    fn take_batch(&mut self, chain: &Inner) -> Result<usize, ChainError> {
+        let Some(open) = self.open.as_mut() else { return Ok(0) };
+        let head = pool_head(open);
+        let ready = chain.pool.best_with_blobs(
+            &head,
+            open.state(),
+            open.gas_left(),
+            chain.config.batch_limit,
+            open.blob_gas_left() / DATA_GAS_PER_BLOB,
+        );
+        let mut hashes = Vec::with_capacity(ready.len());
+        let mut batch = Vec::with_capacity(ready.len());
+        for pooled in ready {
+            hashes.push(pooled.hash);
+            batch.push(Recovered::new_unchecked(pooled.transaction.clone(), pooled.sender));
+        }
+        if batch.is_empty() {
+            return Ok(0);
+        }
+        let result = open.execute(&chain.executor, chain.config.executor, batch)?;
+        let included: Vec<(Address, u64)> = result
+            .included
+            .iter()
+            .map(|&(_, position)| sender_and_nonce(&open.transactions[position]))
+            .collect();
+        chain.pool.remove_included(&included);
+        for (position, reason) in result.rejected {
+            metrics::rejected();
+            tracing::debug!(target: "plasma::chain", hash = %hashes[position], %reason, "transaction left out");
+            chain.pool.remove_invalid(hashes[position], &reason.to_string());
+        }
+        Ok(included.len())
+    }
+
+    /// Lets the keeper fire what became due, round after round while performs cause performs.
+    fn keeper_rounds(&mut self, chain: &Inner) -> Result<(), ChainError> {
+        let Some(keeper) = self.keeper.as_mut() else { return Ok(()) };
+        let Some(open) = self.open.as_mut() else { return Ok(()) };
+        for _ in 0..keeper.max_rounds() {
+            let first_of_block = self.keeper_seen == 0 && open.transactions.is_empty();
+            let logs = open.logs_since(self.keeper_seen);
+            self.keeper_seen = open.transactions.len();
+            let plan = keeper.round(RoundInput {
+                state: open.state(),
+                env: &open.env,
+                time_ms: self.dev.shifted_ms(now_ms()),
+                new_logs: &logs,
+                changes: Some(open.tick_changes()),
+                gas_left: open.gas_left(),
+                first_of_block,
+            })?;
+            if plan.performs.is_empty() {
+                return Ok(());
+            }
+            let batch = plan.performs.iter().map(|perform| perform.transaction.clone()).collect();
+            let result = open.execute(&chain.executor, chain.config.executor, batch)?;
+            for (position, reason) in &result.rejected {
+                let perform = &plan.performs[*position];
+                tracing::warn!(target: "plasma::keeper", upkeep = %perform.upkeep, lane = %perform.lane, %reason, "perform left out");
+            }
+            let mut placed = vec![None; plan.performs.len()];
+            for &(position, place) in &result.included {
+                placed[position] = Some(place);
+                self.tick_performs.push(place as u32);
+            }
+            open.performs += result.included.len();
+            let executed: Vec<(PlannedPerform, Option<&plasma_storage::Receipt>)> = plan
+                .performs
+                .into_iter()
+                .zip(placed)
+                .map(|(perform, place)| (perform, place.and_then(|place| open.receipt(place))))
+                .collect();
+            keeper.on_executed(&executed);
+            if result.included.is_empty() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn journal_tick(&mut self, chain: &Inner) -> Result<(), ChainError> {
+        let Some(open) = self.open.as_ref() else { return Ok(()) };
+        let new = &open.transactions[open.tick_start()..];
+        let record = TickRecord {
+            block_number: open.number(),
+            tick: open.ticks,
+            timestamp: open.attributes.timestamp,
+            time_ms: now_ms(),
+            beneficiary: open.attributes.beneficiary,
+            gas_limit: open.attributes.gas_limit,
+            prev_randao: open.attributes.prev_randao,
+            base_fee: open.env.block_env.basefee,
+            transactions: new.iter().map(|transaction| transaction.inner().clone()).collect(),
+            senders: new.iter().map(Recovered::signer).collect(),
+            performs: self.tick_performs.clone(),
+            keeper: Default::default(),
+            dev_patch: (open.ticks == 0).then(|| open.patch.clone()).flatten(),
+        };
+        let started = Instant::now();
+        chain.db.append_tick(&record)?;
+        metrics::journaled(started.elapsed());
+        Ok(())
+    }
+
+    /// Seals the open block (opening one first where there is none) and makes it the head.
+    pub(crate) fn seal(&mut self, chain: &Inner) -> Result<Arc<ExecutedBlock>, ChainError> {
+        self.open(chain)?;
+        let started = Instant::now();
+        let open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
+        let patch = open.patch.clone();
+        let performs = open.performs;
+        let opened = open.opened;
+        let conflicts = Arc::new(open.conflicts.clone());
+        let (mut trie, snapshot) = chain.trie_at_head()?;
+        let mut updates = None;
+        let built = open.seal(|changes| {
+            let started = Instant::now();
+            updates = Some(trie.update(&snapshot, changes)?);
+            metrics::rooted(started.elapsed());
+            Ok(trie.root())
+        })?;
+        let keeper_record = match self.keeper.as_mut() {
+            Some(keeper) => keeper.on_sealed(built.executed.number(), built.executed.hash),
+            None => Default::default(),
+        };
+        let block = Arc::new(built.executed);
+        let record = BlockRecord {
+            header: block.header.clone(),
+            hash: block.hash,
+            transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
+            senders: block.transactions.iter().map(Recovered::signer).collect(),
+            receipts: block.receipts.clone(),
+            ommers: Vec::new(),
+            withdrawals: block.withdrawals.clone(),
+            keeper: keeper_record,
+            dev_patch: patch,
+        };
+        let journal = Instant::now();
+        chain.db.append_block(&record)?;
+        metrics::journaled(journal.elapsed());
+        self.dev.block_sealed();
+        let updates = updates.unwrap_or_default();
+        chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
+        let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
+        report(&block, performs, incarnations, opened.elapsed(), started.elapsed());
+        chain.remember_conflicts(block.number(), conflicts);
+        chain.announce(ChainEvent::Sealed(block.clone()));
+        Ok(block)
+    }
+}
+
+/// One line per block: what stood in it and what it cost.
+fn report(
+    block: &ExecutedBlock,
+    performs: usize,
+    incarnations: u64,
+    open: Duration,
+    seal: Duration,
+) {
+    let transactions = block.transactions.len();
+    metrics::sealed(
+        block.number(),
+        transactions,
+        block.header.gas_used,
+        performs,
+        incarnations,
+        seal,
+    );
+    let efficiency = if transactions == 0 { 1.0 } else { incarnations as f64 / transactions as f64 };
+    tracing::info!(
+        target: "plasma::chain",
+        number = block.number(),
+        hash = %block.hash,
+        txs = transactions,
+        performs,
+        gas = block.header.gas_used,
+        incarnations_per_tx = format_args!("{efficiency:.2}"),
+        open_ms = open.as_millis() as u64,
+        seal_ms = format_args!("{:.1}", seal.as_secs_f64() * 1e3),
+        "block"
+    );
+}
+
+fn sender_and_nonce(transaction: &Recovered<Transaction>) -> (Address, u64) {
+    (transaction.signer(), alloy_consensus::Transaction::nonce(transaction.inner()))
+}
+
+/// What the pool must know of the block that it is asked to fill.
+pub(crate) fn pool_head(open: &OpenBlock) -> PoolHead {
+    next_pool_head(open.number(), &open.attributes, &open.env)
+}
+
+/// What the pool must know of block `number`.
+pub(crate) fn next_pool_head(
+    number: u64,
+    attributes: &NextBlockAttributes,
+    env: &EvmEnv,
+) -> PoolHead {
+    let block = &env.block_env;
+    PoolHead {
+        number,
+        timestamp: attributes.timestamp,
+        base_fee: block.basefee,
+        blob_base_fee: block.blob_excess_gas_and_price.map_or(0, |blob| blob.blob_gasprice),
+        gas_limit: block.gas_limit,
+    }
+}
+
+/// The next gas limit on the way from `parent` to `target`.
+fn towards(parent: u64, target: u64) -> u64 {
+    let step = (parent / GAS_LIMIT_BOUND_DIVISOR).saturating_sub(1);
+    target.clamp(parent.saturating_sub(step), parent.saturating_add(step))
+}
+
+/// Wall-clock time in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    // A clock before 1970 is as good as none; blocks then go by their parent's time.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Wall-clock time in seconds since 1970.
+pub(crate) fn now_s() -> u64 {
+    now_ms() / 1_000
+}
+

@@ -1,0 +1,107 @@
+//! After a restart: blocks that the journal has and the state lacks are executed again, and so
+//! are the ticks of the block that was open.
+
+use crate::{
+    ChainError,
+    block::ExecutedBlock,
+    chain::Inner,
+    producer::Producer,
+    replay::execute_record,
+};
+use alloy_consensus::transaction::Recovered;
+use plasma_evm::NextBlockAttributes;
+use plasma_keeper::PlannedPerform;
+use std::sync::Arc;
+
+/// Executes the journaled blocks after the persisted state, so that the tip is the journal's head.
+pub(crate) fn catch_up(chain: &Inner, producer: &Producer) -> Result<u64, ChainError> {
+    let target = chain.db.journal_head()?;
+    let from = chain.db.state_block();
+    if from < target {
+        tracing::info!(target: "plasma::chain", from = from + 1, to = target, "executing journaled blocks that the state lacks");
+    }
+    for number in from + 1..=target {
+        let record = chain.db.block_record(number)?.ok_or(ChainError::UnknownBlock(number))?;
+        let parent = chain.block(number - 1)?.ok_or(ChainError::UnknownBlock(number - 1))?;
+        let state = Arc::new(chain.db.latest()?);
+        let replayed =
+            execute_record(chain, chain.config.executor, &parent.header, &record, state)?;
+        let (mut trie, snapshot) = chain.trie_at_head()?;
+        let updates = trie.update(&snapshot, &replayed.changes)?;
+        if trie.root() != record.header.state_root {
+            return Err(ChainError::invalid(
+                number,
+                "state root after executing it again",
+                trie.root(),
+                record.header.state_root,
+            ));
+        }
+        let block = Arc::new(ExecutedBlock::from(record));
+        chain.adopt(block, Arc::new(replayed.changes), Arc::new(updates), trie, producer)?;
+    }
+    Ok(target - from)
+}
+
+/// Builds the block that was open again from its journaled ticks.
+pub(crate) fn reopen(chain: &Inner, producer: &mut Producer) -> Result<usize, ChainError> {
+    let ticks = chain.db.open_ticks()?;
+    let Some(first) = ticks.first() else { return Ok(0) };
+    let parent = chain.head();
+    if first.block_number != parent.number() + 1 {
+        return Err(ChainError::invalid(
+            first.block_number,
+            "number of the journaled open block",
+            first.block_number,
+            parent.number() + 1,
+        ));
+    }
+    let attributes = NextBlockAttributes {
+        timestamp: first.timestamp,
+        beneficiary: first.beneficiary,
+        prev_randao: first.prev_randao,
+        gas_limit: first.gas_limit,
+        base_fee: Some(first.base_fee),
+    };
+    if let Some(patch) = &first.dev_patch {
+        producer.dev.patch = patch.clone();
+    }
+    producer.open_with(chain, parent, attributes, first.dev_patch.clone())?;
+    let mut recovered = 0;
+    for tick in ticks {
+        let Some(open) = producer.open.as_mut() else { return Ok(recovered) };
+        let hashes: Vec<_> = tick.transactions.iter().map(|tx| *tx.tx_hash()).collect();
+        let batch: Vec<_> = tick
+            .transactions
+            .into_iter()
+            .zip(tick.senders)
+            .map(|(transaction, sender)| Recovered::new_unchecked(transaction, sender))
+            .collect();
+        recovered += batch.len();
+        let result = open.execute(&chain.executor, chain.config.executor, batch)?;
+        if let Some((position, reason)) = result.rejected.first() {
+            return Err(ChainError::InvalidTransaction {
+                number: open.number(),
+                index: *position,
+                hash: hashes[*position],
+                reason: reason.to_string(),
+            });
+        }
+        open.performs += tick.performs.len();
+        if let Some(keeper) = producer.keeper.as_mut() {
+            let registry = keeper.config().registry;
+            let performs: Vec<_> = result
+                .included
+                .iter()
+                .filter_map(|&(_, place)| {
+                    let perform =
+                        PlannedPerform::from_transaction(&open.transactions[place], registry)?;
+                    Some((perform, open.receipt(place)))
+                })
+                .collect();
+            keeper.on_executed(&performs);
+        }
+        open.end_tick();
+    }
+    tracing::info!(target: "plasma::chain", transactions = recovered, "open block restored from the journal");
+    Ok(recovered)
+}

@@ -1,0 +1,191 @@
+//! Executes stored blocks again and compares everything that can be compared.
+
+use crate::{
+    ChainError, ExecutorKind,
+    block::ExecutedBlock,
+    chain::Inner,
+};
+use alloy_consensus::{Header, transaction::Recovered};
+use alloy_primitives::B256;
+use plasma_evm::{
+    BlockCommitter, BlockContext, BlockState, FinishedBlock, block_env, tx_env,
+};
+use plasma_parallel::{ConflictReport, TransactionOutcome, execute_sequential};
+use plasma_storage::{BlockRecord, StateReader};
+use plasma_trie::{NodeSource, StateTrie};
+use std::sync::Arc;
+
+/// A block executed again.
+#[derive(Clone, Debug)]
+pub struct BlockReplay {
+    /// Number of the block.
+    pub number: u64,
+    /// Its transactions.
+    pub transactions: usize,
+    /// Gas used.
+    pub gas_used: u64,
+    /// Executions per transaction and conflicts.
+    pub conflicts: ConflictReport,
+    /// What differs from the stored block; empty where all is the same.
+    pub differences: Vec<ReplayDifference>,
+}
+
+/// One difference between a stored block and its execution now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplayDifference {
+    /// What differs.
+    pub what: String,
+    /// The stored value.
+    pub stored: String,
+    /// The value found now.
+    pub found: String,
+}
+
+/// Executes `record` on its parent's post-state.
+pub(crate) fn execute_record(
+    chain: &Inner,
+    kind: ExecutorKind,
+    parent: &Header,
+    record: &BlockRecord,
+    state: Arc<dyn StateReader>,
+) -> Result<FinishedBlock, ChainError> {
+    Ok(execute_with_report(chain, kind, parent, record, state)?.0)
+}
+
+/// Executes `record` on its parent's post-state and reports its conflicts.
+pub(crate) fn execute_with_report(
+    chain: &Inner,
+    kind: ExecutorKind,
+    parent: &Header,
+    record: &BlockRecord,
+    state: Arc<dyn StateReader>,
+) -> Result<(FinishedBlock, ConflictReport), ChainError> {
+    let header = &record.header;
+    let env = block_env(&chain.spec, header);
+    let context = BlockContext {
+        parent_hash: header.parent_hash,
+        parent_beacon_block_root: header.parent_beacon_block_root,
+        withdrawals: record.withdrawals.clone(),
+        ommers: &record.ommers,
+        extra_data: header.extra_data.clone(),
+    };
+    debug_assert_eq!(parent.number + 1, header.number);
+    let mut block_state = BlockState::new(state);
+    if let Some(patch) = &record.dev_patch {
+        block_state.apply(patch.clone());
+    }
+    let mut committer =
+        BlockCommitter::new(chain.spec.clone(), env.clone(), context, block_state);
+    committer.begin()?;
+    let mut gas_left = header.gas_limit;
+    let transactions: Vec<_> = record
+        .transactions
+        .iter()
+        .zip(&record.senders)
+        .map(|(transaction, sender)| Recovered::new_unchecked(transaction.clone(), *sender))
+        .collect();
+    let envs: Vec<_> = transactions.iter().map(tx_env).collect();
+    let outcome = match kind {
+        ExecutorKind::Parallel => chain.executor.execute(committer.state(), &env, &envs)?,
+        ExecutorKind::Sequential => execute_sequential(committer.state(), &env, &envs)?,
+    };
+    let mut committed = Vec::with_capacity(transactions.len());
+    for (index, (transaction, outcome)) in transactions.iter().zip(outcome.outcomes).enumerate() {
+        let refuse = |reason: String| ChainError::InvalidTransaction {
+            number: header.number,
+            index,
+            hash: *transaction.tx_hash(),
+            reason,
+        };
+        let limit = alloy_consensus::Transaction::gas_limit(transaction.inner());
+        if limit > gas_left {
+            return Err(refuse(format!("gas limit {limit} above the {gas_left} left in the block")));
+        }
+        match outcome {
+            TransactionOutcome::Executed { result, state } => {
+                gas_left -= result.tx_gas_used();
+                committed.push((transaction.inner(), result, state));
+            }
+            TransactionOutcome::Invalid(reason) => return Err(refuse(reason.to_string())),
+        }
+    }
+    committer.commit(committed);
+    Ok((committer.finish()?, outcome.report))
+}
+
+/// Executes a stored block again and compares receipts, gas and state root. `trie` stands at the
+/// parent and moves on to the block.
+pub(crate) fn replay(
+    chain: &Inner,
+    kind: ExecutorKind,
+    record: &BlockRecord,
+    state: Arc<dyn StateReader>,
+    trie: &mut StateTrie,
+    nodes: &dyn NodeSource,
+) -> Result<BlockReplay, ChainError> {
+    let number = record.header.number;
+    let parent = chain
+        .block(number.saturating_sub(1))?
+        .ok_or(ChainError::UnknownBlock(number.saturating_sub(1)))?;
+    let (finished, conflicts) =
+        execute_with_report(chain, kind, &parent.header, record, state)?;
+    trie.update(nodes, &finished.changes)?;
+    Ok(BlockReplay {
+        number,
+        transactions: record.transactions.len(),
+        gas_used: finished.gas_used,
+        conflicts,
+        differences: differences(record, &finished, trie.root()),
+    })
+}
+
+/// Compares a stored block with what its execution came to.
+pub(crate) fn differences(
+    record: &BlockRecord,
+    finished: &FinishedBlock,
+    state_root: B256,
+) -> Vec<ReplayDifference> {
+    let mut found = Vec::new();
+    let mut compare = |what: String, stored: String, now: String| {
+        if stored != now {
+            found.push(ReplayDifference { what, stored, found: now });
+        }
+    };
+    let header = &record.header;
+    compare("state root".into(), header.state_root.to_string(), state_root.to_string());
+    compare("gas used".into(), header.gas_used.to_string(), finished.gas_used.to_string());
+    compare(
+        "number of receipts".into(),
+        record.receipts.len().to_string(),
+        finished.receipts.len().to_string(),
+    );
+    for (index, (stored, now)) in record.receipts.iter().zip(&finished.receipts).enumerate() {
+        if stored != now {
+            compare(format!("receipt {index}"), format!("{stored:?}"), format!("{now:?}"));
+        }
+    }
+    if let Some(hash) = header.requests_hash {
+        compare(
+            "requests hash".into(),
+            hash.to_string(),
+            finished.requests.requests_hash().to_string(),
+        );
+    }
+    found
+}
+
+impl From<&ExecutedBlock> for BlockRecord {
+    fn from(block: &ExecutedBlock) -> Self {
+        Self {
+            header: block.header.clone(),
+            hash: block.hash,
+            transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
+            senders: block.transactions.iter().map(Recovered::signer).collect(),
+            receipts: block.receipts.clone(),
+            ommers: block.ommers.clone(),
+            withdrawals: block.withdrawals.clone(),
+            keeper: Default::default(),
+            dev_patch: None,
+        }
+    }
+}

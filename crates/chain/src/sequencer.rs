@@ -1,0 +1,148 @@
+//! The thread that makes blocks by time or on demand.
+
+use crate::{
+    ChainError,
+    chain::Inner,
+    producer::{Producer, now_ms},
+};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// How long automining waits before it looks whether an upkeep became due.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(1);
+
+/// Wakes the sequencer.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    state: Mutex<SignalState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SignalState {
+    woken: bool,
+    stopping: bool,
+}
+
+impl Signal {
+    /// There may be something to do.
+    pub(crate) fn wake(&self) {
+        let mut state = self.state.lock();
+        if !state.woken {
+            state.woken = true;
+            self.changed.notify_one();
+        }
+    }
+
+    /// The sequencer shall end.
+    pub(crate) fn stop(&self) {
+        self.state.lock().stopping = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until `deadline`, or until woken where `wakeable`. Answers whether it was woken;
+    /// `None`: the sequencer shall end.
+    fn wait(&self, deadline: Instant, wakeable: bool) -> Option<bool> {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopping {
+                return None;
+            }
+            if wakeable && state.woken {
+                state.woken = false;
+                return Some(true);
+            }
+            if self.changed.wait_until(&mut state, deadline).timed_out() {
+                return (!state.stopping).then_some(false);
+            }
+        }
+    }
+}
+
+/// Runs until stopped. Every error of production ends it: going on could break what was promised.
+pub(crate) fn run(chain: &Arc<Inner>) -> Result<(), ChainError> {
+    let mut block_due = Instant::now() + chain.config.block_time;
+    let mut upkeeps_due = Instant::now() + UPKEEP_PERIOD;
+    loop {
+        let (automine, interval) = {
+            let producer = chain.producer.lock();
+            (producer.dev.automine, producer.dev.interval_ms)
+        };
+        if automine {
+            let Some(woken) = chain.signal.wait(upkeeps_due, true) else { return Ok(()) };
+            automine_once(chain, woken)?;
+            if !woken {
+                upkeeps_due = Instant::now() + UPKEEP_PERIOD;
+            }
+            block_due = Instant::now() + chain.config.block_time;
+            continue;
+        }
+        let period = match (chain.config.automine, interval) {
+            // A dev node whose automining was switched off makes blocks only when told.
+            (true, None) => {
+                let idle = Instant::now() + UPKEEP_PERIOD;
+                if chain.signal.wait(idle, true).is_none() {
+                    return Ok(());
+                }
+                continue;
+            }
+            (_, Some(ms)) => Duration::from_millis(ms),
+            (false, None) => chain.config.block_time,
+        };
+        block_due = block_due.min(Instant::now() + period);
+        let tick_due = Instant::now() + chain.config.tick.min(period);
+        if chain.signal.wait(tick_due.min(block_due), false).is_none() {
+            return Ok(());
+        }
+        let mut producer = chain.producer.lock();
+        let seal = Instant::now() >= block_due;
+        producer.tick(chain, !seal)?;
+        if seal {
+            producer.seal(chain)?;
+            block_due += period;
+            // After a stall the rhythm starts anew instead of making up for lost blocks.
+            if block_due < Instant::now() {
+                block_due = Instant::now() + period;
+            }
+        }
+    }
+}
+
+/// Seals blocks while transactions are ready; without any, one block where an upkeep is due.
+fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
+    loop {
+        let mut producer = chain.producer.lock();
+        if !producer.dev.automine {
+            return Ok(());
+        }
+        let ready = chain.pool.status().pending > 0;
+        if !ready && (woken || !upkeep_due(chain, &producer)?) {
+            return Ok(());
+        }
+        let restored = producer.open.as_ref().is_some_and(|open| !open.transactions.is_empty());
+        if !restored {
+            // Open anew, so that the block's time is the present and not that of an attempt before.
+            producer.open = None;
+        }
+        if producer.tick(chain, false)? == 0 && !restored {
+            producer.open = None;
+            return Ok(());
+        }
+        producer.seal(chain)?;
+        if !ready {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether the block to come would perform something.
+fn upkeep_due(chain: &Inner, producer: &Producer) -> Result<bool, ChainError> {
+    let Some(keeper) = &producer.keeper else { return Ok(false) };
+    chain.refresh_pending(producer)?;
+    let pending = chain.pending();
+    let time_ms = producer.dev.shifted_ms(now_ms());
+    Ok(keeper.would_perform(&*pending.state, &pending.env, time_ms)?)
+}

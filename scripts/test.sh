@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# All tests, in the order in which they fail fastest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+target=${CARGO_TARGET_DIR:-target}
+step() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
+
+scripts/setup.sh test
+scripts/setup.sh contracts
+scripts/setup.sh e2e
+
+step 'formatting'
+cargo fmt --all --check
+step 'contracts: the artifacts are what the sources compile to'
+(cd contracts && npm run --silent check)
+step 'contracts: forge tests'
+(cd contracts && npm run --silent test)
+step 'clippy'
+cargo clippy --workspace --all-targets --locked -- -D warnings
+step 'release build'
+cargo build --release --locked -p plasma-node-bin -p plasma-bench
+step 'end to end with real tools'
+tests/run.sh "$target/release/plasma-node"
+if [ -n "${PLASMA_FIXTURES:-}" ]; then
+  step 'state tests of the fixtures'
+  "$target/release/plasma-node" test state --failures \
+    "$PLASMA_FIXTURES/ethereum-tests/GeneralStateTests" "$PLASMA_FIXTURES/legacytests" \
+    "$PLASMA_FIXTURES/eest"
+else
+  echo 'state tests of the fixtures: skipped, PLASMA_FIXTURES is not set'
+fi
+step 'unit and integration tests'
+cargo nextest run --workspace --locked
