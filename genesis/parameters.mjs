@@ -11,15 +11,15 @@ export const GAS_LIMIT = 250_000_000n
 /** Wei. */
 export const BASE_FEE = 1_000_000_000n
 
-/** "Plasma" in ASCII, then a one. */
-export const REGISTRY_ADDRESS = '0x506C61736D610000000000000000000000000001'
+/** "Plasma" in ASCII, then a one; in the mixed case of its checksum, without which tools refuse it. */
+export const REGISTRY_ADDRESS = '0x506C61736d610000000000000000000000000001'
 /** Share of a block's gas that performs may take, in percent. */
 export const KEEPER_GAS_SHARE_PERCENT = 50
 /** Settings of the registry, in the order of the contract's struct. */
 export const REGISTRY_SETTINGS = {
   paused: false,
   premiumPPB: 200_000_000,
-  flatGasOverhead: 35_500,
+  flatGasOverhead: 38_000,
   maxPerformGas: 5_000_000,
   maxCheckDataSize: 5_000,
   maxPerformDataSize: 5_000,

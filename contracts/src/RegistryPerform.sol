@@ -133,13 +133,15 @@ abstract contract RegistryPerform is RegistryBase {
     /// @dev Takes a payment out of the upkeep's books and notes the perform. The books are read again here because the
     /// target may have added funds while it was called.
     function charge(uint256 id, uint256 price) private returns (uint96 payment) {
-        Ledger memory books = upkeeps[id].ledger;
+        Ledger storage ledger = upkeeps[id].ledger;
+        Ledger memory books = ledger;
         payment = price < books.balance ? uint96(price) : books.balance;
-        books.balance -= payment;
-        books.amountSpent += payment;
-        books.lastPerformedBlock = uint32(block.number);
-        books.lastPerformedTimestamp = uint32(block.timestamp);
-        upkeeps[id].ledger = books;
+        // Packed by hand, in the order of `Ledger`: the compiler would store the slot once for each of its fields.
+        uint256 word = uint256(books.balance - payment) | (uint256(books.amountSpent + payment) << 96)
+            | (uint256(uint32(block.number)) << 192) | (uint256(uint32(block.timestamp)) << 224);
+        assembly ("memory-safe") {
+            sstore(ledger.slot, word)
+        }
     }
 
     /// @dev Refuses to start a perform whose target would be given less than its gas, or which could not be paid after.
