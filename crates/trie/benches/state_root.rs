@@ -23,10 +23,7 @@ fn change(random: &mut StdRng) -> AccountChange {
         balance: U256::from(random.random::<u64>()),
         bytecode_hash: None,
     };
-    AccountChange {
-        account: Some(account),
-        ..Default::default()
-    }
+    AccountChange { account: Some(account), ..Default::default() }
 }
 
 /// Runs `rounds` updates with changes from `block`; prints the median and the worst.
@@ -40,9 +37,7 @@ fn measure(
         .map(|_| {
             let block = block();
             let start = Instant::now();
-            let updates = trie
-                .update(&EmptyNodes, &block)
-                .expect("everything is in memory");
+            let updates = trie.update(&EmptyNodes, &block).expect("everything is in memory");
             let time = start.elapsed();
             drop(updates);
             time.as_secs_f64() * 1e3
@@ -54,9 +49,7 @@ fn measure(
 }
 
 fn main() {
-    let threads = std::env::args()
-        .find_map(|argument| argument.parse().ok())
-        .unwrap_or(2);
+    let threads = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(2);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
@@ -66,16 +59,13 @@ fn main() {
 
     let mut genesis = StateChanges::default();
     for number in 0..ACCOUNTS {
-        genesis
-            .accounts
-            .insert(address(number), change(&mut random));
+        genesis.accounts.insert(address(number), change(&mut random));
     }
     let storage = (0..SLOTS).map(|slot| (U256::from(slot), U256::from(slot + 1)));
     let contract = genesis.accounts.entry(address(CONTRACT)).or_default();
     contract.storage = storage.collect();
     let start = Instant::now();
-    trie.update(&EmptyNodes, &genesis)
-        .expect("nothing is loaded");
+    trie.update(&EmptyNodes, &genesis).expect("nothing is loaded");
     println!(
         "{threads} threads; {ACCOUNTS} accounts at once: {:?}, {} nodes in memory",
         start.elapsed(),
@@ -92,22 +82,15 @@ fn main() {
         }
         block
     });
-    measure(
-        "1,000 of 100,000 slots of a contract",
-        8.0,
-        &mut trie,
-        || {
-            let mut contract = change(&mut random);
-            while contract.storage.len() < 1000 {
-                let slot = U256::from(random.random_range(0..SLOTS));
-                contract
-                    .storage
-                    .insert(slot, U256::from(random.random::<u64>()));
-            }
-            StateChanges {
-                accounts: [(address(CONTRACT), contract)].into_iter().collect(),
-                ..Default::default()
-            }
-        },
-    );
+    measure("1,000 of 100,000 slots of a contract", 8.0, &mut trie, || {
+        let mut contract = change(&mut random);
+        while contract.storage.len() < 1000 {
+            let slot = U256::from(random.random_range(0..SLOTS));
+            contract.storage.insert(slot, U256::from(random.random::<u64>()));
+        }
+        StateChanges {
+            accounts: [(address(CONTRACT), contract)].into_iter().collect(),
+            ..Default::default()
+        }
+    });
 }

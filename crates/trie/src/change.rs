@@ -70,13 +70,7 @@ impl<'a> AccountEdit<'a> {
         sorted(changes.accounts.iter().collect(), |(address, change)| {
             let hash = account_key(*address);
             let key = Nibbles::unpack_array(&hash);
-            AccountEdit {
-                key,
-                hash,
-                change,
-                wiped: false,
-                nodes: Vec::new(),
-            }
+            AccountEdit { key, hash, change, wiped: false, nodes: Vec::new() }
         })
     }
 
@@ -99,8 +93,7 @@ impl<'a> AccountEdit<'a> {
         let mut removed = Vec::new();
         let walk = walk.storage(self.hash);
         edit_slot(&walk, &mut root, &Nibbles::new(), &mut edits, &mut removed)?;
-        self.nodes
-            .extend(removed.into_iter().map(|path| (path, None)));
+        self.nodes.extend(removed.into_iter().map(|path| (path, None)));
         self.nodes.extend(hash_root(root.as_mut(), edits.len()));
         let hash = Link::root_hash(root.as_ref());
         value.storage = root.and_then(|link| link.node);
@@ -205,11 +198,7 @@ impl<'a> AccountTouch<'a> {
     pub(crate) fn all(changes: &'a StateChanges) -> Vec<Self> {
         sorted(changes.accounts.iter().collect(), |(address, change)| {
             let hash = account_key(*address);
-            AccountTouch {
-                key: Nibbles::unpack_array(&hash),
-                hash,
-                change,
-            }
+            AccountTouch { key: Nibbles::unpack_array(&hash), hash, change }
         })
     }
 }
@@ -240,13 +229,7 @@ impl Edit for AccountTouch<'_> {
                 SlotTouch(Nibbles::unpack_array(&slot_key(*slot)))
             });
             let walk = walk.storage(self.hash);
-            edit_slot(
-                &walk,
-                &mut root,
-                &Nibbles::new(),
-                &mut edits,
-                &mut Vec::new(),
-            )?;
+            edit_slot(&walk, &mut root, &Nibbles::new(), &mut edits, &mut Vec::new())?;
             value.storage = root.and_then(|link| link.node);
         }
         Ok(Applied::Unchanged)

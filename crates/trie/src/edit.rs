@@ -135,11 +135,7 @@ fn check_depth<E: Edit>(
         Node::Extension(extension) => path.len() + extension.key.len() < length,
         Node::Branch(_) => path.len() < length,
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(walk.malformed(path, "its depth does not fit the trie's keys"))
-    }
+    if fits { Ok(()) } else { Err(walk.malformed(path, "its depth does not fit the trie's keys")) }
 }
 
 fn edit_leaf<E: Edit>(
@@ -171,13 +167,7 @@ fn edit_leaf<E: Edit>(
     }
     if applied != Applied::Removed {
         let index = items.partition_point(|item| item.key < key);
-        items.insert(
-            index,
-            Item {
-                key,
-                value: mem::take(&mut leaf.value),
-            },
-        );
+        items.insert(index, Item { key, value: mem::take(&mut leaf.value) });
     }
     Ok(Outcome::Replaced(build(walk, path.len(), &mut items)))
 }
@@ -216,15 +206,8 @@ fn edit_extension<E: Edit>(
             if child.stored {
                 removed.push(end);
             }
-            let node = child
-                .node
-                .take()
-                .expect("a node that just changed is in memory");
-            Ok(Outcome::Replaced(prefixed(
-                walk,
-                &extension.key,
-                Arc::unwrap_or_clone(node),
-            )))
+            let node = child.node.take().expect("a node that just changed is in memory");
+            Ok(Outcome::Replaced(prefixed(walk, &extension.key, Arc::unwrap_or_clone(node))))
         }
     }
 }
@@ -246,10 +229,7 @@ fn split_extension<E: Edit>(
         child
     } else {
         walk.count(1);
-        let lower = Extension {
-            key: rest,
-            child: Box::new(child),
-        };
+        let lower = Extension { key: rest, child: Box::new(child) };
         Link::fresh(Node::Extension(lower), walk.generation)
     };
     let mut branch = Branch::with_capacity(2);
@@ -327,9 +307,7 @@ fn edit_children_in_parallel<E: Edit>(
     for (nibble, group) in groups(edits, path.len()) {
         // Moved out, not cloned: a node that is shared would be copied on change.
         let placeholder = || Link::blinded(RlpNode::default());
-        let slot = branch
-            .get_mut(nibble)
-            .map(|link| mem::replace(link, placeholder()));
+        let slot = branch.get_mut(nibble).map(|link| mem::replace(link, placeholder()));
         tasks.push((nibble, slot, group));
     }
     let done = tasks
@@ -363,24 +341,17 @@ fn collapse(
     if matches!(**walk.load(&mut link, &path)?, Node::Branch(_)) {
         walk.count(1);
         let key = Nibbles::from_nibbles_unchecked([nibble]);
-        return Ok(Outcome::Replaced(Node::Extension(Extension {
-            key,
-            child: Box::new(link),
-        })));
+        return Ok(Outcome::Replaced(Node::Extension(Extension { key, child: Box::new(link) })));
     }
     if link.stored {
         removed.push(path);
     }
     let node = link.node.take().expect("the node was loaded just above");
     Ok(Outcome::Replaced(match Arc::unwrap_or_clone(node) {
-        Node::Leaf(leaf) => Node::Leaf(Leaf {
-            key: prepend(nibble, &leaf.key),
-            ..leaf
-        }),
-        Node::Extension(node) => Node::Extension(Extension {
-            key: prepend(nibble, &node.key),
-            ..node
-        }),
+        Node::Leaf(leaf) => Node::Leaf(Leaf { key: prepend(nibble, &leaf.key), ..leaf }),
+        Node::Extension(node) => {
+            Node::Extension(Extension { key: prepend(nibble, &node.key), ..node })
+        }
         Node::Branch(_) => unreachable!("a branch was handled above"),
     }))
 }
@@ -391,21 +362,12 @@ fn prefixed(walk: &Walk<'_>, prefix: &Nibbles, node: Node) -> Node {
         return node;
     }
     match node {
-        Node::Leaf(leaf) => Node::Leaf(Leaf {
-            key: prefix.join(&leaf.key),
-            ..leaf
-        }),
-        Node::Extension(node) => Node::Extension(Extension {
-            key: prefix.join(&node.key),
-            ..node
-        }),
+        Node::Leaf(leaf) => Node::Leaf(Leaf { key: prefix.join(&leaf.key), ..leaf }),
+        Node::Extension(node) => Node::Extension(Extension { key: prefix.join(&node.key), ..node }),
         Node::Branch(_) => {
             walk.count(1);
             let child = Box::new(Link::fresh(node, walk.generation));
-            Node::Extension(Extension {
-                key: *prefix,
-                child,
-            })
+            Node::Extension(Extension { key: *prefix, child })
         }
     }
 }
@@ -420,10 +382,7 @@ fn grow<E: Edit>(
     if items.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Link::fresh(
-        build(walk, path.len(), &mut items),
-        walk.generation,
-    )))
+    Ok(Some(Link::fresh(build(walk, path.len(), &mut items), walk.generation)))
 }
 
 /// The leaves that `edits` make where none stands.
@@ -432,25 +391,14 @@ fn apply_new<E: Edit>(walk: &Walk<'_>, edits: &mut [E]) -> Result<Vec<Item>, Tri
         let mut value = Value::default();
         Ok(match edit.apply(walk, &mut value, false)? {
             Applied::Removed => None,
-            Applied::Unchanged | Applied::Changed => Some(Item {
-                key: *edit.key(),
-                value,
-            }),
+            Applied::Unchanged | Applied::Changed => Some(Item { key: *edit.key(), value }),
         })
     };
     let inserts = |edit: &&mut E| !edit.is_removal();
     if weight(edits) >= PARALLEL_WEIGHT && edits.len() > 1 {
-        edits
-            .par_iter_mut()
-            .filter(inserts)
-            .filter_map(|edit| apply(edit).transpose())
-            .collect()
+        edits.par_iter_mut().filter(inserts).filter_map(|edit| apply(edit).transpose()).collect()
     } else {
-        edits
-            .iter_mut()
-            .filter(inserts)
-            .filter_map(|edit| apply(edit).transpose())
-            .collect()
+        edits.iter_mut().filter(inserts).filter_map(|edit| apply(edit).transpose()).collect()
     }
 }
 
@@ -462,10 +410,7 @@ fn build(walk: &Walk<'_>, depth: usize, items: &mut [Item]) -> Node {
         [] => unreachable!("a subtree is built of one leaf or more"),
         [item] => {
             let value = mem::take(&mut item.value);
-            return Node::Leaf(Leaf {
-                key: item.key.slice(depth..),
-                value,
-            });
+            return Node::Leaf(Leaf { key: item.key.slice(depth..), value });
         }
         [first, .., last] => (first.key, last.key),
     };
@@ -476,10 +421,7 @@ fn build(walk: &Walk<'_>, depth: usize, items: &mut [Item]) -> Node {
         let nibble = item.key.get_unchecked(shared);
         let end = rest.partition_point(|item| item.key.get_unchecked(shared) <= nibble);
         let (group, tail) = rest.split_at_mut(end);
-        branch.set(
-            nibble,
-            Some(Link::fresh(build(walk, shared + 1, group), walk.generation)),
-        );
+        branch.set(nibble, Some(Link::fresh(build(walk, shared + 1, group), walk.generation)));
         rest = tail;
     }
     prefixed(walk, &first.slice(depth..shared), Node::Branch(branch))

@@ -75,10 +75,7 @@ impl fmt::Display for NodeName {
             f.write_str("the root node")?;
         } else {
             f.write_str("the node at path ")?;
-            self.0
-                .path
-                .iter()
-                .try_for_each(|nibble| write!(f, "{nibble:x}"))?;
+            self.0.path.iter().try_for_each(|nibble| write!(f, "{nibble:x}"))?;
         }
         match self.0.owner {
             None => f.write_str(" of the account trie"),

@@ -64,9 +64,7 @@ fn evict_node(slot: &mut Option<Arc<Node>>, used: u32, depth: usize, limit: Rank
         Node::Leaf(leaf) => evict_node(&mut leaf.value.storage, used, depth + 1, limit),
         Node::Extension(node) => evict_link(&mut node.child, depth + 1, limit),
         Node::Branch(branch) => {
-            branch
-                .iter_mut()
-                .for_each(|(_, link)| evict_link(link, depth + 1, limit));
+            branch.iter_mut().for_each(|(_, link)| evict_link(link, depth + 1, limit));
         }
     }
 }

@@ -52,10 +52,8 @@ impl Hasher {
                 self.hash(&mut node.child, &path.join(&node.key), weight);
             }
             Node::Branch(branch) if weight >= PARALLEL_WEIGHT => {
-                let children: Vec<_> = branch
-                    .iter_mut()
-                    .filter(|(_, link)| link.is_dirty())
-                    .collect();
+                let children: Vec<_> =
+                    branch.iter_mut().filter(|(_, link)| link.is_dirty()).collect();
                 let weight = weight / children.len().max(1);
                 let parts: Vec<_> = children
                     .into_par_iter()
@@ -85,8 +83,7 @@ impl Hasher {
         if rlp.len() >= HASHED_LENGTH || path.is_empty() {
             link.rlp = RlpNode::word_rlp(&keccak256(rlp));
             link.stored = true;
-            self.updates
-                .push((*path, Some(Bytes::copy_from_slice(rlp))));
+            self.updates.push((*path, Some(Bytes::copy_from_slice(rlp))));
         } else {
             link.rlp = RlpNode::from_raw(rlp).expect("fewer than 32 bytes fit");
             if link.stored {

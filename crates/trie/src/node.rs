@@ -31,12 +31,7 @@ pub(crate) struct Link {
 impl Link {
     /// A node that is not in memory.
     pub(crate) fn blinded(rlp: RlpNode) -> Self {
-        Self {
-            stored: rlp.is_hash(),
-            rlp,
-            used: 0,
-            node: None,
-        }
+        Self { stored: rlp.is_hash(), rlp, used: 0, node: None }
     }
 
     /// A node that is new at its path and not hashed yet.
@@ -51,18 +46,13 @@ impl Link {
 
     /// The root of a trie: `None` for the empty trie. A root is always referred to by its hash.
     pub(crate) fn root(hash: B256, node: Option<Arc<Node>>) -> Option<Self> {
-        (hash != EMPTY_ROOT_HASH).then(|| Self {
-            node,
-            ..Self::blinded(RlpNode::word_rlp(&hash))
-        })
+        (hash != EMPTY_ROOT_HASH).then(|| Self { node, ..Self::blinded(RlpNode::word_rlp(&hash)) })
     }
 
     /// The hash of a root link after hashing.
     pub(crate) fn root_hash(link: Option<&Self>) -> B256 {
         link.map_or(EMPTY_ROOT_HASH, |link| {
-            link.rlp
-                .as_hash()
-                .expect("a root is hashed by the end of each update")
+            link.rlp.as_hash().expect("a root is hashed by the end of each update")
         })
     }
 
@@ -120,10 +110,7 @@ pub(crate) struct Branch {
 
 impl Branch {
     pub(crate) fn with_capacity(children: usize) -> Self {
-        Self {
-            mask: 0,
-            links: Vec::with_capacity(children),
-        }
+        Self { mask: 0, links: Vec::with_capacity(children) }
     }
 
     const fn has(&self, nibble: u8) -> bool {
@@ -139,20 +126,12 @@ impl Branch {
     }
 
     pub(crate) fn get(&self, nibble: u8) -> Option<&Link> {
-        if self.has(nibble) {
-            self.links.get(self.index(nibble))
-        } else {
-            None
-        }
+        if self.has(nibble) { self.links.get(self.index(nibble)) } else { None }
     }
 
     pub(crate) fn get_mut(&mut self, nibble: u8) -> Option<&mut Link> {
         let index = self.index(nibble);
-        if self.has(nibble) {
-            self.links.get_mut(index)
-        } else {
-            None
-        }
+        if self.has(nibble) { self.links.get_mut(index) } else { None }
     }
 
     /// Puts a child at `nibble`, or removes the one that stands there.
@@ -175,9 +154,7 @@ impl Branch {
     /// The children with their nibbles.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u8, &mut Link)> {
         let mask = self.mask;
-        (0..16u8)
-            .filter(move |nibble| mask & (1 << nibble) != 0)
-            .zip(&mut self.links)
+        (0..16u8).filter(move |nibble| mask & (1 << nibble) != 0).zip(&mut self.links)
     }
 
     /// The only child left, taken out.
@@ -199,11 +176,7 @@ impl Branch {
         let children: usize = self.links.iter().map(|link| link.rlp.len()).sum();
         // An absent child and the branch's own value, which state tries do not have, take a byte.
         let payload_length = children + (16 - self.links.len()) + 1;
-        Header {
-            list: true,
-            payload_length,
-        }
-        .encode(out);
+        Header { list: true, payload_length }.encode(out);
         let mut links = self.links.iter();
         for nibble in 0..16 {
             match self.has(nibble).then(|| links.next()).flatten() {
@@ -237,38 +210,22 @@ impl Node {
                 if depth + leaf.key.len() > MAX_PATH {
                     return Err(alloy_rlp::Error::Custom("the leaf's path is too long"));
                 }
-                let value = Value {
-                    rlp: leaf.value.into_boxed_slice(),
-                    storage: None,
-                };
-                Ok(Self::Leaf(Leaf {
-                    key: leaf.key,
-                    value,
-                }))
+                let value = Value { rlp: leaf.value.into_boxed_slice(), storage: None };
+                Ok(Self::Leaf(Leaf { key: leaf.key, value }))
             }
             TrieNode::Extension(node) => {
                 if node.key.is_empty() || depth + node.key.len() >= MAX_PATH {
-                    return Err(alloy_rlp::Error::Custom(
-                        "the extension's path is out of bounds",
-                    ));
+                    return Err(alloy_rlp::Error::Custom("the extension's path is out of bounds"));
                 }
                 let child = Box::new(Link::blinded(node.child));
-                Ok(Self::Extension(Extension {
-                    key: node.key,
-                    child,
-                }))
+                Ok(Self::Extension(Extension { key: node.key, child }))
             }
             TrieNode::Branch(node) => {
                 if depth >= MAX_PATH || node.stack.len() < 2 {
-                    return Err(alloy_rlp::Error::Custom(
-                        "the branch is too deep or too small",
-                    ));
+                    return Err(alloy_rlp::Error::Custom("the branch is too deep or too small"));
                 }
                 let links = node.stack.into_iter().map(Link::blinded).collect();
-                Ok(Self::Branch(Branch {
-                    mask: node.state_mask.get(),
-                    links,
-                }))
+                Ok(Self::Branch(Branch { mask: node.state_mask.get(), links }))
             }
         }
     }

@@ -28,9 +28,7 @@ pub struct AccountProof {
 impl AccountProof {
     /// The root of the account's storage trie; the empty trie's where there is no account.
     pub fn storage_root(&self) -> B256 {
-        self.account
-            .as_ref()
-            .map_or(EMPTY_ROOT_HASH, |account| account.storage_root)
+        self.account.as_ref().map_or(EMPTY_ROOT_HASH, |account| account.storage_root)
     }
 }
 
@@ -62,31 +60,17 @@ impl StateTrie {
     ) -> Result<AccountProof, TrieError> {
         let hash = account_key(address);
         let key = Nibbles::unpack_array(&hash);
-        let mut prover = Prover {
-            source,
-            owner: None,
-            key,
-            proof: Vec::new(),
-        };
+        let mut prover = Prover { source, owner: None, key, proof: Vec::new() };
         let leaf = prover.prove(self.root.as_ref())?;
-        let account = leaf
-            .as_ref()
-            .map(|leaf| decode_account(&leaf.rlp, &prover.key))
-            .transpose()?;
-        let storage_root = account
-            .as_ref()
-            .map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
+        let account =
+            leaf.as_ref().map(|leaf| decode_account(&leaf.rlp, &prover.key)).transpose()?;
+        let storage_root = account.as_ref().map_or(EMPTY_ROOT_HASH, |account| account.storage_root);
         let root = Link::root(storage_root, leaf.and_then(|leaf| leaf.storage));
         let storage = slots
             .iter()
             .map(|slot| prove_slot(source, hash, root.as_ref(), *slot))
             .collect::<Result<_, _>>()?;
-        Ok(AccountProof {
-            address,
-            account,
-            proof: prover.proof,
-            storage,
-        })
+        Ok(AccountProof { address, account, proof: prover.proof, storage })
     }
 }
 
@@ -97,23 +81,14 @@ fn prove_slot(
     slot: B256,
 ) -> Result<StorageProof, TrieError> {
     let key = Nibbles::unpack_array(&slot_key(slot.into()));
-    let mut prover = Prover {
-        source,
-        owner: Some(owner),
-        key,
-        proof: Vec::new(),
-    };
+    let mut prover = Prover { source, owner: Some(owner), key, proof: Vec::new() };
     let value = match prover.prove(root)? {
         None => U256::ZERO,
         Some(leaf) => {
             U256::decode(&mut &leaf.rlp[..]).map_err(|error| malformed(Some(owner), &key, error))?
         }
     };
-    Ok(StorageProof {
-        slot,
-        value,
-        proof: prover.proof,
-    })
+    Ok(StorageProof { slot, value, proof: prover.proof })
 }
 
 struct Prover<'a> {
@@ -139,10 +114,7 @@ impl Prover<'_> {
             }
             Node::Extension(_) => Ok(None),
             Node::Branch(branch) => {
-                match rest
-                    .first()
-                    .and_then(|nibble| Some((nibble, branch.get(nibble)?)))
-                {
+                match rest.first().and_then(|nibble| Some((nibble, branch.get(nibble)?))) {
                     Some((nibble, child)) => self.descend(child, &child_path(path, nibble)),
                     None => Ok(None),
                 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_trie::Nibbles;
-use plasma_storage::{StorageError, TrieNodeKey};
+use plasma_storage::{StateSnapshot, StorageError, TrieNodeKey};
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
@@ -29,6 +29,12 @@ impl NodeSource for EmptyNodes {
     }
 }
 
+impl NodeSource for StateSnapshot {
+    fn node(&self, key: &TrieNodeKey) -> Result<Option<Bytes>, StorageError> {
+        self.trie_node(key)
+    }
+}
+
 /// What a walk through one trie carries along.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk<'a> {
@@ -44,10 +50,7 @@ pub(crate) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// The same walk, in the storage trie of the account with hash `owner`.
     pub(crate) const fn storage(self, owner: B256) -> Self {
-        Self {
-            owner: Some(owner),
-            ..self
-        }
+        Self { owner: Some(owner), ..self }
     }
 
     /// Counts nodes that came into memory.
@@ -76,10 +79,7 @@ impl<'a> Walk<'a> {
 }
 
 pub(crate) fn malformed(owner: Option<B256>, path: &Nibbles, reason: impl ToString) -> TrieError {
-    TrieError::Malformed {
-        node: NodeName::new(owner, *path),
-        reason: reason.to_string(),
-    }
+    TrieError::Malformed { node: NodeName::new(owner, *path), reason: reason.to_string() }
 }
 
 /// Reads the node behind a blinded link: from the source, or from the link where it is embedded.
@@ -108,21 +108,11 @@ pub(crate) fn fetch_rlp(
     let node = || NodeName::new(owner, *path);
     let rlp = source
         .node(&key)
-        .map_err(|error| TrieError::Storage {
-            node: node(),
-            error,
-        })?
-        .ok_or_else(|| TrieError::MissingNode {
-            node: node(),
-            expected,
-        })?;
+        .map_err(|error| TrieError::Storage { node: node(), error })?
+        .ok_or_else(|| TrieError::MissingNode { node: node(), expected })?;
     let found = keccak256(&rlp);
     if found != expected {
-        return Err(TrieError::HashMismatch {
-            node: node(),
-            expected,
-            found,
-        });
+        return Err(TrieError::HashMismatch { node: node(), expected, found });
     }
     Ok(rlp)
 }

@@ -32,11 +32,7 @@ pub struct StateTrie {
 impl StateTrie {
     /// The state trie with this root hash, of which nothing is in memory yet.
     pub fn new(root: B256) -> Self {
-        Self {
-            root: Link::root(root, None),
-            generation: 0,
-            hot_nodes: 0,
-        }
+        Self { root: Link::root(root, None), generation: 0, hot_nodes: 0 }
     }
 
     /// The state root: the Keccak-256 hash of the account trie's root node.
@@ -92,12 +88,7 @@ impl StateTrie {
         let before = self.root();
         let added = AtomicUsize::new(0);
         self.generation = self.generation.saturating_add(1);
-        let walk = Walk {
-            source,
-            owner: None,
-            generation: self.generation,
-            added: &added,
-        };
+        let walk = Walk { source, owner: None, generation: self.generation, added: &added };
         let mut touches = AccountTouch::all(changes);
         let path = Nibbles::new();
         let result = edit_slot(&walk, &mut self.root, &path, &mut touches, &mut Vec::new());
@@ -123,31 +114,16 @@ impl StateTrie {
         added: &AtomicUsize,
     ) -> Result<TrieUpdates, TrieError> {
         self.generation = self.generation.saturating_add(1);
-        let walk = Walk {
-            source,
-            owner: None,
-            generation: self.generation,
-            added,
-        };
+        let walk = Walk { source, owner: None, generation: self.generation, added };
         let mut edits = AccountEdit::all(changes);
         let mut removed = Vec::new();
-        edit_slot(
-            &walk,
-            &mut self.root,
-            &Nibbles::new(),
-            &mut edits,
-            &mut removed,
-        )?;
+        edit_slot(&walk, &mut self.root, &Nibbles::new(), &mut edits, &mut removed)?;
         let nodes = hash_root(self.root.as_mut(), edits.len());
 
         let storage_nodes: usize = edits.iter().map(|edit| edit.nodes.len()).sum();
         let capacity = removed.len() + nodes.len() + storage_nodes;
         let mut updates = TrieUpdates {
-            wiped: edits
-                .iter()
-                .filter(|edit| edit.wiped)
-                .map(|edit| edit.hash)
-                .collect(),
+            wiped: edits.iter().filter(|edit| edit.wiped).map(|edit| edit.hash).collect(),
             nodes: HashMap::with_capacity_and_hasher(capacity, Default::default()),
         };
         let mut put = |owner: Option<B256>, path: Nibbles, rlp: Option<Bytes>| {
@@ -155,9 +131,7 @@ impl StateTrie {
         };
         // A node that is there now takes precedence over one that left the same path.
         removed.into_iter().for_each(|path| put(None, path, None));
-        nodes
-            .into_iter()
-            .for_each(|(path, rlp)| put(None, path, rlp));
+        nodes.into_iter().for_each(|(path, rlp)| put(None, path, rlp));
         for edit in edits {
             for (path, rlp) in edit.nodes {
                 put(Some(edit.hash), path, rlp);
@@ -172,10 +146,7 @@ impl StateTrie {
         if is_ok {
             self.hot_nodes = self.hot_nodes.saturating_add(added);
         } else {
-            *self = Self {
-                generation: self.generation,
-                ..Self::new(root_before)
-            };
+            *self = Self { generation: self.generation, ..Self::new(root_before) };
         }
     }
 }

@@ -85,16 +85,8 @@ impl Raw {
         let added = AtomicUsize::new(0);
         self.generation += 1;
         let source = &self.store;
-        let walk = Walk {
-            source,
-            owner: None,
-            generation: self.generation,
-            added: &added,
-        };
-        let mut edits: Vec<_> = batch
-            .into_iter()
-            .map(|(key, value)| Set(key, value))
-            .collect();
+        let walk = Walk { source, owner: None, generation: self.generation, added: &added };
+        let mut edits: Vec<_> = batch.into_iter().map(|(key, value)| Set(key, value)).collect();
         let mut removed = Vec::new();
         let path = Nibbles::new();
         edit_slot(&walk, &mut self.root, &path, &mut edits, &mut removed).unwrap();
@@ -128,18 +120,10 @@ impl Raw {
     fn check(&self) {
         assert_eq!(self.root(), self.expected_root());
         let in_memory = evict::evict(self.root.clone().as_mut(), usize::MAX);
-        assert!(
-            in_memory <= self.hot_nodes,
-            "{in_memory} > {}",
-            self.hot_nodes
-        );
+        assert!(in_memory <= self.hot_nodes, "{in_memory} > {}", self.hot_nodes);
         let mut reached = BTreeSet::new();
         if self.root() != EMPTY_ROOT_HASH {
-            self.reach(
-                Nibbles::new(),
-                &RlpNode::word_rlp(&self.root()),
-                &mut reached,
-            );
+            self.reach(Nibbles::new(), &RlpNode::word_rlp(&self.root()), &mut reached);
         }
         assert_eq!(reached, self.store.0.keys().copied().collect());
     }
@@ -170,15 +154,7 @@ impl Raw {
 
 /// Keys of 64 nibbles that agree in long stretches: each is made of few bits at chosen depths.
 fn deep_keys() -> impl Strategy<Value = Nibbles> {
-    let depth = prop_oneof![
-        Just(0usize),
-        Just(1),
-        Just(5),
-        Just(40),
-        Just(61),
-        Just(62),
-        Just(63)
-    ];
+    let depth = prop_oneof![Just(0usize), Just(1), Just(5), Just(40), Just(61), Just(62), Just(63)];
     vec((depth, 0u8..3), 0..4).prop_map(|marks| {
         let mut key = [0u8; 64];
         for (depth, nibble) in marks {
@@ -244,9 +220,7 @@ fn fixture(name: &str) -> Option<serde_json::Map<String, serde_json::Value>> {
         println!("skipped: PLASMA_FIXTURES is not set, so there are no trie fixtures");
         return None;
     };
-    let path = PathBuf::from(fixtures)
-        .join("ethereum-tests/TrieTests")
-        .join(name);
+    let path = PathBuf::from(fixtures).join("ethereum-tests/TrieTests").join(name);
     if !path.exists() {
         println!("skipped: {} does not exist", path.display());
         return None;
@@ -265,10 +239,9 @@ fn bytes(text: &str) -> Vec<u8> {
 fn steps(case: &serde_json::Value) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
     let step = |key: &str, value: &serde_json::Value| (bytes(key), value.as_str().map(bytes));
     match &case["in"] {
-        serde_json::Value::Array(steps) => steps
-            .iter()
-            .map(|pair| step(pair[0].as_str().unwrap(), &pair[1]))
-            .collect(),
+        serde_json::Value::Array(steps) => {
+            steps.iter().map(|pair| step(pair[0].as_str().unwrap(), &pair[1])).collect()
+        }
         serde_json::Value::Object(steps) => {
             steps.iter().map(|(key, value)| step(key, value)).collect()
         }

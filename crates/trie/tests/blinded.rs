@@ -59,11 +59,7 @@ fn what_is_preloaded_is_not_loaded_again() {
     let mut chain = populated();
     let mut block = StateChanges::default();
     for number in 0..150 {
-        let slots = if number == 7 {
-            &[(1, 7), (5, 1), (61, 2)][..]
-        } else {
-            &[]
-        };
+        let slots = if number == 7 { &[(1, 7), (5, 1), (61, 2)][..] } else { &[] };
         block
             .accounts
             .extend(changes([(address(number), Some(account(9, 9)), false, slots)]).accounts);
@@ -105,19 +101,12 @@ fn a_missing_node_is_named_and_nothing_is_lost() {
 
     let error = trie.update(&EmptyNodes, &block).unwrap_err();
     assert!(matches!(error, TrieError::MissingNode { .. }));
-    assert!(
-        error
-            .to_string()
-            .starts_with("the root node of the account trie is not stored")
-    );
+    assert!(error.to_string().starts_with("the root node of the account trie is not stored"));
     assert_eq!(trie.root(), root);
 
     // One node of the storage trie is missing: the account's path is changed by then.
     let owner = keccak256(address(7));
-    let key = TrieNodeKey {
-        owner: Some(owner),
-        path: Nibbles::new(),
-    };
+    let key = TrieNodeKey { owner: Some(owner), path: Nibbles::new() };
     let mut store = chain.store.clone();
     store.0.remove(&key).unwrap();
     let mut block = block;
@@ -127,9 +116,7 @@ fn a_missing_node_is_named_and_nothing_is_lost() {
             .extend(changes([(address(number), Some(account(9, 9)), false, &[])]).accounts);
     }
     let error = trie.update(&store, &block).unwrap_err();
-    let TrieError::MissingNode { node, .. } = &error else {
-        panic!("{error}")
-    };
+    let TrieError::MissingNode { node, .. } = &error else { panic!("{error}") };
     assert_eq!(*node.key(), key);
     assert!(error.to_string().contains(&owner.to_string()), "{error}");
     assert_eq!(trie.root(), root);
@@ -154,14 +141,9 @@ fn a_damaged_node_is_refused() {
     let mut trie = StateTrie::new(chain.trie.root());
     let block = changes([(address(3), None, false, &[])]);
     let error = trie.update(&store, &block).unwrap_err();
-    let TrieError::HashMismatch { node, .. } = &error else {
-        panic!("{error}")
-    };
+    let TrieError::HashMismatch { node, .. } = &error else { panic!("{error}") };
     assert_eq!(*node.key(), key);
-    assert!(
-        error.to_string().starts_with("the node at path "),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("the node at path "), "{error}");
     let error = trie.account_proof(&store, address(3), &[]).unwrap_err();
     assert!(matches!(error, TrieError::HashMismatch { .. }));
     assert!(trie.preload(&store, &block).is_err());
@@ -171,25 +153,12 @@ fn a_damaged_node_is_refused() {
 fn what_is_no_trie_of_accounts_is_refused() {
     // A leaf of a storage trie in the place of the account trie's root: right hash, wrong thing.
     let chain = populated();
-    let rlp = Bytes::from(alloy_rlp::encode(vec![
-        U256::from(1),
-        U256::from(2),
-        U256::from(3),
-    ]));
+    let rlp = Bytes::from(alloy_rlp::encode(vec![U256::from(1), U256::from(2), U256::from(3)]));
     let mut store = chain.store.clone();
-    store.0.insert(
-        TrieNodeKey {
-            owner: None,
-            path: Nibbles::new(),
-        },
-        rlp.clone(),
-    );
+    store.0.insert(TrieNodeKey { owner: None, path: Nibbles::new() }, rlp.clone());
     let mut trie = StateTrie::new(keccak256(&rlp));
     let block = changes([(address(3), None, false, &[])]);
-    assert!(matches!(
-        trie.update(&store, &block),
-        Err(TrieError::Malformed { .. })
-    ));
+    assert!(matches!(trie.update(&store, &block), Err(TrieError::Malformed { .. })));
     assert!(matches!(
         trie.account_proof(&store, address(3), &[]),
         Err(TrieError::Malformed { .. })
@@ -201,20 +170,10 @@ fn leaves_that_do_not_fit_are_refused() {
     let key = Nibbles::unpack(keccak256(address(3)));
     let block = changes([(address(3), Some(account(1, 1)), false, &[(1, 1)])]);
     for (key, value, reason) in [
-        (
-            key,
-            &b"no account at all, but quite long"[..],
-            "its value is no account",
-        ),
-        (
-            key.slice(..10),
-            b"a leaf that ends far too early",
-            "its depth does not fit",
-        ),
+        (key, &b"no account at all, but quite long"[..], "its value is no account"),
+        (key.slice(..10), b"a leaf that ends far too early", "its depth does not fit"),
     ] {
-        let rlp = Bytes::from(alloy_rlp::encode(
-            LeafNode::new(key, value.to_vec()).as_ref(),
-        ));
+        let rlp = Bytes::from(alloy_rlp::encode(LeafNode::new(key, value.to_vec()).as_ref()));
         let root = keccak256(&rlp);
         let mut store = NodeStore::default();
         let path = Nibbles::new();
@@ -242,10 +201,7 @@ fn eviction_bounds_memory_and_keeps_the_recent() {
     let mut chain = populated();
     assert!(chain.trie.hot_nodes() > 400);
     chain.trie.evict(100_000);
-    assert!(
-        chain.trie.hot_nodes() > 400,
-        "within the bound nothing is dropped"
-    );
+    assert!(chain.trie.hot_nodes() > 400, "within the bound nothing is dropped");
 
     let recent = changes([(address(3), Some(account(5, 5)), false, &[])]);
     chain.block(&recent);
@@ -261,8 +217,5 @@ fn eviction_bounds_memory_and_keeps_the_recent() {
     chain.trie.evict(0);
     assert_eq!(chain.trie.hot_nodes(), 0);
     assert!(chain.trie.clone().update(&EmptyNodes, &again).is_err());
-    chain.block(&changes([
-        (address(3), None, false, &[]),
-        (address(7), None, false, &[]),
-    ]));
+    chain.block(&changes([(address(3), None, false, &[]), (address(7), None, false, &[])]));
 }

@@ -44,14 +44,9 @@ fn account_changes() -> impl Strategy<Value = AccountChange> {
         1 => Just((0u64..24).map(|slot| (slot, 0)).collect::<Vec<_>>()),
     ];
     (account, prop::bool::weighted(0.15), storage).prop_map(|(account, storage_wiped, storage)| {
-        let storage = storage
-            .into_iter()
-            .map(|(slot, value)| (U256::from(slot), U256::from(value)));
-        AccountChange {
-            account,
-            storage_wiped,
-            storage: storage.collect(),
-        }
+        let storage =
+            storage.into_iter().map(|(slot, value)| (U256::from(slot), U256::from(value)));
+        AccountChange { account, storage_wiped, storage: storage.collect() }
     })
 }
 
@@ -61,10 +56,7 @@ fn blocks() -> impl Strategy<Value = Vec<(StateChanges, Pause)>> {
         1 => vec((0u64..40, account_changes()), 20..80),
     ];
     let block = accounts.prop_map(|accounts| StateChanges {
-        accounts: accounts
-            .into_iter()
-            .map(|(number, change)| (address(number), change))
-            .collect(),
+        accounts: accounts.into_iter().map(|(number, change)| (address(number), change)).collect(),
         ..Default::default()
     });
     vec((block, pauses()), 1..24)
@@ -101,11 +93,7 @@ fn long_seeded_history() {
     let mut random = StdRng::seed_from_u64(0x706c_6173_6d61);
     let mut chain = Chain::default();
     for number in 0..60 {
-        let touched = if number % 3 == 0 {
-            700
-        } else {
-            random.random_range(0..40)
-        };
+        let touched = if number % 3 == 0 { 700 } else { random.random_range(0..40) };
         let mut block = StateChanges::default();
         for _ in 0..touched {
             let slots = match random.random_range(0..200u32) {
@@ -120,21 +108,12 @@ fn long_seeded_history() {
                 storage_wiped: random.random_bool(0.02),
                 storage: (0..slots)
                     .map(|_| {
-                        let value = if random.random_bool(0.4) {
-                            0
-                        } else {
-                            random.random()
-                        };
-                        (
-                            U256::from(random.random_range(0..400u32)),
-                            U256::from::<u64>(value),
-                        )
+                        let value = if random.random_bool(0.4) { 0 } else { random.random() };
+                        (U256::from(random.random_range(0..400u32)), U256::from::<u64>(value))
                     })
                     .collect(),
             };
-            block
-                .accounts
-                .insert(address(random.random_range(0..3000)), change);
+            block.accounts.insert(address(random.random_range(0..3000)), change);
         }
         match number % 7 {
             3 => chain.trie.evict(500),
@@ -157,23 +136,12 @@ fn long_seeded_history() {
 #[test]
 fn an_empty_block_changes_nothing() {
     let mut chain = Chain::default();
-    chain.block(&changes([(
-        address(1),
-        Some(account(1, 1)),
-        false,
-        &[(1, 1)],
-    )]));
-    let updates = chain
-        .trie
-        .update(&EmptyNodes, &StateChanges::default())
-        .unwrap();
+    chain.block(&changes([(address(1), Some(account(1, 1)), false, &[(1, 1)])]));
+    let updates = chain.trie.update(&EmptyNodes, &StateChanges::default()).unwrap();
     assert_eq!(updates, Default::default());
     // Values that are the same as before are no change either.
     let same = changes([(address(1), Some(account(1, 1)), false, &[(1, 1), (2, 0)])]);
-    assert_eq!(
-        chain.trie.update(&EmptyNodes, &same).unwrap(),
-        Default::default()
-    );
+    assert_eq!(chain.trie.update(&EmptyNodes, &same).unwrap(), Default::default());
     assert_eq!(chain.trie.root(), chain.model.root());
 }
 
@@ -186,12 +154,7 @@ fn wiped_storage_starts_from_the_empty_trie() {
     assert_eq!(chain.trie.clone().root(), chain.model.root());
 
     chain.trie = StateTrie::new(chain.trie.root());
-    chain.block(&changes([(
-        address(1),
-        Some(account(2, 1)),
-        true,
-        &[(3, 9), (60, 1)],
-    )]));
+    chain.block(&changes([(address(1), Some(account(2, 1)), true, &[(3, 9), (60, 1)])]));
     assert_eq!(chain.model.0[&address(1)].1.len(), 2);
     chain.block(&changes([(address(2), None, true, &[])]));
     chain.block(&changes([(address(2), Some(account(0, 5)), true, &many)]));
@@ -206,58 +169,31 @@ fn a_clone_stays_at_its_root() {
     let mut chain = Chain::default();
     let slots: Vec<_> = (1..40).map(|slot| (slot, slot)).collect();
     for number in 0..200 {
-        chain.block_unchecked(&changes([(
-            address(number),
-            Some(account(1, number)),
-            false,
-            &[],
-        )]));
+        chain.block_unchecked(&changes([(address(number), Some(account(1, number)), false, &[])]));
     }
     chain.block(&changes([(address(7), Some(account(1, 1)), false, &slots)]));
 
     let (old, old_store, old_root) = (chain.trie.clone(), chain.store.clone(), chain.trie.root());
-    let old_proof = old
-        .account_proof(&old_store, address(7), &[B256::with_last_byte(3)])
-        .unwrap();
+    let old_proof = old.account_proof(&old_store, address(7), &[B256::with_last_byte(3)]).unwrap();
     for number in 0..100 {
         let gone = (address(number * 2), None, false, &[][..]);
-        let changed = (
-            address(number * 2 + 1),
-            Some(account(2, 2)),
-            false,
-            &slots[..3],
-        );
+        let changed = (address(number * 2 + 1), Some(account(2, 2)), false, &slots[..3]);
         chain.block_unchecked(&changes([gone, changed]));
     }
     chain.check();
     chain.trie.evict(10);
 
     assert_eq!(old.root(), old_root);
-    let proof = old
-        .account_proof(&EmptyNodes, address(7), &[B256::with_last_byte(3)])
-        .unwrap();
+    let proof = old.account_proof(&EmptyNodes, address(7), &[B256::with_last_byte(3)]).unwrap();
     assert_eq!(proof, old_proof, "the clone still has its nodes in memory");
 
     // The clone goes another way.
-    let mut fork = Chain {
-        trie: old,
-        store: old_store,
-        ..Default::default()
-    };
+    let mut fork = Chain { trie: old, store: old_store, ..Default::default() };
     for number in 0..200 {
-        fork.model.apply(&changes([(
-            address(number),
-            Some(account(1, number)),
-            false,
-            &[],
-        )]));
+        fork.model.apply(&changes([(address(number), Some(account(1, number)), false, &[])]));
     }
-    fork.model
-        .apply(&changes([(address(7), Some(account(1, 1)), false, &slots)]));
-    fork.block(&changes([
-        (address(9), None, false, &[]),
-        (address(7), None, false, &[]),
-    ]));
+    fork.model.apply(&changes([(address(7), Some(account(1, 1)), false, &slots)]));
+    fork.block(&changes([(address(9), None, false, &[]), (address(7), None, false, &[])]));
     assert_ne!(fork.trie.root(), chain.trie.root());
     chain.check();
 }

@@ -16,10 +16,7 @@ fn check_proof(
     address: Address,
     slots: &[u64],
 ) {
-    let keys: Vec<_> = slots
-        .iter()
-        .map(|slot| B256::from(U256::from(*slot)))
-        .collect();
+    let keys: Vec<_> = slots.iter().map(|slot| B256::from(U256::from(*slot))).collect();
     let proof = trie.account_proof(store, address, &keys).unwrap();
     assert_eq!(proof.address, address);
 
@@ -57,9 +54,7 @@ fn proofs_verify_in_memory_and_from_storage() {
             let slots: Vec<_> = (0..random.random_range(0..20))
                 .map(|_| (random.random_range(0..80), random.random_range(0..3)))
                 .collect();
-            let account = random
-                .random_bool(0.85)
-                .then(|| account(1, random.random()));
+            let account = random.random_bool(0.85).then(|| account(1, random.random()));
             block.accounts.extend(
                 changes([(address(random.random_range(0..300)), account, false, &slots)]).accounts,
             );
@@ -82,19 +77,8 @@ fn proofs_verify_in_memory_and_from_storage() {
 #[test]
 fn the_empty_trie_proves_absence() {
     let trie = StateTrie::new(EMPTY_ROOT_HASH);
-    let proof = trie
-        .account_proof(&EmptyNodes, address(1), &[B256::ZERO])
-        .unwrap();
-    assert_eq!(
-        (proof.account, proof.storage_root()),
-        (None, EMPTY_ROOT_HASH)
-    );
+    let proof = trie.account_proof(&EmptyNodes, address(1), &[B256::ZERO]).unwrap();
+    assert_eq!((proof.account, proof.storage_root()), (None, EMPTY_ROOT_HASH));
     assert!(proof.proof.is_empty() && proof.storage[0].proof.is_empty());
-    check_proof(
-        &trie,
-        &NodeStore::default(),
-        &Model::default(),
-        address(1),
-        &[1, 2],
-    );
+    check_proof(&trie, &NodeStore::default(), &Model::default(), address(1), &[1, 2]);
 }

@@ -26,10 +26,7 @@ impl NodeSource for NodeStore {
 impl NodeStore {
     pub fn apply(&mut self, updates: &TrieUpdates) {
         if !updates.wiped.is_empty() {
-            self.0.retain(|key, _| {
-                key.owner
-                    .is_none_or(|owner| !updates.wiped.contains(&owner))
-            });
+            self.0.retain(|key, _| key.owner.is_none_or(|owner| !updates.wiped.contains(&owner)));
         }
         for (key, rlp) in &updates.nodes {
             match rlp {
@@ -66,15 +63,9 @@ impl NodeStore {
             None => rlp.to_vec().into(),
             Some(hash) => {
                 let key = TrieNodeKey { owner, path };
-                let rlp = self
-                    .0
-                    .get(&key)
-                    .unwrap_or_else(|| panic!("{key:?} is not stored"));
+                let rlp = self.0.get(&key).unwrap_or_else(|| panic!("{key:?} is not stored"));
                 assert_eq!(keccak256(rlp), hash, "{key:?}");
-                assert!(
-                    rlp.len() >= 32 || path.is_empty(),
-                    "{key:?} belongs into its parent"
-                );
+                assert!(rlp.len() >= 32 || path.is_empty(), "{key:?} belongs into its parent");
                 reached.insert(key);
                 rlp.clone()
             }
@@ -131,14 +122,7 @@ impl Model {
 
     pub fn root(&self) -> B256 {
         full_state_root(self.0.iter().map(|(address, (account, storage))| {
-            (
-                *address,
-                *account,
-                storage
-                    .iter()
-                    .map(|(slot, value)| (*slot, *value))
-                    .collect(),
-            )
+            (*address, *account, storage.iter().map(|(slot, value)| (*slot, *value)).collect())
         }))
     }
 
@@ -165,11 +149,7 @@ pub struct Chain {
 impl Default for Chain {
     fn default() -> Self {
         let trie = StateTrie::new(EMPTY_ROOT_HASH);
-        Self {
-            model: Model::default(),
-            store: NodeStore::default(),
-            trie,
-        }
+        Self { model: Model::default(), store: NodeStore::default(), trie }
     }
 }
 
@@ -197,35 +177,17 @@ pub fn address(number: u64) -> Address {
 }
 
 pub fn account(nonce: u64, balance: u64) -> Account {
-    Account {
-        nonce,
-        balance: U256::from(balance),
-        bytecode_hash: None,
-    }
+    Account { nonce, balance: U256::from(balance), bytecode_hash: None }
 }
 
 /// Address, account, whether its storage was wiped, slots with values.
 type Change<'a> = (Address, Option<Account>, bool, &'a [(u64, u64)]);
 
 pub fn changes<const N: usize>(accounts: [Change<'_>; N]) -> StateChanges {
-    let accounts = accounts
-        .into_iter()
-        .map(|(address, account, storage_wiped, slots)| {
-            let storage = slots
-                .iter()
-                .map(|(slot, value)| (U256::from(*slot), U256::from(*value)))
-                .collect();
-            (
-                address,
-                AccountChange {
-                    account,
-                    storage_wiped,
-                    storage,
-                },
-            )
-        });
-    StateChanges {
-        accounts: accounts.collect(),
-        ..Default::default()
-    }
+    let accounts = accounts.into_iter().map(|(address, account, storage_wiped, slots)| {
+        let storage =
+            slots.iter().map(|(slot, value)| (U256::from(*slot), U256::from(*value))).collect();
+        (address, AccountChange { account, storage_wiped, storage })
+    });
+    StateChanges { accounts: accounts.collect(), ..Default::default() }
 }
