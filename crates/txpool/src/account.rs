@@ -77,16 +77,13 @@ impl SenderQueue {
 
     /// All, by rising nonce.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &Arc<PoolTransaction>)> {
-        self.transactions
-            .iter()
-            .map(|(nonce, pooled)| (*nonce, pooled))
+        self.transactions.iter().map(|(nonce, pooled)| (*nonce, pooled))
     }
 
     /// The pending ones from `from` on, by rising nonce.
     pub(crate) fn pending_from(&self, from: u64) -> Range<'_, u64, Arc<PoolTransaction>> {
         let from = from.max(self.nonce);
-        self.transactions
-            .range(from.min(self.pending_end)..self.pending_end)
+        self.transactions.range(from.min(self.pending_end)..self.pending_end)
     }
 
     /// The one with the highest nonce.
@@ -127,11 +124,7 @@ impl SenderQueue {
             self.count_out(pooled);
         }
         // After a revert the nonce lies before what was pending, and a gap may have opened.
-        self.pending_end = if nonce < self.nonce {
-            nonce
-        } else {
-            self.pending_end.max(nonce)
-        };
+        self.pending_end = if nonce < self.nonce { nonce } else { self.pending_end.max(nonce) };
         self.nonce = nonce;
         self.extend();
         stale.into_values().collect()
@@ -144,10 +137,7 @@ impl SenderQueue {
         let impossible = |pooled: &PoolTransaction| {
             pooled.transaction.gas_limit() > gas_limit || pooled.cost() > balance
         };
-        self.iter()
-            .filter(|(_, pooled)| impossible(pooled))
-            .map(|(nonce, _)| nonce)
-            .collect()
+        self.iter().filter(|(_, pooled)| impossible(pooled)).map(|(nonce, _)| nonce).collect()
     }
 
     fn extend(&mut self) {

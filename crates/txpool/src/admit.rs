@@ -14,18 +14,11 @@ pub(crate) fn check_beside_others(
 ) -> Result<(), PoolError> {
     let Some(queue) = index.sender(&tx.sender) else {
         let gap = tx.nonce() > sender.nonce;
-        return if sender.delegated && gap {
-            Err(PoolError::DelegatedGap)
-        } else {
-            Ok(())
-        };
+        return if sender.delegated && gap { Err(PoolError::DelegatedGap) } else { Ok(()) };
     };
     // A state that is read while a block closes can be older than what the pool was told.
     if tx.nonce() < queue.nonce() {
-        return Err(PoolError::NonceTooLow {
-            next: queue.nonce(),
-            nonce: tx.nonce(),
-        });
+        return Err(PoolError::NonceTooLow { next: queue.nonce(), nonce: tx.nonce() });
     }
     let old = queue.get(tx.nonce());
 
@@ -61,9 +54,7 @@ pub(crate) fn check_beside_others(
         || (gap && queue.len() - queue.pending_len() >= config.max_account_queued)
         || (tx.sidecar.is_some() && queue.blob_transactions() >= limits::ACCOUNT_BLOB_TRANSACTIONS);
     if account_full {
-        return Err(PoolError::AccountLimit {
-            pooled: queue.len(),
-        });
+        return Err(PoolError::AccountLimit { pooled: queue.len() });
     }
     Ok(())
 }
@@ -111,20 +102,13 @@ fn check_replacement(
     bump: u64,
 ) -> Result<(), PoolError> {
     let blobs = old.sidecar.is_some() || new.sidecar.is_some();
-    let bump = if blobs {
-        limits::BLOB_PRICE_BUMP_PERCENT.max(bump)
-    } else {
-        bump
-    };
+    let bump = if blobs { limits::BLOB_PRICE_BUMP_PERCENT.max(bump) } else { bump };
     let fees = |tx: &PoolTransaction| {
         let blob_fee = tx.transaction.max_fee_per_blob_gas();
         (tx.transaction.max_fee_per_gas(), tx.tip_cap(), blob_fee)
     };
     let ((old_fee, old_tip, old_blob), (new_fee, new_tip, new_blob)) = (fees(old), fees(new));
-    let mut pairs = vec![
-        ("gas fee cap", old_fee, new_fee),
-        ("gas tip cap", old_tip, new_tip),
-    ];
+    let mut pairs = vec![("gas fee cap", old_fee, new_fee), ("gas tip cap", old_tip, new_tip)];
     if let (Some(old_blob), Some(new_blob)) = (old_blob, new_blob) {
         pairs.push(("blob gas fee cap", old_blob, new_blob));
     }

@@ -10,11 +10,7 @@ use plasma_chainspec::EthereumHardfork;
 
 /// Blobs that one transaction may have under `fork`, where a block may have `block_blobs`.
 pub(crate) fn most_blobs(fork: EthereumHardfork, block_blobs: u64) -> u64 {
-    if fork >= EthereumHardfork::Osaka {
-        TRANSACTION_BLOBS.min(block_blobs)
-    } else {
-        block_blobs
-    }
+    if fork >= EthereumHardfork::Osaka { TRANSACTION_BLOBS.min(block_blobs) } else { block_blobs }
 }
 
 /// Checks what a blob transaction must carry, the proofs last: they cost milliseconds a blob.
@@ -42,10 +38,7 @@ pub(crate) fn check_sidecar(
     }
     if sidecar.blobs().len() != hashes.len() {
         let blobs = sidecar.blobs().len();
-        return Err(PoolError::BlobCount {
-            blobs,
-            hashes: hashes.len(),
-        });
+        return Err(PoolError::BlobCount { blobs, hashes: hashes.len() });
     }
     sidecar
         .validate(hashes, EnvKzgSettings::Default.get())

@@ -65,10 +65,7 @@ pub struct PoolHead {
 
 impl PoolHead {
     pub(crate) fn fees(&self) -> Fees {
-        Fees {
-            base_fee: self.base_fee,
-            blob_base_fee: self.blob_base_fee,
-        }
+        Fees { base_fee: self.base_fee, blob_base_fee: self.blob_base_fee }
     }
 }
 

@@ -29,10 +29,7 @@ pub fn decode_and_recover(raw: &[u8]) -> Result<PoolTransaction, PoolError> {
     let (transaction, sidecar) = decode(raw)?;
     let sender = transaction.recover_signer()?;
     let pooled = PoolTransaction::new(transaction, sender, sidecar);
-    Ok(PoolTransaction {
-        encoded_length: raw.len(),
-        ..pooled
-    })
+    Ok(PoolTransaction { encoded_length: raw.len(), ..pooled })
 }
 
 /// Recovers the sender of a decoded transaction.
@@ -61,10 +58,7 @@ pub fn recover_batch(raw: &[Bytes]) -> Vec<Result<PoolTransaction, PoolError>> {
 /// # Errors
 /// Where a signature is nobody's.
 pub fn recover_senders(transactions: &[Transaction]) -> Result<Vec<Address>, PoolError> {
-    transactions
-        .par_iter()
-        .map(|transaction| Ok(transaction.recover_signer_unchecked()?))
-        .collect()
+    transactions.par_iter().map(|transaction| Ok(transaction.recover_signer_unchecked()?)).collect()
 }
 
 fn decode(raw: &[u8]) -> Result<(Transaction, Option<BlobTransactionSidecarVariant>), PoolError> {
@@ -81,6 +75,10 @@ fn decode(raw: &[u8]) -> Result<(Transaction, Option<BlobTransactionSidecarVaria
     }
     type Either = EthereumTxEnvelope<TxEip4844Variant<BlobTransactionSidecarVariant>>;
     let decoded = Either::decode_2718_exact(raw).map_err(|error| match error {
+        // The library reports a malformed list in this way too.
+        Eip2718Error::UnexpectedType(_) if *first >= FIRST_LIST_BYTE => {
+            PoolError::Decode("the list is not a signed legacy transaction".to_owned())
+        }
         Eip2718Error::UnexpectedType(_) => PoolError::TypeNotSupported(String::new()),
         Eip2718Error::RlpError(error) => PoolError::Decode(error.to_string()),
         other => PoolError::Decode(other.to_string()),

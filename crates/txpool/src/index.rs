@@ -104,9 +104,8 @@ impl Index {
         pooled.arrival = self.arrivals;
         let pooled = Arc::new(pooled);
         let inserted = Arc::clone(&pooled);
-        let replaced = self
-            .change(pooled.sender, Some(nonce), |queue| queue.insert(inserted))
-            .flatten();
+        let replaced =
+            self.change(pooled.sender, Some(nonce), |queue| queue.insert(inserted)).flatten();
         if let Some(replaced) = &replaced {
             self.forget(replaced);
         }
@@ -126,16 +125,11 @@ impl Index {
 
     /// The account's next nonce is `nonce` now. Returns what is stale by it.
     pub(crate) fn set_nonce(&mut self, sender: Address, nonce: u64) -> Vec<Arc<PoolTransaction>> {
-        let unchanged = self
-            .senders
-            .get(&sender)
-            .is_none_or(|queue| queue.nonce() == nonce);
+        let unchanged = self.senders.get(&sender).is_none_or(|queue| queue.nonce() == nonce);
         if unchanged {
             return Vec::new();
         }
-        let stale = self
-            .change(sender, None, |queue| queue.set_nonce(nonce))
-            .unwrap_or_default();
+        let stale = self.change(sender, None, |queue| queue.set_nonce(nonce)).unwrap_or_default();
         for pooled in &stale {
             self.forget(pooled);
         }
@@ -159,11 +153,7 @@ impl Index {
 
     /// Removes everything; arrivals go on counting.
     pub(crate) fn clear(&mut self) {
-        *self = Self {
-            arrivals: self.arrivals,
-            fees: self.fees,
-            ..Self::default()
-        };
+        *self = Self { arrivals: self.arrivals, fees: self.fees, ..Self::default() };
     }
 
     /// Changes one sender's queue and brings all orders up to date. A sender that is not here is
@@ -175,10 +165,7 @@ impl Index {
         change: impl FnOnce(&mut SenderQueue) -> T,
     ) -> Option<T> {
         let queue = match nonce {
-            Some(nonce) => self
-                .senders
-                .entry(sender)
-                .or_insert_with(|| SenderQueue::new(nonce)),
+            Some(nonce) => self.senders.entry(sender).or_insert_with(|| SenderQueue::new(nonce)),
             None => self.senders.get_mut(&sender)?,
         };
         let pending_before = queue.pending_len();
@@ -227,20 +214,12 @@ pub(crate) fn key_of(pooled: &PoolTransaction, fees: Fees) -> Option<ReadyKey> {
     if !pooled.pays(fees.base_fee, fees.blob_base_fee) {
         return None;
     }
-    Some((
-        Reverse(pooled.effective_tip(fees.base_fee)?),
-        pooled.arrival,
-    ))
+    Some((Reverse(pooled.effective_tip(fees.base_fee)?), pooled.arrival))
 }
 
 fn tail_key(queue: &SenderQueue) -> Option<TailKey> {
     use alloy_consensus::Transaction as _;
     let last = queue.last()?;
     let pending = last.nonce() < queue.pending_end();
-    Some((
-        pending,
-        last.tip_cap(),
-        last.transaction.max_fee_per_gas(),
-        Reverse(last.arrival),
-    ))
+    Some((pending, last.tip_cap(), last.transaction.max_fee_per_gas(), Reverse(last.arrival)))
 }

@@ -30,11 +30,8 @@ const NON_ZERO_TOKENS: u64 = 4;
 /// Gas that `transaction` costs under the rules of `fork` before it runs (Yellow Paper, `g0`).
 pub fn intrinsic_gas(transaction: &Transaction, fork: EthereumHardfork) -> u64 {
     let (zeros, others) = count_bytes(transaction.input());
-    let per_byte = if fork >= EthereumHardfork::Istanbul {
-        NON_ZERO_BYTE
-    } else {
-        NON_ZERO_BYTE_FRONTIER
-    };
+    let per_byte =
+        if fork >= EthereumHardfork::Istanbul { NON_ZERO_BYTE } else { NON_ZERO_BYTE_FRONTIER };
     let mut gas = TRANSACTION + zeros * ZERO_BYTE + others * per_byte;
     if transaction.is_create() {
         if fork >= EthereumHardfork::Homestead {
@@ -44,11 +41,7 @@ pub fn intrinsic_gas(transaction: &Transaction, fork: EthereumHardfork) -> u64 {
             gas += (zeros + others).div_ceil(32) * INIT_CODE_WORD;
         }
     }
-    for item in transaction
-        .access_list()
-        .into_iter()
-        .flat_map(|list| list.iter())
-    {
+    for item in transaction.access_list().into_iter().flat_map(|list| list.iter()) {
         gas += ACCESS_LIST_ADDRESS + item.storage_keys.len() as u64 * ACCESS_LIST_SLOT;
     }
     gas + transaction.authorization_count().unwrap_or(0) * AUTHORIZATION

@@ -30,12 +30,7 @@ impl TxPool {
     /// An empty pool.
     pub fn new(config: PoolConfig, spec: Arc<ChainSpec>) -> Self {
         let (announcements, _) = broadcast::channel(limits::ANNOUNCEMENTS);
-        Self {
-            config,
-            spec,
-            index: RwLock::default(),
-            announcements,
-        }
+        Self { config, spec, index: RwLock::default(), announcements }
     }
 
     /// How it was configured.
@@ -95,25 +90,19 @@ impl TxPool {
             index.remove(&hash);
         }
         index.set_fees(head.fees());
-        let pending_before = index
-            .sender(&tx.sender)
-            .map_or(sender.nonce, |queue| queue.pending_end());
+        let pending_before =
+            index.sender(&tx.sender).map_or(sender.nonce, |queue| queue.pending_end());
         let (tx, replaced) = index.insert(tx, sender.nonce);
         let mut announced = promoted(&index, tx.sender, pending_before);
-        let pending = index
-            .sender(&tx.sender)
-            .is_some_and(|queue| tx.nonce() < queue.pending_end());
+        let pending =
+            index.sender(&tx.sender).is_some_and(|queue| tx.nonce() < queue.pending_end());
         if tx.nonce() < pending_before {
             announced.push(Arc::clone(&tx));
         }
         report(&index);
         drop(index);
         self.announce(announced);
-        Ok(AddOutcome {
-            hash: tx.hash,
-            pending,
-            replaced: replaced.map(|replaced| replaced.hash),
-        })
+        Ok(AddOutcome { hash: tx.hash, pending, replaced: replaced.map(|replaced| replaced.hash) })
     }
 
     /// The next batch: pending transactions, each sender's in nonce order without gaps, senders by
@@ -199,12 +188,8 @@ impl TxPool {
     /// # Errors
     /// Where the state cannot be read; the pool is then as before.
     pub fn on_head(&self, head: &PoolHead, state: &dyn StateReader) -> Result<(), PoolError> {
-        let senders: Vec<Address> = self
-            .index
-            .read()
-            .senders()
-            .map(|(address, _)| *address)
-            .collect();
+        let senders: Vec<Address> =
+            self.index.read().senders().map(|(address, _)| *address).collect();
         let mut accounts = Vec::with_capacity(senders.len());
         for address in senders {
             accounts.push((address, state.account(address)?));
@@ -311,10 +296,7 @@ impl TxPool {
     /// Numbers of pending and queued transactions.
     pub fn status(&self) -> PoolStatus {
         let index = self.index.read();
-        PoolStatus {
-            pending: index.pending(),
-            queued: index.len() - index.pending(),
-        }
+        PoolStatus { pending: index.pending(), queued: index.len() - index.pending() }
     }
 
     /// Drops one transaction; false where it is not here.
@@ -351,10 +333,7 @@ fn promoted(index: &Index, sender: Address, before: u64) -> Vec<Arc<PoolTransact
     let Some(queue) = index.sender(&sender) else {
         return Vec::new();
     };
-    queue
-        .pending_from(before)
-        .map(|(_, tx)| Arc::clone(tx))
-        .collect()
+    queue.pending_from(before).map(|(_, tx)| Arc::clone(tx)).collect()
 }
 
 fn collect(index: &Index, sender: Address, content: &mut PoolContent) {
@@ -362,14 +341,9 @@ fn collect(index: &Index, sender: Address, content: &mut PoolContent) {
         return;
     };
     for (nonce, tx) in queue.iter() {
-        let part = if nonce < queue.pending_end() {
-            &mut content.pending
-        } else {
-            &mut content.queued
-        };
-        part.entry(sender)
-            .or_default()
-            .insert(nonce, Arc::clone(tx));
+        let part =
+            if nonce < queue.pending_end() { &mut content.pending } else { &mut content.queued };
+        part.entry(sender).or_default().insert(nonce, Arc::clone(tx));
     }
 }
 

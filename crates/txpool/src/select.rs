@@ -26,11 +26,7 @@ impl<'a> Candidate<'a> {
     /// The first of `rest`, where there is one and it can pay.
     fn next(mut rest: Range<'a, u64, Arc<PoolTransaction>>, fees: Fees) -> Option<Self> {
         let (_, pooled) = rest.next()?;
-        Some(Self {
-            key: key_of(pooled, fees)?,
-            pooled,
-            rest,
-        })
+        Some(Self { key: key_of(pooled, fees)?, pooled, rest })
     }
 }
 
@@ -91,10 +87,7 @@ pub(crate) fn select(
             };
             // The open block may be ahead of the pool, which then still holds what it executed.
             let nonce = account.map_or(0, |account| account.nonce);
-            let Some(queue) = index
-                .sender(&address)
-                .filter(|queue| nonce >= queue.nonce())
-            else {
+            let Some(queue) = index.sender(&address).filter(|queue| nonce >= queue.nonce()) else {
                 continue;
             };
             heap.extend(Candidate::next(queue.pending_from(nonce), fees).map(Reverse));

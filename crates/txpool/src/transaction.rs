@@ -32,9 +32,7 @@ impl PoolTransaction {
         sender: Address,
         sidecar: Option<BlobTransactionSidecarVariant>,
     ) -> Self {
-        let blobs = sidecar
-            .as_ref()
-            .map_or(0, |sidecar| sidecar.rlp_encoded_fields_length());
+        let blobs = sidecar.as_ref().map_or(0, |sidecar| sidecar.rlp_encoded_fields_length());
         Self {
             hash: *transaction.tx_hash(),
             encoded_length: transaction.encode_2718_len() + blobs,
@@ -53,10 +51,7 @@ impl PoolTransaction {
     pub fn unsigned(transaction: EthereumTypedTransaction<TxEip4844>, sender: Address) -> Self {
         let r = U256::from_be_slice(sender.as_slice()).max(U256::from(1));
         let signature = Signature::new(r, U256::from(1), false);
-        Self {
-            signed: false,
-            ..Self::new((transaction, signature).into(), sender, None)
-        }
+        Self { signed: false, ..Self::new((transaction, signature).into(), sender, None) }
     }
 
     /// Its nonce.
@@ -71,8 +66,7 @@ impl PoolTransaction {
             * U256::from(self.transaction.max_fee_per_gas());
         let blob_gas = U256::from(self.transaction.blob_gas_used().unwrap_or(0))
             * U256::from(self.transaction.max_fee_per_blob_gas().unwrap_or(0));
-        gas.saturating_add(blob_gas)
-            .saturating_add(self.transaction.value())
+        gas.saturating_add(blob_gas).saturating_add(self.transaction.value())
     }
 
     /// Number of its blobs.
@@ -88,17 +82,12 @@ impl PoolTransaction {
 
     /// Priority fee per gas (wei); for the types without one, the gas price.
     pub(crate) fn tip_cap(&self) -> u128 {
-        self.transaction
-            .max_priority_fee_per_gas()
-            .unwrap_or(self.transaction.max_fee_per_gas())
+        self.transaction.max_priority_fee_per_gas().unwrap_or(self.transaction.max_fee_per_gas())
     }
 
     /// Its fee caps pay for gas and blobs in the next block.
     pub(crate) fn pays(&self, base_fee: u64, blob_base_fee: u128) -> bool {
         self.transaction.max_fee_per_gas() >= u128::from(base_fee)
-            && self
-                .transaction
-                .max_fee_per_blob_gas()
-                .is_none_or(|fee| fee >= blob_base_fee)
+            && self.transaction.max_fee_per_blob_gas().is_none_or(|fee| fee >= blob_base_fee)
     }
 }

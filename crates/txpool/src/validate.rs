@@ -27,15 +27,10 @@ pub(crate) fn check_transaction(
     check_submission(pooled, config)?;
 
     let blobs = pooled.blob_count();
-    let block_blobs = spec
-        .blob_params_at(head.timestamp)
-        .map_or(0, |params| params.max_blob_count);
+    let block_blobs = spec.blob_params_at(head.timestamp).map_or(0, |params| params.max_blob_count);
     let limit = most_blobs(fork, block_blobs);
     if transaction.is_eip4844() && fork >= EthereumHardfork::Cancun && blobs > limit {
-        return Err(PoolError::TooManyBlobs {
-            count: blobs,
-            limit,
-        });
+        return Err(PoolError::TooManyBlobs { count: blobs, limit });
     }
     let (size, limit) = if transaction.is_eip4844() {
         (transaction.encode_2718_len(), BLOB_TRANSACTION_BYTES)
@@ -51,17 +46,11 @@ pub(crate) fn check_transaction(
         && transaction.input().len() > INIT_CODE_BYTES
     {
         let size = transaction.input().len();
-        return Err(PoolError::InitCodeSize {
-            size,
-            limit: INIT_CODE_BYTES,
-        });
+        return Err(PoolError::InitCodeSize { size, limit: INIT_CODE_BYTES });
     }
     let gas = transaction.gas_limit();
     if fork >= EthereumHardfork::Osaka && gas > TRANSACTION_GAS {
-        return Err(PoolError::GasLimitTooHigh {
-            cap: TRANSACTION_GAS,
-            gas,
-        });
+        return Err(PoolError::GasLimitTooHigh { cap: TRANSACTION_GAS, gas });
     }
     if gas > head.gas_limit {
         return Err(PoolError::BlockGasLimit);
@@ -72,10 +61,7 @@ pub(crate) fn check_transaction(
     if let Some(have) = transaction.chain_id()
         && have != spec.chain_id()
     {
-        return Err(PoolError::ChainId {
-            have,
-            want: spec.chain_id(),
-        });
+        return Err(PoolError::ChainId { have, want: spec.chain_id() });
     }
     if transaction.nonce() == u64::MAX {
         return Err(PoolError::NonceMax);
@@ -126,11 +112,7 @@ fn check_type(kind: TxType, fork: EthereumHardfork) -> Result<(), PoolError> {
     if fork >= needed {
         return Ok(());
     }
-    let missing = if fork < EthereumHardfork::Berlin {
-        EthereumHardfork::Berlin
-    } else {
-        needed
-    };
+    let missing = if fork < EthereumHardfork::Berlin { EthereumHardfork::Berlin } else { needed };
     Err(PoolError::TypeNotSupported(format!(
         ": type {} rejected, pool not yet in {missing}",
         u8::from(kind)
@@ -144,10 +126,7 @@ fn check_fees(
 ) -> Result<(), PoolError> {
     let tip = pooled.tip_cap();
     if tip < config.min_priority_fee {
-        return Err(PoolError::TipBelowMinimum {
-            tip,
-            minimum: config.min_priority_fee,
-        });
+        return Err(PoolError::TipBelowMinimum { tip, minimum: config.min_priority_fee });
     }
     if !config.require_base_fee {
         return Ok(());
@@ -155,21 +134,13 @@ fn check_fees(
     let fee = pooled.transaction.max_fee_per_gas();
     if fee < u128::from(head.base_fee) {
         let base_fee = head.base_fee;
-        return Err(PoolError::FeeBelowBaseFee {
-            address: pooled.sender,
-            fee,
-            base_fee,
-        });
+        return Err(PoolError::FeeBelowBaseFee { address: pooled.sender, fee, base_fee });
     }
     if let Some(fee) = pooled.transaction.max_fee_per_blob_gas()
         && fee < head.blob_base_fee
     {
         let base_fee = head.blob_base_fee;
-        return Err(PoolError::BlobFeeBelowBaseFee {
-            address: pooled.sender,
-            fee,
-            base_fee,
-        });
+        return Err(PoolError::BlobFeeBelowBaseFee { address: pooled.sender, fee, base_fee });
     }
     Ok(())
 }
@@ -196,17 +167,11 @@ pub(crate) fn check_sender(
         bytecode_hash: None,
     });
     if pooled.nonce() < account.nonce {
-        return Err(PoolError::NonceTooLow {
-            next: account.nonce,
-            nonce: pooled.nonce(),
-        });
+        return Err(PoolError::NonceTooLow { next: account.nonce, nonce: pooled.nonce() });
     }
     let cost = pooled.cost();
     if account.balance < cost {
-        return Err(PoolError::InsufficientFunds {
-            balance: account.balance,
-            cost,
-        });
+        return Err(PoolError::InsufficientFunds { balance: account.balance, cost });
     }
     let code = read_code(account.bytecode_hash, state)?;
     let delegated =
@@ -218,11 +183,7 @@ pub(crate) fn check_sender(
             code_length: code.len(),
         });
     }
-    Ok(Sender {
-        nonce: account.nonce,
-        balance: account.balance,
-        delegated,
-    })
+    Ok(Sender { nonce: account.nonce, balance: account.balance, delegated })
 }
 
 fn read_code(hash: Option<B256>, state: &dyn StateReader) -> Result<Bytes, PoolError> {
