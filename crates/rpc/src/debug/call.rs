@@ -1,0 +1,80 @@
+//! `debug_traceCall`: a call that is not on the chain, under a tracer.
+
+use super::{Json, from_tracing, json, replay::Replay, sealed_block, tracer};
+use crate::{
+    api::Api,
+    error::{self, RpcResult},
+    exec::{Overrides, Prepared, prepare},
+    params::Arguments,
+};
+use alloy_eips::BlockId;
+use alloy_rpc_types_eth::TransactionRequest;
+use plasma_evm::{
+    revm::database_interface::WrapDatabaseRef,
+    tracing::{GethDebugTracingCallOptions, TransactionInfo},
+};
+use std::sync::Arc;
+
+/// Traces a call on the state after a block, or, with `txIndex`, on the state before that
+/// transaction of the block.
+pub(super) fn trace_call(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
+    let request: TransactionRequest = arguments.required(0)?;
+    let block: Option<BlockId> = arguments.optional(1)?;
+    let options: GethDebugTracingCallOptions = arguments.or_default(2)?;
+    let overrides = overrides(&options)?;
+    let mut tracer = tracer(api, options.tracing_options)?;
+    let prepared = match options.tx_index {
+        None => prepare(api, block, overrides)?,
+        Some(index) => prepare_inside(api, block, index, overrides)?,
+    };
+    let transaction = prepared.transaction(request)?;
+    let mut env = prepared.env.clone();
+    if transaction.gas_price == 0 {
+        // As for every call that offers no fee.
+        env.block_env.basefee = 0;
+    }
+    let mut state = WrapDatabaseRef(&prepared.state);
+    let traced = tracer
+        .trace(&mut state, &env, transaction, TransactionInfo::default())
+        .map_err(from_tracing)?;
+    json(&traced.trace)
+}
+
+fn overrides(options: &GethDebugTracingCallOptions) -> RpcResult<Overrides> {
+    let moved = options
+        .state_overrides
+        .iter()
+        .flatten()
+        .find(|(_, account)| account.move_precompile_to.is_some());
+    if let Some((address, _)) = moved {
+        return Err(error::invalid_params(format!(
+            "movePrecompileToAddress (at {address}) is not supported in debug_traceCall: use \
+             eth_call or eth_simulateV1"
+        )));
+    }
+    Ok(Overrides {
+        state: options.state_overrides.clone(),
+        block: options.block_overrides.clone().map(Box::new),
+    })
+}
+
+fn prepare_inside(
+    api: &Api,
+    block: Option<BlockId>,
+    index: u64,
+    overrides: Overrides,
+) -> RpcResult<Prepared> {
+    let block =
+        sealed_block(api, block.unwrap_or_default())?.ok_or_else(error::header_not_found)?;
+    let count = block.transactions.len();
+    let index = usize::try_from(index).ok().filter(|index| *index <= count).ok_or_else(|| {
+        error::server_error(format!(
+            "transaction index {index} is out of range: block {} has {count} transactions",
+            block.number()
+        ))
+    })?;
+    let mut replay = Replay::begin(api, &block)?;
+    replay.skip_to(index)?;
+    let (state, env) = replay.into_state_and_env();
+    Prepared::new(api, Arc::new(state), env, overrides)
+}

@@ -1,0 +1,165 @@
+//! Looking into executions: `debug_*` as geth has it, `trace_*` as Parity had it.
+//!
+//! A trace of a sealed transaction executes its block again from the parent's post-state up to
+//! that transaction, so the parent's state must still be kept.
+
+mod call;
+mod raw;
+pub(crate) mod replay;
+mod trace;
+
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    api::{Api, heavy},
+    error::{self, RpcResult},
+    params::Arguments,
+};
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{B256, Bytes};
+use jsonrpsee::{RpcModule, types::ErrorObjectOwned};
+use plasma_chain::ExecutedBlock;
+use plasma_evm::tracing::{
+    GethDebugTracingOptions, GethTrace, GethTracer, TraceLimits, TraceResult, TracingError,
+};
+use replay::Replay;
+use serde_json::value::RawValue;
+use std::{sync::Arc, time::Duration};
+
+/// The longest `timeout` that a request may ask for.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Adds `debug_*` and `trace_*` to `module`.
+pub(crate) fn register(module: &mut RpcModule<Api>) {
+    heavy(module, "debug_traceTransaction", 2, trace_transaction);
+    heavy(module, "debug_traceCall", 3, call::trace_call);
+    heavy(module, "debug_traceBlockByNumber", 2, trace_block_by_number);
+    heavy(module, "debug_traceBlockByHash", 2, trace_block_by_hash);
+    heavy(module, "debug_traceBlock", 2, trace_encoded_block);
+    heavy(module, "debug_getRawHeader", 1, raw::header);
+    heavy(module, "debug_getRawBlock", 1, raw::block);
+    heavy(module, "debug_getRawTransaction", 1, raw::transaction);
+    heavy(module, "debug_getRawReceipts", 1, raw::receipts);
+    heavy(module, "trace_transaction", 1, trace::transaction);
+    heavy(module, "trace_get", 2, trace::get);
+    heavy(module, "trace_block", 1, trace::block);
+    heavy(module, "trace_filter", 1, trace::filter);
+    heavy(module, "trace_replayTransaction", 2, trace::replay_transaction);
+    heavy(module, "trace_replayBlockTransactions", 2, trace::replay_block);
+}
+
+/// A finished trace as JSON text: it may be large, and is written once.
+type Json = Box<RawValue>;
+
+fn json<T: serde::Serialize>(value: &T) -> RpcResult<Json> {
+    serde_json::value::to_raw_value(value)
+        .map_err(|failure| error::internal(format!("a trace cannot be written as JSON: {failure}")))
+}
+
+fn trace_transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
+    let hash: B256 = arguments.required(0)?;
+    let mut tracer = tracer(api, arguments.or_default(1)?)?;
+    let (block, index) = sealed_transaction(api, hash)?
+        .ok_or_else(|| error::server_error("transaction not found"))?;
+    let mut replay = Replay::begin(api, &block)?;
+    replay.skip_to(index)?;
+    let traced = replay
+        .trace_next(|state, env, tx, info| tracer.trace(state, env, tx, info))?
+        .ok_or_else(|| error::server_error("transaction not found"))?;
+    json(&traced.map_err(from_tracing)?)
+}
+
+fn trace_block_by_number(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
+    let number: BlockNumberOrTag = arguments.required(0)?;
+    let block = sealed_block(api, number.into())?
+        .ok_or_else(|| error::server_error(format!("block #{number} not found")))?;
+    trace_block(api, &block, arguments.or_default(1)?)
+}
+
+fn trace_block_by_hash(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
+    let hash: B256 = arguments.required(0)?;
+    let block = sealed_block(api, hash.into())?
+        .ok_or_else(|| error::server_error(format!("block {hash} not found")))?;
+    trace_block(api, &block, arguments.or_default(1)?)
+}
+
+/// `debug_traceBlock`: a block given as RLP. It must be one that this node knows.
+fn trace_encoded_block(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
+    let encoded: Bytes = arguments.required(0)?;
+    let block: alloy_consensus::Block<plasma_storage::Transaction> =
+        alloy_rlp::Decodable::decode(&mut encoded.as_ref()).map_err(|failure| {
+            error::server_error(format!("could not decode block: {failure}"))
+        })?;
+    let hash = block.header.hash_slow();
+    let known = sealed_block(api, hash.into())?
+        .ok_or_else(|| error::server_error(format!("block {hash} is not part of this chain")))?;
+    trace_block(api, &known, arguments.or_default(1)?)
+}
+
+fn trace_block(
+    api: &Api,
+    block: &ExecutedBlock,
+    options: GethDebugTracingOptions,
+) -> RpcResult<Json> {
+    let mut tracer = tracer(api, options)?;
+    let mut results: Vec<TraceResult> = Vec::with_capacity(block.transactions.len());
+    let mut replay = Replay::begin(api, block)?;
+    for transaction in &block.transactions {
+        let hash = Some(*transaction.tx_hash());
+        let traced: Result<GethTrace, TracingError> = replay
+            .trace_next(|state, env, tx, info| tracer.trace(state, env, tx, info))?
+            .ok_or_else(|| error::internal("a replay ended before its block"))?;
+        results.push(match traced {
+            Ok(trace) => TraceResult::new_success(trace, hash),
+            Err(failure) => TraceResult::new_error(failure.to_string(), hash),
+        });
+    }
+    json(&results)
+}
+
+/// The tracer that the options ask for, within this node's limits.
+fn tracer(api: &Api, options: GethDebugTracingOptions) -> RpcResult<GethTracer> {
+    GethTracer::new(options, limits(api), LONGEST_TIMEOUT).map_err(from_tracing)
+}
+
+fn limits(api: &Api) -> TraceLimits {
+    TraceLimits { timeout: api.config.call_timeout, ..TraceLimits::default() }
+}
+
+/// The sealed block that `id` names.
+///
+/// # Errors
+/// -32000 for `pending`: geth does not trace the open block either.
+fn sealed_block(api: &Api, id: BlockId) -> RpcResult<Option<Arc<ExecutedBlock>>> {
+    match api.target(id)? {
+        None => Ok(None),
+        Some(crate::api::Target::Sealed(block)) => Ok(Some(block)),
+        Some(crate::api::Target::Pending(_)) => {
+            Err(error::server_error("tracing on top of pending is not supported"))
+        }
+    }
+}
+
+fn sealed_transaction(api: &Api, hash: B256) -> RpcResult<Option<(Arc<ExecutedBlock>, usize)>> {
+    api.chain.transaction(hash).map_err(error::from_chain)
+}
+
+/// Words and code for a trace that failed.
+fn from_tracing(failure: TracingError) -> ErrorObjectOwned {
+    match failure {
+        TracingError::UnknownTracer(_)
+        | TracingError::JavaScript
+        | TracingError::Config { .. }
+        | TracingError::Timeout(_) => error::invalid_params(failure.to_string()),
+        TracingError::Invalid(invalid) => {
+            error::server_error(error::invalid_transaction_message(&invalid))
+        }
+        TracingError::TimedOut { .. } | TracingError::TooLarge { .. } => {
+            error::server_error(failure.to_string())
+        }
+        TracingError::Database(_) | TracingError::Execution(_) => {
+            error::internal(failure.to_string())
+        }
+    }
+}
