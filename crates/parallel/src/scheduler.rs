@@ -154,6 +154,12 @@ impl Scheduler {
     pub(crate) fn blocked(&self, index: u32, wait: WaitFor) -> Task {
         let mut state = self.state.lock();
         state.busy -= 1;
+        if state.transactions[index as usize].settled {
+            // Nothing that it reads can be unfinished: without this, a defect of the memory would
+            // make the batch go round in circles.
+            state.over = true;
+            state.stalled = true;
+        }
         state.suspend(index, wait);
         self.next(&mut state)
     }

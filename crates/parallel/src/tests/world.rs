@@ -136,6 +136,29 @@ fn short_step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Counts on its first call and dies on its second, so that there is a storage to forget.
+fn mortal() -> impl Strategy<Value = Vec<Step>> {
+    any::<u8>().prop_map(|to| {
+        vec![
+            Step::IfOdd { slot: 0, step: Box::new(Step::SelfDestruct { to }) },
+            Step::Add { slot: 0, amount: 1 },
+            Step::Add { slot: 1, amount: 1 },
+        ]
+    })
+}
+
+/// What a contract does; some begin by creating a child at an address known beforehand.
+fn contract_steps() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        2 => vec(step(), 0..5),
+        1 => (0u8..2, 0u8..2, vec(step(), 0..3)).prop_map(|(code, salt, mut steps)| {
+            steps.insert(0, Step::Create2 { code, salt, value: 0 });
+            steps
+        }),
+        1 => mortal(),
+    ]
+}
+
 fn transaction() -> impl Strategy<Value = TxSpec> {
     (
         (any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>()),
@@ -158,9 +181,9 @@ fn transaction() -> impl Strategy<Value = TxSpec> {
 pub(crate) fn world(max_transactions: usize) -> impl Strategy<Value = World> {
     (
         prop::sample::select(SPECS.to_vec()),
-        vec(vec(step(), 0..5), CONTRACTS),
+        vec(contract_steps(), CONTRACTS),
         vec(short_step(), 0..2),
-        vec(short_step(), 0..3),
+        prop_oneof![vec(short_step(), 0..3), mortal()],
         any::<u8>(),
         vec(any::<u8>(), SENDERS as usize),
         vec(transaction(), 1..max_transactions),
