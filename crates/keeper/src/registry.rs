@@ -149,6 +149,8 @@ impl RegistryView<'_> {
 pub(crate) struct RegistryNews {
     /// Upkeeps whose status must be read again.
     pub(crate) changed: BTreeSet<U256>,
+    /// Those of them that were registered, and not cancelled again.
+    pub(crate) registered: BTreeSet<U256>,
     /// A lane was authorised or dismissed.
     pub(crate) lanes: bool,
     /// The whole registry was paused (`true`) or unpaused.
@@ -164,6 +166,14 @@ impl RegistryNews {
             }
             let Ok(event) = RegistryEvents::decode_log(log) else { continue };
             match event.data {
+                RegistryEvents::UpkeepRegistered(event) => {
+                    self.changed.insert(event.id);
+                    self.registered.insert(event.id);
+                }
+                RegistryEvents::UpkeepCanceled(event) => {
+                    self.changed.insert(event.id);
+                    self.registered.remove(&event.id);
+                }
                 RegistryEvents::LaneSet(_) => self.lanes = true,
                 RegistryEvents::Paused(_) => self.paused = Some(true),
                 RegistryEvents::Unpaused(_) => self.paused = Some(false),

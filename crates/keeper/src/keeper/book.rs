@@ -172,13 +172,8 @@ impl Book {
         let Some(entry) = self.entry_mut(slot) else { return false };
         entry.evaluated_in = Some(block);
         entry.info.last_outcome = None;
-        let due = matches!(
-            verdict,
-            Verdict::Due(_)
-                | Verdict::Underfunded(_)
-                | Verdict::SimulationReverted(_)
-                | Verdict::Blocked(_)
-        );
+        // only these have a place in the queue; the record keeps it, so a restart does too
+        let due = matches!(verdict, Verdict::Due(_) | Verdict::Blocked(_));
         let since = *entry.due_since.get_or_insert(block);
         if !due {
             entry.due_since = None;
@@ -233,7 +228,7 @@ impl Book {
     }
 
     /// Ends the block: cancelled upkeeps leave, performed ones wait for their next evaluation.
-    /// Returns the slots that left and those that were performed.
+    /// Returns the slots that left and those that are to be evaluated again.
     pub(super) fn end_block(&mut self) -> (Vec<Slot>, Vec<Slot>) {
         let gone = std::mem::take(&mut self.gone);
         for slot in &gone {
@@ -251,13 +246,18 @@ impl Book {
             .filter(|(_, outcome)| outcome.is_performed())
             .map(|(slot, _)| *slot)
             .collect();
-        for slot in &performed {
-            let outcome = self.outcomes.remove(slot);
-            if let Some(entry) = self.entry_mut(*slot) {
-                entry.info.last_outcome = outcome;
+        let mut again = Vec::with_capacity(performed.len());
+        for slot in performed {
+            let outcome = self.outcomes.remove(&slot);
+            let Some(entry) = self.entry_mut(slot) else { continue };
+            entry.info.last_outcome = outcome;
+            if entry.info.paused {
+                self.set_outcome(slot, Outcome::Paused); // paused after it was performed
+            } else {
+                again.push(slot);
             }
         }
-        (gone, performed)
+        (gone, again)
     }
 
     /// An upkeep with its newest outcome.

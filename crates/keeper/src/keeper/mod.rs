@@ -256,8 +256,8 @@ impl Keeper {
     /// Closes the block and returns its decisions, encoded, to be journaled with it.
     pub fn on_sealed(&mut self, number: u64, hash: B256) -> Bytes {
         self.begin_block_if_new(number);
-        // upkeeps registered or cancelled by the last performs are known by their logs only
-        let record: BlockDecisions = self.book.decisions(number);
+        let mut record: BlockDecisions = self.book.decisions(number);
+        self.add_unknown(&mut record);
         if record.missed() > 0 {
             tracing::error!(
                 number,
@@ -274,8 +274,21 @@ impl Keeper {
             self.forget(slot);
         }
         self.dirty.extend(performed);
+        self.news.registered.clear();
         self.open = OpenBlock::default();
         record.encode()
+    }
+
+    /// Adds upkeeps that the block's last performs registered: known by their logs only, they are
+    /// active all the same.
+    fn add_unknown(&self, record: &mut BlockDecisions) {
+        let block = record.block;
+        let unknown = self.news.registered.iter().filter(|id| self.book.slot(**id).is_none());
+        for id in unknown {
+            let outcome = Outcome::Deferred { reason: DeferReason::NotCheckedYet, since: block };
+            record.active += 1;
+            record.decisions.push(Decision { block, upkeep: *id, outcome });
+        }
     }
 
     /// Drops every trace of an upkeep outside the book.
@@ -311,14 +324,15 @@ impl Keeper {
 
     fn set_active_lanes(&mut self, active: Vec<bool>) {
         if active != self.active_lanes {
-            for (lane, active) in self.config.lanes.lanes().iter().zip(&active) {
-                if !active {
-                    tracing::warn!(
-                        %lane,
-                        registry = %self.config.registry,
-                        "this lane is not authorised: the registry's owner must call setLane(lane, true)"
-                    );
-                }
+            let lanes = self.config.lanes.lanes().iter().zip(&active);
+            let missing: Vec<_> =
+                lanes.filter(|(_, active)| !**active).map(|(lane, _)| *lane).collect();
+            if !missing.is_empty() {
+                tracing::warn!(
+                    lanes = ?missing,
+                    registry = %self.config.registry,
+                    "these lanes are not authorised: the registry's owner must call setLane(lane, true)"
+                );
             }
         }
         self.active_lanes = active;

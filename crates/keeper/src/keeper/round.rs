@@ -69,7 +69,13 @@ impl Keeper {
             gas_price: max_fee,
         };
         let candidates = self.candidates(number, evaluator.time_ms);
-        let evaluations = self.evaluate_all(&evaluator, &candidates)?;
+        let evaluations = match self.evaluate_all(&evaluator, &candidates) {
+            Ok(evaluations) => evaluations,
+            Err(error) => {
+                self.dirty.extend(candidates); // so that nothing is lost when the chain tries again
+                return Err(error);
+            }
+        };
         self.take_over(number, &candidates, evaluations);
 
         let mut lanes = LaneAllocator::new(

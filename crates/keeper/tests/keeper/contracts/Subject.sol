@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @title A target with every virtue and vice that the keeper has to cope with
+/// @dev Check data is `abi.encode(kind, key)`; the perform data is the same bytes. Compile with the settings of
+/// contracts/ (solc 0.8.37, evmVersion prague, viaIR, optimizer 10000 runs, no metadata) and put the deployed bytecode
+/// into Subject.hex.
+contract Subject {
+    error Refused(uint256 key);
+
+    mapping(uint256 key => uint256) public value;
+    mapping(uint256 key => uint256) public count;
+    uint256 public seenGas;
+    address public seenSender;
+    address public seenOrigin;
+
+    function set(uint256 key, uint256 to) external {
+        value[key] = to;
+    }
+
+    function checkUpkeep(bytes calldata data) external returns (bool needed, bytes memory performData) {
+        (uint256 kind, uint256 key) = abi.decode(data, (uint256, uint256));
+        performData = data;
+        if (kind == 1) revert("not today");
+        if (kind == 2) revert Refused(key);
+        if (kind == 3) assert(key == type(uint256).max);
+        if (kind == 4) for (uint256 i = 0;; ++i) value[key] = i;
+        if (kind == 5) assembly { return(0, 1000000) }
+        if (kind == 6) assembly { return(0, 7) }
+        if (kind == 7) return (value[key] > 0, new bytes(6000));
+        if (kind == 8) return (value[key] > 0 && block.timestamp >= value[key], performData);
+        if (kind == 9) return (value[key] > 0 && block.number % value[key] == 0, performData);
+        if (kind == 10) return (block.basefee > value[key], performData);
+        if (kind == 11) return (address(uint160(key)).balance > value[key], performData);
+        if (kind == 12) return (address(uint160(key)).code.length > 0 && value[key] > 0, performData);
+        if (kind == 13) {
+            // what a contract may rely on during a check
+            require(tx.origin == address(0), "origin");
+            require(msg.sender.code.length > 0, "caller");
+            require(gasleft() < 10_000_000 && gasleft() > 9_990_000, "gas");
+            value[key + 1] = 7;
+            return (value[key + 1] == 7 && value[key] > 0, performData);
+        }
+        if (kind == 14) assembly { mstore(0, 2) mstore(32, 64) mstore(64, 0) return(0, 96) }
+        if (kind == 18) return (true, performData);
+        if (kind == 21) {
+            uint256 sum;
+            for (uint256 i = 0; i < 4; ++i) sum += value[key + i];
+            return (sum > 3, performData);
+        }
+        needed = value[key] > 0;
+    }
+
+    function performUpkeep(bytes calldata data) external {
+        (uint256 kind, uint256 key) = abi.decode(data, (uint256, uint256));
+        seenGas = gasleft();
+        seenSender = msg.sender;
+        seenOrigin = tx.origin;
+        if (kind == 15) value[key + 1] = 1;
+        if (kind == 16) require(value[key + 1] == 0, "wait for the neighbour");
+        if (kind == 17) for (uint256 i = 0;; ++i) value[key] = i;
+        if (kind == 21) for (uint256 i = 1; i < 4; ++i) value[key + i] = 0;
+        if (kind != 18) value[key] = 0;
+        ++count[key];
+    }
+}

@@ -1,0 +1,182 @@
+//! The indexed keeper decides as one that checks everything, and as one that was just restarted.
+
+use crate::chain::*;
+use alloy_primitives::{Address, U256};
+use plasma_keeper::KeeperConfig;
+use proptest::prelude::*;
+
+/// Something that users do.
+#[derive(Clone, Debug)]
+enum Action {
+    Set { key: u64, to: u64 },
+    Send { key: u64, wei: u128 },
+    Register { trigger: u8, kind: u64, key: u64, rich: bool },
+    Fund { which: usize, wei: u128 },
+    Pause { which: usize },
+    Unpause { which: usize },
+    Cancel { which: usize },
+    Lane { lane: usize, active: bool },
+    PauseRegistry(bool),
+    Tick,
+    Block { base_fee: u64 },
+}
+
+const KEYS: std::ops::Range<u64> = 0..8;
+
+fn any_action() -> impl Strategy<Value = Action> {
+    let kinds = prop::sample::select(vec![0u64, 0, 0, 1, 2, 3, 6, 8, 9, 10, 11, 12, 13, 15, 16, 17, 18, 21]);
+    let which = 0usize..12;
+    prop_oneof![
+        8 => (KEYS, 0u64..4).prop_map(|(key, to)| Action::Set { key, to }),
+        1 => (KEYS, Just(1_010u64)).prop_map(|(key, to)| Action::Set { key, to }),
+        2 => (1..8u64, 1u128..4).prop_map(|(key, wei)| Action::Send { key, wei }),
+        5 => (0u8..5, kinds, KEYS, prop::bool::weighted(0.85)).prop_map(|(trigger, kind, key, rich)| {
+            Action::Register { trigger, kind, key, rich }
+        }),
+        1 => (which.clone(), 1u128..ETHER).prop_map(|(which, wei)| Action::Fund { which, wei }),
+        1 => which.clone().prop_map(|which| Action::Pause { which }),
+        1 => which.clone().prop_map(|which| Action::Unpause { which }),
+        1 => which.prop_map(|which| Action::Cancel { which }),
+        1 => (0usize..4, any::<bool>()).prop_map(|(lane, active)| Action::Lane { lane, active }),
+        1 => prop::bool::weighted(0.2).prop_map(Action::PauseRegistry),
+        6 => Just(Action::Tick),
+        6 => prop::sample::select(vec![1u64, 2, 30]).prop_map(|factor| Action::Block { base_fee: factor }),
+    ]
+}
+
+#[derive(Default)]
+struct World {
+    ids: Vec<(U256, bool /* paused */, bool /* cancelled */)>,
+    registry_paused: bool,
+}
+
+impl World {
+    /// Does `action` where it makes sense.
+    fn act(&mut self, chain: &mut TestChain, action: &Action) {
+        match *action {
+            Action::Set { key, to } => chain.set(key, to),
+            Action::Send { key, wei } => {
+                chain.send(OWNER, Address::with_last_byte(key as u8 + 0x70), wei, Vec::new());
+                // low addresses are precompiles; keys of kind 11 look at those all the same
+                chain.send(OWNER, Address::with_last_byte(key as u8), wei, Vec::new());
+            }
+            Action::Register { trigger, kind, key, rich } if !self.registry_paused => {
+                let trigger = match trigger {
+                    0 => Trigger::Blocks(key + 1),
+                    1 => Trigger::Milliseconds(700 * (key + 1)),
+                    _ => Trigger::Condition,
+                };
+                let funds = if rich { ETHER } else { 400_000_000_000_000 };
+                self.ids.push((chain.register(trigger, kind, key, 300_000, funds), false, false));
+            }
+            Action::Fund { which, wei } => {
+                if let Some((id, _, false)) = self.ids.get(which) {
+                    chain.fund(*id, wei);
+                }
+            }
+            Action::Pause { which } => {
+                if let Some((id, paused @ false, false)) = self.ids.get_mut(which) {
+                    chain.admin(Registration::pauseUpkeepCall { id: *id });
+                    *paused = true;
+                }
+            }
+            Action::Unpause { which } => {
+                if let Some((id, paused @ true, false)) = self.ids.get_mut(which) {
+                    chain.admin(Registration::unpauseUpkeepCall { id: *id });
+                    *paused = false;
+                }
+            }
+            Action::Cancel { which } => {
+                if let Some((id, _, cancelled @ false)) = self.ids.get_mut(which) {
+                    chain.admin(Registration::cancelUpkeepCall { id: *id });
+                    *cancelled = true;
+                }
+            }
+            Action::Lane { lane, active } => {
+                let lane = config().lanes.lanes()[lane];
+                chain.owner(Registration::setLaneCall { lane, active });
+            }
+            Action::PauseRegistry(pause) if pause != self.registry_paused => {
+                if pause {
+                    chain.owner(Registration::pauseCall {});
+                } else {
+                    chain.owner(Registration::unpauseCall {});
+                }
+                self.registry_paused = pause;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn few_lanes() -> KeeperConfig {
+    let mut config = config();
+    config.lanes = plasma_keeper::LaneKeys::from_secret(
+        &plasma_keeper::LaneKeys::dev_secret().0,
+        4,
+    )
+    .unwrap();
+    config
+}
+
+fn check(actions: Vec<Action>) {
+    let mut chain = TestChain::new();
+    // the share holds four performs or so
+    chain.env.block_env.gas_limit = 4_000_000;
+    chain.gas_left = 4_000_000;
+    let mut indexed = chain.load(few_lanes());
+    let mut everything = chain.load(KeeperConfig { check_everything: true, ..few_lanes() });
+    let mut restarted = chain.load(few_lanes());
+    let mut world = World::default();
+    for action in actions.iter().chain([&Action::Block { base_fee: 1 }]) {
+        world.act(&mut chain, action);
+        if !matches!(action, Action::Tick | Action::Block { .. }) {
+            continue;
+        }
+        for _ in 0..indexed.max_rounds() {
+            let plan = chain.plan(&mut indexed);
+            assert_eq!(plan.performs, chain.plan(&mut everything).performs);
+            assert_eq!(plan.performs, chain.plan(&mut restarted).performs);
+            chain.round_done();
+            let executed = chain.perform(&plan.performs);
+            for keeper in [&mut indexed, &mut everything, &mut restarted] {
+                report(keeper, &executed);
+            }
+            if plan.performs.is_empty() {
+                break;
+            }
+        }
+        chain.time_ms += 100;
+        if let Action::Block { base_fee } = action {
+            let number = chain.number();
+            let record = indexed.on_sealed(number, block_hash(number));
+            let decoded = plasma_keeper::BlockDecisions::decode(&record).unwrap();
+            let other = everything.on_sealed(number, block_hash(number));
+            assert_eq!(decoded, plasma_keeper::BlockDecisions::decode(&other).unwrap());
+            let other = restarted.on_sealed(number, block_hash(number));
+            assert_eq!(decoded, plasma_keeper::BlockDecisions::decode(&other).unwrap());
+            assert_eq!(decoded.missed(), 0);
+            assert_eq!(decoded.active, decoded.not_needed + decoded.decisions.len() as u64);
+
+            chain.env.block_env.basefee = base_fee * BASE_FEE.div_ceil(10);
+            chain.next_block(1_000);
+            chain.changes = Default::default();
+            chain.logs.clear();
+            restarted = chain.load(few_lanes());
+            restarted.restore_queue(&record).unwrap();
+        }
+    }
+    let total = indexed.stats().evaluations;
+    assert!(total <= everything.stats().evaluations);
+}
+
+proptest! {
+    // each case runs three keepers over a whole chain: a quarter of the usual number
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
+    #[test]
+    fn indexed_restarted_and_exhaustive_keepers_agree(
+        actions in prop::collection::vec(any_action(), 1..60)
+    ) {
+        check(actions);
+    }
+}

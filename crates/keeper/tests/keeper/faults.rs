@@ -1,0 +1,132 @@
+//! Targets that misbehave.
+
+use crate::chain::*;
+use plasma_keeper::{DeferReason, Outcome};
+
+fn outcome_of_kind(kind: u64) -> Outcome {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let id = chain.conditional(kind, 1);
+    chain.set(1, 1);
+    let good = chain.conditional(0, 100);
+    chain.set(100, 1);
+    let record = chain.finish_block(&mut keeper);
+    assert!(outcome(&record, good).is_performed(), "others are served: {record:?}");
+    outcome(&record, id)
+}
+
+fn check_reverted(kind: u64) -> String {
+    match outcome_of_kind(kind) {
+        Outcome::CheckReverted { reason } => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn checks_that_revert_tell_why() {
+    assert_eq!(check_reverted(1), "not today");
+    assert!(check_reverted(2).starts_with("custom error 0x"));
+    assert!(check_reverted(3).contains("assertion"), "{}", check_reverted(3));
+}
+
+#[test]
+fn an_endless_check_is_out_of_gas() {
+    assert_eq!(outcome_of_kind(4), Outcome::CheckOutOfGas);
+}
+
+#[test]
+fn rubbish_answers_are_told_apart_from_needs() {
+    assert_eq!(outcome_of_kind(5), Outcome::NotNeeded, "a megabyte of zeros says no");
+    assert!(check_reverted(6).contains("7 bytes that are not (bool, bytes)"));
+    assert!(check_reverted(7).contains("6000 bytes exceeds the limit of 5000"));
+    assert!(check_reverted(14).contains("not (bool, bytes)"));
+}
+
+#[test]
+fn the_check_environment_is_what_contracts_rely_on() {
+    assert!(outcome_of_kind(13).is_performed());
+}
+
+#[test]
+fn a_perform_that_would_revert_is_not_sent_until_it_would_not() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let id = chain.conditional(16, 1);
+    chain.set(1, 1);
+    chain.set(2, 1);
+    let balance = upkeep_balance(&chain, id);
+    for _ in 0..2 {
+        let expected = Outcome::SimulationReverted { reason: "wait for the neighbour".into() };
+        assert_eq!(outcome(&chain.finish_block(&mut keeper), id), expected);
+    }
+    assert_eq!(upkeep_balance(&chain, id), balance);
+    chain.rounds(&mut keeper);
+    chain.time_ms += 100;
+    chain.set(2, 0);
+    assert!(outcome(&chain.finish_block(&mut keeper), id).is_performed(), "within the same block");
+}
+
+fn upkeep_balance(chain: &TestChain, id: alloy_primitives::U256) -> alloy_primitives::U256 {
+    upkeep(&chain.load(config()), id).balance
+}
+
+#[test]
+fn a_perform_that_would_use_up_its_gas_is_not_sent() {
+    let Outcome::SimulationReverted { reason } = outcome_of_kind(17) else { panic!() };
+    assert_eq!(reason, "ran out of its perform gas limit of 500000");
+}
+
+#[test]
+fn performs_spoilt_by_an_earlier_one_count_as_performed() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    // the first sets the second's neighbour, so that the second reverts when it comes to it
+    let first = chain.conditional(15, 1);
+    chain.finish_block(&mut keeper);
+    let second = chain.conditional(16, 1);
+    chain.set(1, 1);
+    let record = chain.finish_block(&mut keeper);
+    assert!(matches!(outcome(&record, first), Outcome::Performed { .. }), "{record:?}");
+    let Outcome::PerformedReverted { payment, gas_used, .. } = outcome(&record, second) else {
+        panic!("{record:?}")
+    };
+    assert!(payment > alloy_primitives::U256::ZERO && gas_used > 0);
+}
+
+#[test]
+fn an_invalid_perform_is_tried_again_in_the_next_block() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let id = chain.conditional(0, 1);
+    chain.set(1, 1);
+    let performs = chain.plan(&mut keeper).performs;
+    assert_eq!(performs.len(), 1);
+    chain.round_done();
+    report(&mut keeper, &[(performs[0].clone(), None)]);
+    let expected = Outcome::Deferred { reason: DeferReason::InvalidTransaction, since: 1 };
+    assert_eq!(outcome(&chain.finish_block(&mut keeper), id), expected);
+    let performs = chain.rounds(&mut keeper);
+    assert_eq!(performs.len(), 1);
+    assert_eq!(performs[0].due_since_block, 1);
+    assert!(outcome(&chain.seal(&mut keeper), id).is_performed());
+}
+
+#[test]
+fn a_dismissed_lane_s_perform_reverts_and_is_tried_again() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let id = chain.conditional(0, 1);
+    chain.set(1, 1);
+    let performs = chain.plan(&mut keeper).performs;
+    chain.round_done();
+    chain.owner(Registration::setLaneCall { lane: performs[0].lane, active: false });
+    let executed = chain.perform(&performs);
+    report(&mut keeper, &executed);
+    let record = chain.finish_block(&mut keeper);
+    let expected = Outcome::Deferred { reason: DeferReason::TransactionReverted, since: 1 };
+    assert_eq!(outcome(&record, id), expected);
+    let retried = chain.rounds(&mut keeper);
+    assert_eq!(retried.len(), 1);
+    assert_ne!(retried[0].lane, performs[0].lane);
+    assert!(outcome(&chain.seal(&mut keeper), id).is_performed());
+}
