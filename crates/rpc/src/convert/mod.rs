@@ -1,0 +1,12 @@
+//! Plasma's blocks, transactions, receipts and logs in the form that JSON-RPC answers.
+
+mod block;
+mod receipt;
+mod transaction;
+
+pub use block::{block_json, header_json, rpc_block, rpc_header};
+pub use receipt::{RpcReceipt, block_logs, receipt, rpc_log};
+pub use transaction::{RpcTransaction, block_transaction, pool_transaction};
+
+#[cfg(test)]
+mod tests;

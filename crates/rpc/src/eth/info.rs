@@ -1,0 +1,45 @@
+//! What the node and the chain are: ids, height, sync, capabilities.
+
+use crate::api::{Api, quick};
+use alloy_primitives::{U64, U256};
+use jsonrpsee::RpcModule;
+use serde_json::{Value, json};
+
+/// The newest version of the wire protocol that geth names here; Plasma has no peers.
+const PROTOCOL_VERSION: u64 = 69;
+
+/// Blocks whose state is kept, as the storage layer keeps it by default.
+const STATE_HISTORY: u64 = 256;
+
+pub(crate) fn register(module: &mut RpcModule<Api>) {
+    quick(module, "eth_chainId", 0, |api, _| Ok(U64::from(api.chain.spec().chain_id())));
+    quick(module, "eth_blockNumber", 0, |api, _| Ok(U64::from(api.chain.head().number())));
+    quick(module, "eth_protocolVersion", 0, |_, _| Ok(U64::from(PROTOCOL_VERSION)));
+    // Plasma is the only source of its chain, hence never behind.
+    quick(module, "eth_syncing", 0, |_, _| Ok(false));
+    quick(module, "eth_mining", 0, |_, _| Ok(false));
+    quick(module, "eth_hashrate", 0, |_, _| Ok(U256::ZERO));
+    quick(module, "eth_coinbase", 0, |api, _| Ok(api.chain.config().beneficiary));
+    quick(module, "eth_capabilities", 0, |api, _| Ok(capabilities(api)));
+}
+
+/// Which data of which blocks this node can answer from.
+fn capabilities(api: &Api) -> Value {
+    let head = api.chain.head();
+    let everything = json!({ "disabled": false, "oldestBlock": "0x0" });
+    let oldest_state = head.number().saturating_sub(STATE_HISTORY - 1);
+    let recent = json!({
+        "disabled": false,
+        "oldestBlock": U64::from(oldest_state),
+        "deleteStrategy": { "type": "window", "retentionBlocks": U64::from(STATE_HISTORY) },
+    });
+    json!({
+        "head": { "number": U64::from(head.number()), "hash": head.hash },
+        "state": recent,
+        "stateproofs": recent,
+        "tx": everything,
+        "logs": everything,
+        "receipts": everything,
+        "blocks": everything,
+    })
+}

@@ -1,0 +1,186 @@
+//! Submitting signed transactions.
+
+use super::{fees, transactions};
+use crate::{
+    api::Api,
+    convert::RpcReceipt,
+    error::{self, RpcResult},
+    middleware::BatchSubmissions,
+    params::{Arguments, Quantity},
+};
+use alloy_consensus::Transaction as _;
+use alloy_eips::BlockId;
+use alloy_primitives::{B256, Bytes, U64};
+use jsonrpsee::{
+    Extensions, RpcModule,
+    types::{ErrorObject, ErrorObjectOwned},
+};
+use plasma_txpool::PoolTransaction;
+use std::{sync::Arc, time::Duration};
+
+/// With this many transactions ready for the next block, submissions come in a burst, and nobody
+/// waits for blocks one by one.
+const BURST: usize = 64;
+
+pub(crate) fn register(module: &mut RpcModule<Api>) {
+    let registered = module.register_async_method(
+        "eth_sendRawTransaction",
+        |params, api: Arc<Api>, extensions| async move {
+            let raw: Bytes = Arguments::new(&params, 1)?.required(0)?;
+            send(&api, raw, &extensions).await
+        },
+    );
+    registered.expect("each method is registered once");
+    let registered = module.register_async_method(
+        "eth_sendRawTransactionSync",
+        |params, api: Arc<Api>, _| async move {
+            let arguments = Arguments::new(&params, 2)?;
+            let timeout = arguments.optional::<Quantity>(1)?;
+            send_and_wait(&api, arguments.required(0)?, timeout).await
+        },
+    );
+    registered.expect("each method is registered once");
+}
+
+/// Hands a transaction to the pool. While the chain mines on demand, the answer waits for the block,
+/// so that a receipt asked for right afterwards is there.
+async fn send(api: &Api, raw: Bytes, extensions: &Extensions) -> RpcResult<B256> {
+    let job = {
+        let api = api.clone();
+        move || {
+            let transaction =
+                plasma_txpool::decode_and_recover(&raw).map_err(error::from_pool)?;
+            // Where its nonce is not next or it does not pay the base fee, no block waits for it.
+            let ready = expected_nonce(&api, &transaction)? >= transaction.transaction.nonce()
+                && pays_base_fee(&api, &transaction);
+            let hash = api.chain.submit(transaction).map_err(error::from_pool)?;
+            Ok((hash, ready && comes_at_once(&api)))
+        }
+    };
+    let (hash, wait) = api.submitters.run(job).await?;
+    if wait {
+        match extensions.get::<BatchSubmissions>() {
+            // The batch as a whole waits once, after its last request.
+            Some(batch) => batch.add(hash),
+            None => wait_for_block(api, hash).await,
+        }
+    }
+    Ok(hash)
+}
+
+/// Waits until `hash` stands in a block, for as long as a submission may.
+pub(crate) async fn wait_for_block(api: &Api, hash: B256) {
+    // Whether it came in time makes no difference: the pool has the transaction.
+    let _ = api.chain.wait_for_inclusion(hash, api.config.automine_wait).await;
+}
+
+/// True where the chain mines on demand and is not in a burst.
+///
+/// Blocks: whether it mines on demand is known to the producer, who may be making a block.
+pub(crate) fn comes_at_once(api: &Api) -> bool {
+    api.chain.pool().status().pending < BURST
+        && match api.chain.dev() {
+            // It fails where the chain is being dropped; then there is nothing to wait for.
+            Some(dev) => dev.automine().unwrap_or(false),
+            None => api.chain.config().automine,
+        }
+}
+
+/// The nonce with which the sender's next transaction would be ready.
+fn expected_nonce(api: &Api, transaction: &PoolTransaction) -> RpcResult<u64> {
+    let state = api.state(Some(BlockId::pending()))?;
+    let account = state.account(transaction.sender).map_err(error::from_storage)?;
+    let nonce = account.map_or(0, |account| account.nonce);
+    Ok(api.chain.pool().next_nonce(transaction.sender, nonce))
+}
+
+fn pays_base_fee(api: &Api, transaction: &PoolTransaction) -> bool {
+    transaction.transaction.max_fee_per_gas() >= u128::from(fees::next_base_fee(api))
+}
+
+/// EIP-7966: submits a transaction and answers its receipt.
+///
+/// # Errors
+/// Code 6 where the nonce leaves a gap (`data`: the expected nonce; the pool does not take the
+/// transaction), code 4 where there was no receipt in time (`data`: the hash; the pool keeps it),
+/// else as `eth_sendRawTransaction`.
+async fn send_and_wait(
+    api: &Api,
+    raw: Bytes,
+    timeout: Option<Quantity>,
+) -> RpcResult<RpcReceipt> {
+    let timeout = match timeout {
+        None | Some(Quantity(0)) => api.config.sync_timeout_default,
+        Some(Quantity(millis)) => Duration::from_millis(millis).min(api.config.sync_timeout_max),
+    };
+    let job = {
+        let api = api.clone();
+        move || {
+            let transaction =
+                plasma_txpool::decode_and_recover(&raw).map_err(error::from_pool)?;
+            let expected = expected_nonce(&api, &transaction)?;
+            let nonce = transaction.transaction.nonce();
+            if nonce > expected {
+                return Err(nonce_gap(nonce, expected));
+            }
+            if !pays_base_fee(&api, &transaction) {
+                return Err(error::error(
+                    error::SYNC_NOT_READY,
+                    format!(
+                        "the transaction was not accepted: it offers {} wei per gas and would \
+                         wait until the base fee ({} wei) falls",
+                        transaction.transaction.max_fee_per_gas(),
+                        fees::next_base_fee(&api)
+                    ),
+                ));
+            }
+            api.chain.submit(transaction).map_err(error::from_pool)
+        }
+    };
+    let hash = api.submitters.run(job).await?;
+    if api.chain.wait_for_inclusion(hash, timeout).await.is_none() {
+        return Err(timed_out(hash, timeout));
+    }
+    let api = api.clone();
+    let workers = api.workers.clone();
+    let receipt = move || {
+        let receipt = transactions::receipt(&api, hash)?;
+        receipt.ok_or_else(|| {
+            error::server_error(format!("the block with transaction {hash} was removed again"))
+        })
+    };
+    workers.run_guessed("eth_sendRawTransactionSync", receipt).await
+}
+
+fn nonce_gap(nonce: u64, expected: u64) -> ErrorObjectOwned {
+    ErrorObject::owned(
+        error::SYNC_NONCE_GAP,
+        format!("nonce gap: the transaction has nonce {nonce}, but {expected} is next"),
+        Some(U64::from(expected)),
+    )
+}
+
+fn timed_out(hash: B256, timeout: Duration) -> ErrorObjectOwned {
+    ErrorObject::owned(
+        error::SYNC_TIMEOUT,
+        format!(
+            "the transaction was added to the pool but was not included within {timeout:?}"
+        ),
+        Some(hash),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sync_errors_carry_what_the_eip_demands() {
+        let gap = nonce_gap(7, 5);
+        assert_eq!((gap.code(), gap.data().unwrap().get()), (6, "\"0x5\""));
+        let late = timed_out(B256::repeat_byte(1), Duration::from_secs(2));
+        assert_eq!(late.code(), 4);
+        let hash: B256 = serde_json::from_str(late.data().unwrap().get()).unwrap();
+        assert_eq!(hash, B256::repeat_byte(1));
+    }
+}

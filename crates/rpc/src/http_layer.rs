@@ -1,0 +1,192 @@
+//! What is checked of an HTTP request before its body is read: host, origin, size.
+
+use crate::{RpcConfig, error, server::RpcError};
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST},
+    uri::Authority,
+};
+use jsonrpsee::{
+    server::HttpBody,
+    types::{Id, Response as RpcResponse, ResponsePayload},
+};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower::{Layer, Service};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+/// The layer that lets browsers of `origins` call; `None` where there are none.
+///
+/// # Errors
+/// Where an origin is not one.
+pub(crate) fn cors(origins: &[String]) -> Result<Option<CorsLayer>, RpcError> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let layer = CorsLayer::new()
+        .allow_methods([Method::POST, Method::GET, Method::OPTIONS])
+        .allow_headers([CONTENT_TYPE, AUTHORIZATION]);
+    if origins.iter().any(|origin| origin == "*") {
+        return Ok(Some(layer.allow_origin(Any)));
+    }
+    let values = origins.iter().map(|origin| {
+        origin.trim_end_matches('/').parse::<HeaderValue>().map_err(|_| RpcError::Setting {
+            flag: "--http.corsdomain",
+            reason: format!(
+                "\"{origin}\" is not an origin; write one such as http://localhost:3000, or *"
+            ),
+        })
+    });
+    let values: Vec<HeaderValue> = values.collect::<Result<_, _>>()?;
+    Ok(Some(layer.allow_origin(AllowOrigin::list(values))))
+}
+
+/// Checks the host and the announced size of requests.
+#[derive(Clone, Debug)]
+pub(crate) struct GuardLayer(Arc<Rules>);
+
+#[derive(Debug)]
+struct Rules {
+    /// `None`: all hosts are served.
+    hosts: Option<Vec<String>>,
+    max_request_bytes: u64,
+}
+
+impl GuardLayer {
+    pub(crate) fn new(config: &RpcConfig) -> Self {
+        let all = config.virtual_hosts.iter().any(|host| host == "*");
+        let hosts = config.virtual_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        Self(Arc::new(Rules {
+            hosts: (!all).then_some(hosts),
+            max_request_bytes: config.max_request_bytes.into(),
+        }))
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { rules: self.0.clone(), inner }
+    }
+}
+
+/// The service of [`GuardLayer`].
+#[derive(Clone, Debug)]
+pub(crate) struct Guard<S> {
+    rules: Arc<Rules>,
+    inner: S,
+}
+
+impl<S, B> Service<Request<B>> for Guard<S>
+where
+    S: Service<Request<B>, Response = Response<HttpBody>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = futures::future::Either<
+        std::future::Ready<Result<Self::Response, Self::Error>>,
+        S::Future,
+    >;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        match self.rules.refusal(&request) {
+            Some(refusal) => futures::future::Either::Left(std::future::ready(Ok(refusal))),
+            None => futures::future::Either::Right(self.inner.call(request)),
+        }
+    }
+}
+
+impl Rules {
+    fn refusal<B>(&self, request: &Request<B>) -> Option<Response<HttpBody>> {
+        if !self.serves_host(request) {
+            let text = "the host of this request is not served (--http.vhosts)\n";
+            return Some(response(StatusCode::FORBIDDEN, "text/plain", text.to_owned()));
+        }
+        let announced = request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+        if announced <= self.max_request_bytes {
+            return None;
+        }
+        let refusal = error::limit_exceeded(format!(
+            "the request has {announced} bytes, but at most {} are allowed (--rpc.max-request-size)",
+            self.max_request_bytes
+        ));
+        let answer = RpcResponse::new(ResponsePayload::<()>::error(refusal), Id::Null);
+        // An error object of strings and numbers always serialises.
+        let body = serde_json::to_string(&answer).ok()?;
+        Some(response(StatusCode::PAYLOAD_TOO_LARGE, "application/json", body))
+    }
+
+    /// A page of another site that made the browser resolve its name to this machine (DNS
+    /// rebinding) shows its own name as the host.
+    fn serves_host<B>(&self, request: &Request<B>) -> bool {
+        let Some(hosts) = &self.hosts else { return true };
+        let Some(host) = request.headers().get(HOST) else { return true };
+        let Ok(authority) = host.to_str().unwrap_or_default().parse::<Authority>() else {
+            return false;
+        };
+        let name = authority.host().trim_matches(['[', ']']).to_ascii_lowercase();
+        name.parse::<IpAddr>().is_ok() || hosts.contains(&name)
+    }
+}
+
+fn response(status: StatusCode, kind: &'static str, body: String) -> Response<HttpBody> {
+    let mut response = Response::new(HttpBody::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(hosts: &[&str]) -> Arc<Rules> {
+        let config = RpcConfig {
+            virtual_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            max_request_bytes: 100,
+            ..RpcConfig::default()
+        };
+        GuardLayer::new(&config).0
+    }
+
+    fn refused(hosts: &[&str], header: (&str, &str)) -> Option<StatusCode> {
+        let request = Request::builder().header(header.0, header.1).body(()).unwrap();
+        rules(hosts).refusal(&request).map(|response| response.status())
+    }
+
+    #[test]
+    fn only_known_hosts_and_addresses_are_served() {
+        for served in ["localhost", "LOCALHOST:8545", "127.0.0.1:8545", "[::1]:8545", "10.0.0.7"] {
+            assert_eq!(refused(&["localhost"], ("host", served)), None, "{served}");
+        }
+        for other in ["evil.example", "evil.example:8545", "localhost.evil.example", "a b"] {
+            let status = refused(&["localhost"], ("host", other));
+            assert_eq!(status, Some(StatusCode::FORBIDDEN), "{other}");
+            assert_eq!(refused(&["*"], ("host", other)), None);
+        }
+    }
+
+    #[test]
+    fn a_large_request_is_refused_before_it_is_read() {
+        let large = refused(&["*"], ("content-length", "101"));
+        assert_eq!(large, Some(StatusCode::PAYLOAD_TOO_LARGE));
+        assert_eq!(refused(&["*"], ("content-length", "100")), None);
+    }
+
+    #[test]
+    fn origins_are_checked_when_the_server_starts() {
+        assert!(cors(&[]).unwrap().is_none());
+        assert!(cors(&["*".to_owned()]).unwrap().is_some());
+        assert!(cors(&["http://localhost:3000/".to_owned()]).unwrap().is_some());
+        let wrong = cors(&["http://a\nb".to_owned()]).unwrap_err();
+        assert!(wrong.to_string().contains("--http.corsdomain"));
+    }
+}

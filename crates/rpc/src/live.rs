@@ -1,0 +1,172 @@
+//! What happens on the chain and in the pool, prepared once for all subscribers.
+
+use crate::{api::Api, convert};
+use alloy_consensus::transaction::Recovered;
+use alloy_rpc_types_eth::{Filter, Log};
+use plasma_chain::{ChainEvent, ExecutedBlock};
+use plasma_txpool::PoolTransaction;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// Blocks that a subscriber may be behind before it is dropped.
+const BLOCKS_BEHIND: usize = 4096;
+
+/// Pending transactions that a subscriber may be behind before it is dropped.
+const PENDING_BEHIND: usize = 65_536;
+
+/// How often expired filters are looked for.
+const EXPIRY_ROUND: Duration = Duration::from_secs(30);
+
+/// The feed of events. A cheap handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    blocks: broadcast::Sender<Arc<LiveBlock>>,
+    pending: broadcast::Sender<Arc<LivePending>>,
+}
+
+/// A block that became canonical, or ceased to be.
+#[derive(Debug)]
+pub(crate) struct LiveBlock {
+    block: Arc<ExecutedBlock>,
+    pub(crate) removed: bool,
+    header: OnceLock<Option<Box<RawValue>>>,
+}
+
+/// A transaction that became ready for a block.
+#[derive(Debug)]
+pub(crate) struct LivePending {
+    transaction: Arc<PoolTransaction>,
+    hash: OnceLock<Option<Box<RawValue>>>,
+    full: OnceLock<Option<Box<RawValue>>>,
+}
+
+impl LiveBlock {
+    fn new(block: Arc<ExecutedBlock>, removed: bool) -> Self {
+        Self { block, removed, header: OnceLock::new() }
+    }
+
+    /// The header as `newHeads` reports it.
+    pub(crate) fn header(&self) -> Option<&RawValue> {
+        self.header.get_or_init(|| raw(&convert::rpc_header(&self.block))).as_deref()
+    }
+
+    /// The logs that `filter` wants.
+    pub(crate) fn logs(&self, filter: &Filter) -> Vec<Log> {
+        if !filter.matches_bloom(self.block.header.logs_bloom) {
+            return Vec::new();
+        }
+        convert::block_logs(&self.block, filter, self.removed).collect()
+    }
+}
+
+impl LivePending {
+    fn new(transaction: Arc<PoolTransaction>) -> Self {
+        Self { transaction, hash: OnceLock::new(), full: OnceLock::new() }
+    }
+
+    /// The hash alone.
+    pub(crate) fn hash(&self) -> Option<&RawValue> {
+        self.hash.get_or_init(|| raw(&self.transaction.hash)).as_deref()
+    }
+
+    /// The whole transaction.
+    pub(crate) fn full(&self) -> Option<&RawValue> {
+        let write = || {
+            let found = &self.transaction;
+            let transaction = Recovered::new_unchecked(found.transaction.clone(), found.sender);
+            raw(&convert::pool_transaction(transaction))
+        };
+        self.full.get_or_init(write).as_deref()
+    }
+}
+
+fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {
+    serde_json::value::to_raw_value(value)
+        .inspect_err(|reason| tracing::error!(%reason, "an event cannot be written as JSON"))
+        .ok()
+}
+
+impl Live {
+    pub(crate) fn new() -> Self {
+        Self {
+            blocks: broadcast::Sender::new(BLOCKS_BEHIND),
+            pending: broadcast::Sender::new(PENDING_BEHIND),
+        }
+    }
+
+    pub(crate) fn blocks(&self) -> broadcast::Receiver<Arc<LiveBlock>> {
+        self.blocks.subscribe()
+    }
+
+    pub(crate) fn pending(&self) -> broadcast::Receiver<Arc<LivePending>> {
+        self.pending.subscribe()
+    }
+
+    /// Follows the chain and the pool until the task is aborted or the chain stops.
+    pub(crate) async fn run(self, api: Api) {
+        let mut chain = api.chain.subscribe();
+        let mut pool = api.chain.pool().subscribe();
+        let mut last = api.chain.head().number();
+        let mut expiry = tokio::time::interval(EXPIRY_ROUND);
+        let mut pool_open = true;
+        loop {
+            tokio::select! {
+                event = chain.recv() => match event {
+                    Ok(event) => self.on_chain(&api, event, &mut last),
+                    // What was missed is sent with the next block.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                },
+                transaction = pool.recv(), if pool_open => match transaction {
+                    Ok(transaction) => self.on_pending(&api, transaction),
+                    Err(RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, "pending transactions were not told to subscribers");
+                    }
+                    Err(RecvError::Closed) => pool_open = false,
+                },
+                _ = expiry.tick() => api.filters.expire(),
+            }
+        }
+    }
+
+    fn on_chain(&self, api: &Api, event: ChainEvent, last: &mut u64) {
+        match event {
+            ChainEvent::Sealed(block) => {
+                for number in *last + 1..block.number() {
+                    if let Ok(Some(missed)) = api.chain.block(number) {
+                        self.send(missed, false);
+                    }
+                }
+                *last = block.number();
+                self.send(block, false);
+            }
+            ChainEvent::Reverted { to, removed, .. } => {
+                for block in removed {
+                    api.filters.on_removed(&block);
+                    self.send(block, true);
+                }
+                *last = to;
+            }
+            ChainEvent::Tick(_) => {}
+        }
+    }
+
+    fn send(&self, block: Arc<ExecutedBlock>, removed: bool) {
+        if self.blocks.receiver_count() > 0 {
+            // Fails only where the last subscriber has just left.
+            let _ = self.blocks.send(Arc::new(LiveBlock::new(block, removed)));
+        }
+    }
+
+    fn on_pending(&self, api: &Api, transaction: Arc<PoolTransaction>) {
+        if self.pending.receiver_count() > 0 {
+            let _ = self.pending.send(Arc::new(LivePending::new(transaction.clone())));
+        }
+        api.filters.on_pending(transaction);
+    }
+}

@@ -1,0 +1,210 @@
+//! What happens to every request: names of unknown methods, limits on batches, figures.
+
+use crate::{api::Api, error, eth::submit};
+use alloy_primitives::B256;
+use futures::{FutureExt, StreamExt, stream};
+use jsonrpsee::{
+    MethodResponse,
+    core::{
+        middleware::{Batch, BatchEntry, Notification},
+        server::{BatchResponseBuilder, Methods},
+    },
+    server::middleware::rpc::RpcServiceT,
+    types::{ErrorObjectOwned, Id, Request},
+};
+use metrics::{counter, histogram};
+use parking_lot::Mutex;
+use std::{collections::HashSet, sync::Arc, time::Instant};
+
+/// Requests of one batch that run at once.
+const BATCH_PARALLEL: usize = 8;
+
+/// jsonrpsee's code for an answer that is too large.
+const RESPONSE_TOO_LARGE: i32 = -32008;
+
+/// jsonrpsee's code for too many subscriptions.
+const TOO_MANY_SUBSCRIPTIONS: i32 = -32006;
+
+/// Transactions that a batch has submitted, for whose blocks it waits once at its end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BatchSubmissions(Arc<Mutex<Vec<B256>>>);
+
+impl BatchSubmissions {
+    pub(crate) fn add(&self, hash: B256) {
+        self.0.lock().push(hash);
+    }
+
+    fn take(&self) -> Vec<B256> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
+/// What the middleware knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Front {
+    api: Api,
+    methods: Arc<HashSet<&'static str>>,
+}
+
+impl Front {
+    pub(crate) fn new(api: Api, methods: &Methods) -> Self {
+        Self { api, methods: Arc::new(methods.method_names().collect()) }
+    }
+
+    /// The method's own name where it exists: figures must not grow with what clients invent.
+    fn known(&self, method: &str) -> Option<&'static str> {
+        self.methods.get(method).copied()
+    }
+
+    /// Limits that jsonrpsee enforces, in words that name the flag.
+    fn reword(&self, code: i32) -> Option<ErrorObjectOwned> {
+        let config = &self.api.config;
+        match code {
+            RESPONSE_TOO_LARGE => Some(error::limit_exceeded(format!(
+                "the answer is larger than {} bytes (--rpc.max-response-size)",
+                config.max_response_bytes
+            ))),
+            TOO_MANY_SUBSCRIPTIONS => Some(error::limit_exceeded(format!(
+                "this connection has {} subscriptions already (--rpc.max-subscriptions)",
+                config.max_subscriptions_per_connection
+            ))),
+            _ => None,
+        }
+    }
+}
+
+/// The middleware over a service `S`.
+#[derive(Clone, Debug)]
+pub(crate) struct FrontService<S> {
+    pub(crate) front: Front,
+    pub(crate) inner: S,
+}
+
+impl<S> RpcServiceT for FrontService<S>
+where
+    S: RpcServiceT<
+            MethodResponse = MethodResponse,
+            NotificationResponse = MethodResponse,
+            BatchResponse = MethodResponse,
+        > + Clone
+        + Send
+        + Sync
+        + 'static,
+{
+    type MethodResponse = MethodResponse;
+    type NotificationResponse = MethodResponse;
+    type BatchResponse = MethodResponse;
+
+    fn call<'a>(
+        &self,
+        request: Request<'a>,
+    ) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let Self { front, inner } = self.clone();
+        async move {
+            let Some(method) = front.known(request.method_name()) else {
+                counter!("rpc_requests_total", "method" => "unknown").increment(1);
+                let refusal = error::method_not_found(&cut(request.method_name()));
+                return MethodResponse::error(request.id, refusal);
+            };
+            let started = Instant::now();
+            let id = request.id.clone().into_owned();
+            let mut response = inner.call(request).await;
+            if let Some(code) = response.as_error_code() {
+                counter!("rpc_errors_total", "method" => method).increment(1);
+                if let Some(reworded) = front.reword(code) {
+                    response = MethodResponse::error(id, reworded);
+                }
+            }
+            counter!("rpc_requests_total", "method" => method).increment(1);
+            histogram!("rpc_request_seconds", "method" => method).record(started.elapsed());
+            response
+        }
+    }
+
+    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let service = self.clone();
+        async move {
+            let config = &service.front.api.config;
+            if batch.len() > config.max_batch {
+                return MethodResponse::error(
+                    Id::Null,
+                    error::limit_exceeded(format!(
+                        "the batch has {} requests, but at most {} are allowed (--rpc.max-batch)",
+                        batch.len(),
+                        config.max_batch
+                    )),
+                );
+            }
+            let submissions = BatchSubmissions::default();
+            let limit = config.max_response_bytes as usize;
+            let mut entries = Vec::with_capacity(batch.len());
+            for entry in batch {
+                let (service, submissions) = (service.clone(), submissions.clone());
+                entries.push(async move { service.entry(entry, submissions).await }.boxed());
+            }
+            // In the order of the requests, whatever order they end in.
+            let mut answers = stream::iter(entries).buffered(BATCH_PARALLEL);
+            let mut response = BatchResponseBuilder::new_with_limit(limit);
+            let mut only_notifications = false;
+            while let Some(answer) = answers.next().await {
+                match answer {
+                    None => only_notifications = true,
+                    Some(answer) => {
+                        if response.append(answer).is_err() {
+                            let reworded = service.front.reword(RESPONSE_TOO_LARGE);
+                            let fallback = || error::limit_exceeded("the answer is too large");
+                            let refusal = reworded.unwrap_or_else(fallback);
+                            return MethodResponse::error(Id::Null, refusal);
+                        }
+                    }
+                }
+            }
+            for hash in submissions.take() {
+                submit::wait_for_block(&service.front.api, hash).await;
+            }
+            if response.is_empty() && only_notifications {
+                return MethodResponse::notification();
+            }
+            MethodResponse::from_batch(response.finish())
+        }
+    }
+
+    fn notification<'a>(
+        &self,
+        notification: Notification<'a>,
+    ) -> impl Future<Output = MethodResponse> + Send + 'a {
+        self.inner.notification(notification)
+    }
+}
+
+impl<S> FrontService<S>
+where
+    Self: RpcServiceT<MethodResponse = MethodResponse, NotificationResponse = MethodResponse>,
+{
+    /// Answers one entry of a batch; `None` for a notification, which has no answer.
+    async fn entry(
+        &self,
+        entry: Result<BatchEntry<'_>, jsonrpsee::core::middleware::BatchEntryErr<'_>>,
+        submissions: BatchSubmissions,
+    ) -> Option<MethodResponse> {
+        match entry {
+            Ok(BatchEntry::Call(mut request)) => {
+                request.extensions_mut().insert(submissions);
+                Some(self.call(request).await)
+            }
+            Ok(BatchEntry::Notification(notification)) => {
+                self.notification(notification).await;
+                None
+            }
+            Err(malformed) => {
+                let (refusal, id) = malformed.into_parts();
+                Some(MethodResponse::error(id, refusal))
+            }
+        }
+    }
+}
+
+/// Names in messages are cut, so that nobody makes the node repeat megabytes.
+fn cut(name: &str) -> String {
+    name.chars().take(100).collect()
+}

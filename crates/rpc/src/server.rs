@@ -1,0 +1,213 @@
+//! The HTTP and WebSocket server.
+
+use crate::{
+    RpcConfig,
+    api::Api,
+    debug, dev, eth, http_layer,
+    keeper, live::Live,
+    middleware::{Front, FrontService},
+    modules, net, plasma, sign,
+    sign::DevAccounts,
+    txpool,
+};
+use alloy_primitives::B128;
+use jsonrpsee::{
+    Methods, RpcModule,
+    core::traits::IdProvider,
+    server::{
+        BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle,
+        middleware::rpc::RpcServiceBuilder,
+    },
+    types::SubscriptionId,
+};
+use plasma_chain::Chain;
+use std::{io, net::SocketAddr, sync::Arc};
+use tokio::task::JoinHandle;
+
+/// The server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// The address is taken.
+    #[error(
+        "the JSON-RPC server cannot listen on {address}: the port is in use by another program \
+         (is another node running?); choose another with {flag}"
+    )]
+    PortInUse {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that sets the port.
+        flag: &'static str,
+    },
+    /// The address cannot be listened on.
+    #[error("the JSON-RPC server cannot listen on {address}: {source}; see {flag}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that sets it.
+        flag: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// An additional module has a method that exists already.
+    #[error("two modules have the same JSON-RPC method: {0}")]
+    Conflict(String),
+    /// A setting cannot be understood.
+    #[error("{flag}: {reason}")]
+    Setting {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// A running server. It runs until [`RpcHandle::stop`], or until the handle is dropped.
+#[derive(Debug)]
+pub struct RpcHandle {
+    http_address: SocketAddr,
+    ws_address: SocketAddr,
+    servers: Vec<ServerHandle>,
+    live: JoinHandle<()>,
+}
+
+impl RpcHandle {
+    /// The address of HTTP (and of WebSocket, where it has no address of its own).
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// The address of WebSocket.
+    pub fn ws_address(&self) -> SocketAddr {
+        self.ws_address
+    }
+
+    /// Takes no more requests, lets those in progress end, and closes all connections.
+    pub async fn stop(mut self) {
+        for server in &self.servers {
+            // Fails only where the server has stopped already.
+            let _ = server.stop();
+        }
+        for server in std::mem::take(&mut self.servers) {
+            server.stopped().await;
+        }
+    }
+}
+
+impl Drop for RpcHandle {
+    fn drop(&mut self) {
+        self.live.abort();
+    }
+}
+
+/// All methods over `chain`; `accounts` are the keys that the node holds, `extra` further methods.
+///
+/// # Errors
+/// [`RpcError::Conflict`] where `extra` has a method that exists already.
+pub(crate) fn methods(
+    api: &Api,
+    live: &Live,
+    accounts: Arc<DevAccounts>,
+    extra: Methods,
+) -> Result<Methods, RpcError> {
+    let mut module: RpcModule<Api> = eth::module(api, live);
+    net::register(&mut module);
+    txpool::register(&mut module);
+    keeper::register(&mut module);
+    plasma::register(&mut module);
+    debug::register(&mut module);
+    sign::register(&mut module, api, accounts);
+    dev::register(&mut module, api);
+    let mut methods = Methods::new();
+    let conflict = |reason: jsonrpsee::core::RegisterMethodError| {
+        RpcError::Conflict(reason.to_string())
+    };
+    methods.merge(module).map_err(conflict)?;
+    methods.merge(extra).map_err(conflict)?;
+    let mut last = RpcModule::new(api.clone());
+    modules::register(&mut last, &methods);
+    methods.merge(last).map_err(conflict)?;
+    Ok(methods)
+}
+
+/// Starts serving JSON-RPC over `chain`, with `accounts` as the keys that the node holds and
+/// `extra` as further methods. Must be called within a tokio runtime.
+///
+/// # Errors
+/// Where an address cannot be listened on, or a setting cannot be understood.
+pub async fn serve(
+    config: RpcConfig,
+    chain: Chain,
+    accounts: Arc<DevAccounts>,
+    extra: Methods,
+) -> Result<RpcHandle, RpcError> {
+    let api = Api::new(config, chain);
+    let live = Live::new();
+    let methods = methods(&api, &live, accounts, extra)?;
+    let front = Front::new(api.clone(), &methods);
+    let config = &api.config;
+    let both = config.ws_address.is_none();
+    let base = || {
+        ServerConfig::builder()
+            .max_request_body_size(config.max_request_bytes)
+            .max_response_body_size(config.max_response_bytes)
+            .max_connections(config.max_connections)
+            .max_subscriptions_per_connection(config.max_subscriptions_per_connection)
+            .set_message_buffer_capacity(config.subscription_buffer)
+            .set_batch_request_config(BatchRequestConfig::Unlimited)
+            .enable_ws_ping(PingConfig::new())
+            .set_tcp_no_delay(true)
+            .set_id_provider(HexIds)
+    };
+    let first = if both { base().build() } else { base().http_only().build() };
+    let (http_address, http) =
+        start(config.http_address, "--http.port", first, config, &front, &methods).await?;
+    let mut servers = vec![http];
+    let mut ws_address = http_address;
+    if let Some(address) = config.ws_address {
+        let second = base().ws_only().build();
+        let (bound, ws) = start(address, "--ws.port", second, config, &front, &methods).await?;
+        ws_address = bound;
+        servers.push(ws);
+    }
+    let live = tokio::spawn(live.run(api.clone()));
+    Ok(RpcHandle { http_address, ws_address, servers, live })
+}
+
+async fn start(
+    address: SocketAddr,
+    flag: &'static str,
+    server: ServerConfig,
+    config: &RpcConfig,
+    front: &Front,
+    methods: &Methods,
+) -> Result<(SocketAddr, ServerHandle), RpcError> {
+    let bind = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => RpcError::PortInUse { address, flag },
+        _ => RpcError::Bind { address, flag, source },
+    };
+    let http = tower::ServiceBuilder::new()
+        .option_layer(http_layer::cors(&config.cors_origins)?)
+        .layer(http_layer::GuardLayer::new(config));
+    let front = front.clone();
+    let rpc = RpcServiceBuilder::new()
+        .layer_fn(move |inner| FrontService { front: front.clone(), inner });
+    let server = Server::builder()
+        .set_config(server)
+        .set_http_middleware(http)
+        .set_rpc_middleware(rpc)
+        .build(address)
+        .await
+        .map_err(bind)?;
+    let bound = server.local_addr().map_err(bind)?;
+    Ok((bound, server.start(methods.clone())))
+}
+
+/// Subscription ids as geth's: random hex.
+#[derive(Debug)]
+struct HexIds;
+
+impl IdProvider for HexIds {
+    fn next_id(&self) -> SubscriptionId<'static> {
+        B128::random().to_string().into()
+    }
+}
