@@ -35,6 +35,9 @@ use tokio::sync::{broadcast, watch};
 /// Blocks whose conflict reports are kept.
 const CONFLICT_REPORTS: usize = 256;
 
+/// Trie nodes kept in memory; the others are read from the database when they are needed.
+const HOT_TRIE_NODES: usize = 2_000_000;
+
 /// Events that a slow listener may lag behind before it misses some.
 const EVENT_BACKLOG: usize = 1_024;
 
@@ -133,6 +136,12 @@ impl Chain {
             inner.refresh_pending(&producer)?;
         }
         Ok(Self { inner })
+    }
+
+    /// Runs one tick of the open block by hand, as the sequencer does; answers how many
+    /// transactions it added.
+    pub fn tick(&self) -> Result<usize, ChainError> {
+        self.inner.producer.lock().tick(&self.inner, true)
     }
 
     /// Starts block production in a thread of its own.
@@ -457,6 +466,8 @@ impl Inner {
         let for_pool = changes.clone();
         self.db.push_block_state(block.number(), block.hash, hashes, changes, updates)?;
         let snapshot = self.db.latest()?;
+        let mut trie = trie;
+        trie.evict(HOT_TRIE_NODES);
         *self.tip.write() = Tip { trie, snapshot };
         self.recent.write().insert(block.clone());
         self.set_head(block, producer, Some(&for_pool))

@@ -45,7 +45,6 @@ pub(crate) struct OpenBlock {
 pub(crate) struct BuiltBlock {
     pub(crate) executed: ExecutedBlock,
     pub(crate) changes: StateChanges,
-    pub(crate) env: EvmEnv,
 }
 
 /// What became of a batch.
@@ -268,7 +267,6 @@ impl OpenBlock {
                 withdrawals: self.frame.withdrawals,
             },
             changes: finished.changes,
-            env: self.env,
         })
     }
 }

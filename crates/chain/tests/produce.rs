@@ -1,0 +1,212 @@
+//! Blocks made from a pool: ticks, seals, restart in the middle, replay, developers' commands.
+
+use alloy_consensus::{Transaction as _, TxEip1559, transaction::Recovered};
+use alloy_primitives::{Address, B256, TxKind, U256};
+use plasma_chain::{Chain, ChainConfig, ExecutorKind};
+use plasma_chainspec::ChainSpec;
+use plasma_keeper::{KeeperConfig, LaneKeys};
+use plasma_storage::{
+    Account, AccountChange, Database, DatabaseOptions, StateChanges, Transaction,
+};
+use plasma_txpool::{PoolConfig, PoolTransaction, TxPool};
+use std::{path::Path, sync::Arc, time::Duration};
+
+const DEV_GENESIS: &str = include_str!("../../../genesis/dev.json");
+
+/// Senders of these tests: the last lanes, which no keeper of these tests uses.
+fn sender(index: usize) -> (LaneKeys, usize) {
+    (LaneKeys::dev(), 8 + index)
+}
+
+fn lane_address(index: usize) -> Address {
+    let (keys, lane) = sender(index);
+    keys.lanes()[lane]
+}
+
+fn transfer(index: usize, nonce: u64, to: Address, value: u64) -> Recovered<Transaction> {
+    let (keys, lane) = sender(index);
+    keys.sign(
+        lane,
+        TxEip1559 {
+            chain_id: 1337,
+            nonce,
+            gas_limit: 21_000,
+            max_fee_per_gas: 10_000_000_000,
+            max_priority_fee_per_gas: 1,
+            to: TxKind::Call(to),
+            value: U256::from(value),
+            ..TxEip1559::default()
+        },
+    )
+}
+
+fn open(dir: &Path, automine: bool, keeper: bool) -> Chain {
+    let spec = Arc::new(ChainSpec::from_json(DEV_GENESIS).unwrap());
+    let options = DatabaseOptions { history_blocks: 1_000, ..DatabaseOptions::default() };
+    let db = Database::open(dir, options).unwrap();
+    let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
+    let config = ChainConfig {
+        automine,
+        dev: true,
+        block_time: Duration::from_millis(200),
+        tick: Duration::from_millis(20),
+        ..ChainConfig::default()
+    };
+    let keeper = keeper.then(|| {
+        let lanes = LaneKeys::from_secret(&LaneKeys::dev_secret().0, 4).unwrap();
+        KeeperConfig::new(spec.plasma().registry.unwrap(), lanes)
+    });
+    Chain::open(config, spec, db, pool, keeper).unwrap()
+}
+
+fn submit(chain: &Chain, transaction: Recovered<Transaction>) -> B256 {
+    chain.submit({
+        let (transaction, sender) = transaction.into_parts();
+        PoolTransaction::new(transaction, sender, None)
+    }).unwrap()
+}
+
+fn balance(chain: &Chain, address: Address) -> U256 {
+    let state = chain.state_at(chain.head().number()).unwrap();
+    state.account(address).unwrap().map_or(U256::ZERO, |account| account.balance)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn automine_includes_what_is_submitted_and_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = Address::repeat_byte(0x42);
+    let chain = open(dir.path(), true, true);
+    chain.start().unwrap();
+    let mut hashes = Vec::new();
+    for nonce in 0..20 {
+        hashes.push(submit(&chain, transfer(0, nonce, to, 7)));
+        hashes.push(submit(&chain, transfer(1, nonce, to, 5)));
+    }
+    for hash in &hashes {
+        let (block, index) =
+            chain.wait_for_inclusion(*hash, Duration::from_secs(10)).await.expect("included");
+        assert_eq!(block.transactions[index].tx_hash(), hash);
+        assert!(block.receipts[index].success);
+        assert_eq!(block.gas_used(index), Some(21_000));
+    }
+    assert_eq!(balance(&chain, to), U256::from(20 * 12));
+    let head = chain.head();
+    assert!(head.number() >= 1);
+    chain.stop().unwrap();
+    drop(chain);
+
+    let chain = open(dir.path(), true, true);
+    assert_eq!(chain.head().hash, head.hash);
+    assert_eq!(balance(&chain, to), U256::from(20 * 12));
+    for hash in &hashes {
+        assert!(chain.transaction(*hash).unwrap().is_some(), "{hash} is lost");
+    }
+    for kind in [ExecutorKind::Sequential, ExecutorKind::Parallel] {
+        let mut replayed = 0;
+        chain
+            .replay(1, head.number(), kind, |block| {
+                assert_eq!(block.differences, Vec::new());
+                replayed += block.transactions;
+            })
+            .unwrap();
+        assert_eq!(replayed, hashes.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interval_blocks_show_ticks_as_pending_and_restore_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = Address::repeat_byte(0x43);
+    let chain = open(dir.path(), false, false);
+    // Without the sequencer, ticks come by hand: what a crash between tick and seal leaves.
+    let hash = submit(&chain, transfer(0, 0, to, 9));
+    chain.tick().unwrap();
+    let pending = chain.pending();
+    assert_eq!(pending.block.transactions.len(), 1);
+    assert_eq!(pending.block.transactions[0].tx_hash(), &hash);
+    assert_eq!(pending.state.account(to).unwrap().unwrap().balance, U256::from(9));
+    assert_eq!(chain.head().number(), 0);
+    let pending = pending.block.clone();
+    drop(chain); // no stop: as after kill -9
+
+    let chain = open(dir.path(), false, false);
+    let restored = chain.pending();
+    assert_eq!(restored.block.transactions.len(), 1);
+    assert_eq!(restored.block.header.timestamp, pending.header.timestamp);
+    assert_eq!(restored.block.receipts, pending.receipts);
+    let mined = chain.dev().unwrap().mine(1, None).unwrap();
+    assert_eq!(mined[0].transactions.len(), 1);
+    assert_eq!(balance(&chain, to), U256::from(9));
+}
+
+#[test]
+fn snapshots_and_patches_move_the_state_and_the_root_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = open(dir.path(), true, false);
+    let dev = chain.dev().unwrap();
+    let rich = Address::repeat_byte(0x77);
+    dev.mine(3, Some(10)).unwrap();
+    let times: Vec<u64> =
+        (1..=3).map(|n| chain.block(n).unwrap().unwrap().header.timestamp).collect();
+    assert_eq!((times[1] - times[0], times[2] - times[1]), (10, 10));
+
+    let before = chain.head();
+    let snapshot = dev.snapshot().unwrap();
+    let mut patch = StateChanges::default();
+    let account = Account { nonce: 0, balance: U256::from(1_000), bytecode_hash: None };
+    patch.accounts.insert(
+        rich,
+        AccountChange { account: Some(account), ..AccountChange::default() },
+    );
+    dev.patch_state(patch).unwrap();
+    assert_eq!(balance(&chain, rich), U256::from(1_000), "visible at once");
+    let mined = dev.mine(2, None).unwrap();
+    assert_ne!(mined[0].header.state_root, before.header.state_root);
+    assert_eq!(balance(&chain, rich), U256::from(1_000), "and after the next block");
+    let proof = chain.proof(mined[0].number(), rich, &[]).unwrap();
+    assert_eq!(proof.account.unwrap().balance, U256::from(1_000));
+    let earlier = chain.proof(before.number(), rich, &[]).unwrap();
+    assert!(earlier.account.is_none(), "absent before the patch");
+    chain
+        .replay(1, chain.head().number(), ExecutorKind::Parallel, |block| {
+            assert_eq!(block.differences, Vec::new());
+        })
+        .unwrap();
+
+    assert!(dev.revert(snapshot).unwrap());
+    assert_eq!(chain.head().hash, before.hash);
+    assert_eq!(balance(&chain, rich), U256::ZERO);
+    assert!(!dev.revert(snapshot).unwrap(), "a snapshot is used once");
+    dev.mine(1, None).unwrap();
+    assert_eq!(chain.head().number(), before.number() + 1);
+}
+
+#[test]
+fn imported_blocks_give_the_same_chain() {
+    let dirs = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let made = open(dirs.0.path(), true, false);
+    for nonce in 0..5 {
+        submit(&made, transfer(2, nonce, Address::repeat_byte(nonce as u8 + 1), 1));
+        made.dev().unwrap().mine(1, None).unwrap();
+    }
+    let taken = open(dirs.1.path(), true, false);
+    for number in 1..=made.head().number() {
+        let block = made.block(number).unwrap().unwrap();
+        assert!(block.transactions.iter().all(|tx| tx.gas_limit() == 21_000));
+        let plain = alloy_consensus::Block {
+            header: block.header.clone(),
+            body: alloy_consensus::BlockBody {
+                transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
+                ommers: Vec::new(),
+                withdrawals: block.withdrawals.clone(),
+            },
+        };
+        let mut wrong = plain.clone();
+        wrong.header.gas_used += 1;
+        let error = taken.import_block(wrong).unwrap_err().to_string();
+        assert!(error.contains("gas used"), "{error}");
+        assert_eq!(taken.import_block(plain).unwrap().hash, block.hash);
+    }
+    assert_eq!(taken.head().hash, made.head().hash);
+    assert_eq!(lane_address(2), made.block(1).unwrap().unwrap().transactions[0].signer());
+}
