@@ -24,7 +24,7 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
 /// # Errors
 /// Where members contradict each other, the chain id is another chain's, or the gas cannot be
 /// estimated because the call fails.
-fn fill(api: &Api, mut request: TransactionRequest) -> RpcResult<TransactionRequest> {
+pub(crate) fn fill(api: &Api, mut request: TransactionRequest) -> RpcResult<TransactionRequest> {
     if request.input.unique_input().is_err() {
         return Err(error::invalid_argument(
             0,
