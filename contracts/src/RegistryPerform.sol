@@ -26,10 +26,7 @@ abstract contract RegistryPerform is RegistryBase {
     /// this function starts.
     /// @param trigger What made the upkeep due; repeated in the event and not read here.
     /// @return success Whether the target was called and returned normally.
-    function perform(uint256 id, bytes calldata trigger, bytes calldata performData)
-        external
-        returns (bool success)
-    {
+    function perform(uint256 id, bytes calldata trigger, bytes calldata performData) external returns (bool success) {
         uint256 gasAtStart = gasleft();
         if (!lanes[msg.sender]) revert OnlyActiveTransmitters();
         if (UpkeepLock.isHeld(id)) revert ReentrantCall();
@@ -123,11 +120,13 @@ abstract contract RegistryPerform is RegistryBase {
     }
 
     /// @dev Most that one perform with `performGas` may cost at `gasPrice`: the largest perform data, no zero byte in it.
-    function worstPayment(uint256 performGas, uint256 gasPrice) internal view returns (uint256) {
+    function worstPayment(uint256 performGas, uint256 gasPrice) internal view returns (uint96) {
         Settings memory config = settings;
         uint256 tokens = 4 * (config.maxPerformDataSize + PERFORM_CALLDATA_HEAD);
         uint256 execution = performGas + PERFORM_PATH_GAS + 2 * uint256(config.maxPerformDataSize);
-        return priceOf(transactionGas(config.flatGasOverhead, tokens, execution), gasPrice, config.premiumPPB);
+        uint256 price = priceOf(transactionGas(config.flatGasOverhead, tokens, execution), gasPrice, config.premiumPPB);
+        // A call may name any gas price; no balance covers more than this.
+        return price < type(uint96).max ? uint96(price) : type(uint96).max;
     }
 
     /// @dev Takes a payment out of the upkeep's books and notes the perform. The books are read again here because the

@@ -200,8 +200,7 @@ abstract contract RegistryUpkeeps is RegistryBase {
     }
 
     function nextId(uint8 triggerType) private returns (uint256) {
-        uint256 digest =
-            uint256(keccak256(abi.encodePacked(blockhash(block.number - 1), address(this), nonce++)));
+        uint256 digest = uint256(keccak256(abi.encodePacked(blockhash(block.number - 1), address(this), nonce++)));
         // Bytes 4 to 15 make room for the trigger type, which takes the last of them.
         uint256 room = uint256(type(uint96).max) << 128;
         return (digest & ~room) | (uint256(triggerType) << 128);

@@ -87,16 +87,16 @@ abstract contract RegistryViews is RegistryPerform {
 
     /// @return Wei with which a perform cannot fail for want of funds at the present gas price.
     function getMinBalance(uint256 id) external view returns (uint96) {
-        return uint96(worstPayment(upkeeps[id].terms.performGas, presentGasPrice()));
+        return worstPayment(upkeeps[id].terms.performGas, presentGasPrice());
     }
 
     /// @notice The same as `getMinBalance`, under its older name.
     function getMinBalanceForUpkeep(uint256 id) external view returns (uint96) {
-        return uint96(worstPayment(upkeeps[id].terms.performGas, presentGasPrice()));
+        return worstPayment(upkeeps[id].terms.performGas, presentGasPrice());
     }
 
     function getMaxPaymentForGas(uint8, uint32 gasLimit) external view returns (uint96) {
-        return uint96(worstPayment(gasLimit, presentGasPrice()));
+        return worstPayment(gasLimit, presentGasPrice());
     }
 
     /// @notice Ids of upkeeps that are not cancelled, a page at a time; cancellations change their order.

@@ -103,6 +103,9 @@ contract OwnerTest is RegistryTest {
         uint96 atCallPrice = registry.getMinBalance(id);
         vm.txGasPrice(0);
         assertEq(2 * uint256(registry.getMinBalance(id)), atCallPrice, "the block's base fee is half of it");
+        vm.txGasPrice(type(uint64).max);
+        assertEq(registry.getMaxPaymentForGas(0, type(uint32).max), type(uint96).max, "no price overflows");
+        vm.txGasPrice(0);
         vm.fee(0);
         assertEq(2 * uint256(registry.getMinBalance(id)), atCallPrice, "and so is the registry's own price");
     }

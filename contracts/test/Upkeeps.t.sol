@@ -35,8 +35,7 @@ contract UpkeepsTest is RegistryTest {
 
     function test_statusTellsTheSame() public {
         uint256 id = funded(address(probe), 1 ether);
-        (bool success, bytes memory answer) =
-            address(registry).call(abi.encodeCall(registry.getUpkeepStatus, (id)));
+        (bool success, bytes memory answer) = address(registry).call(abi.encodeCall(registry.getUpkeepStatus, (id)));
         assertTrue(success, "status");
         // The head of the answer: twelve values of fixed size, and the places of three byte strings.
         uint256[12] memory words;
