@@ -58,6 +58,10 @@ pub(crate) fn check_transaction(
     if pooled.tip_cap() > transaction.max_fee_per_gas() {
         return Err(PoolError::TipAboveFeeCap);
     }
+    // Before EIP-155 a `v` that names a chain is no signature at all.
+    if transaction.chain_id().is_some() && fork < EthereumHardfork::SpuriousDragon {
+        return Err(PoolError::InvalidSignature);
+    }
     if let Some(have) = transaction.chain_id()
         && have != spec.chain_id()
     {
