@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Counter} from "../samples/Counter.sol";
 import {Heartbeat} from "../samples/Heartbeat.sol";
+import {IForwarder} from "../src/interfaces/IForwarder.sol";
 import {UpkeepInfo} from "../src/RegistryTypes.sol";
 import {GasProbe, Probe, Refuser} from "./Probe.sol";
 import {RegistryTest} from "./RegistryTest.sol";
@@ -105,14 +106,37 @@ contract PerformTest is RegistryTest {
         }
     }
 
+    /// The same of the forwarder by itself, around the least gas with which it calls.
+    function test_forwarderGivesExactlyItsGas(uint256 gasGiven, uint32 gasAmount, uint16 size) public {
+        gasAmount = 2_300 + gasAmount % 4_997_701;
+        gasGiven = uint256(gasAmount) * 64 / 63 + gasGiven % 15_000;
+        address forwarder = registry.getForwarder(gasProbeId);
+        bytes memory data = new bytes(size % 2_000);
+        vm.recordLogs();
+        vm.cool(forwarder);
+        vm.cool(registry.getUpkeep(gasProbeId).target);
+        vm.prank(address(registry));
+        try IForwarder(forwarder).forward{gas: gasGiven}(gasAmount, data) returns (bool success, uint256) {
+            assertTrue(success, "success");
+            Vm.Log[] memory logs = vm.getRecordedLogs();
+            assertEq(abi.decode(logs[0].data, (uint256)), gasAmount - 2, "gas at the second instruction");
+        } catch (bytes memory reason) {
+            // Without any reason where the gas did not even suffice to look.
+            assertTrue(reason.length == 0 || bytes4(reason) == InsufficientGas.selector, "reason");
+            assertTrue(gasGiven < uint256(gasAmount) * 64 / 63 + 12_000, "gas that is enough is enough");
+        }
+    }
+
     /// A target that uses up all of its gas leaves enough to be charged for it.
     function test_greedyTargetCannotEscapePayment(uint256 gasGiven, uint16 size) public {
-        gasGiven = 80_000 + gasGiven % 400_000;
+        // Around the least gas with which a perform starts: 20,000 to 75,000 beside what depends on gas and data.
+        size = size % 5_001;
+        gasGiven = PERFORM_GAS + PERFORM_GAS / 30 + 2 * uint256(size) + 20_000 + gasGiven % 55_000;
         probe.setLooping(true);
         coolAll();
         vm.recordLogs();
         vm.prank(LANE, LANE);
-        try registry.perform{gas: gasGiven}(id, TRIGGER, new bytes(size % 5_001)) returns (bool success) {
+        try registry.perform{gas: gasGiven}(id, TRIGGER, new bytes(size)) returns (bool success) {
             assertTrue(!success, "no success");
             assertTrue(onlyPerformed(id).payment >= PERFORM_GAS * GAS_PRICE, "charged");
         } catch (bytes memory reason) {
