@@ -126,14 +126,15 @@ async fn interval_blocks_show_ticks_as_pending_and_restore_them() {
     assert_eq!(pending.block.transactions[0].tx_hash(), &hash);
     assert_eq!(pending.state.account(to).unwrap().unwrap().balance, U256::from(9));
     assert_eq!(chain.head().number(), 0);
-    let pending = pending.block.clone();
+    let executed = pending.block.clone();
+    drop(pending);
     drop(chain); // no stop: as after kill -9
 
     let chain = open(dir.path(), false, false);
     let restored = chain.pending();
     assert_eq!(restored.block.transactions.len(), 1);
-    assert_eq!(restored.block.header.timestamp, pending.header.timestamp);
-    assert_eq!(restored.block.receipts, pending.receipts);
+    assert_eq!(restored.block.header.timestamp, executed.header.timestamp);
+    assert_eq!(restored.block.receipts, executed.receipts);
     let mined = chain.dev().unwrap().mine(1, None).unwrap();
     assert_eq!(mined[0].transactions.len(), 1);
     assert_eq!(balance(&chain, to), U256::from(9));

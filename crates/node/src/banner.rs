@@ -8,11 +8,11 @@ use std::{fmt::Write, net::SocketAddr};
 const SHOWN_ACCOUNTS: usize = 10;
 
 /// Prints addresses, keys and URLs on standard output.
-pub fn print_banner(chain: &Chain, accounts: Option<&DevAccounts>, http: SocketAddr) {
+pub fn print_banner(chain: &Chain, accounts: &DevAccounts, http: SocketAddr) {
     print!("{}", banner(chain, accounts, http));
 }
 
-fn banner(chain: &Chain, accounts: Option<&DevAccounts>, http: SocketAddr) -> String {
+fn banner(chain: &Chain, accounts: &DevAccounts, http: SocketAddr) -> String {
     let mut text = String::new();
     // Writing into a String cannot fail.
     let mut line = |part: String| {
@@ -34,7 +34,7 @@ fn banner(chain: &Chain, accounts: Option<&DevAccounts>, http: SocketAddr) -> St
     }
     line(format!("HTTP         http://{http}"));
     line(format!("WebSocket    ws://{http}"));
-    if let Some(accounts) = accounts {
+    if !accounts.is_empty() {
         line(String::new());
         line("Accounts (well-known test keys: never send real funds to them)".to_owned());
         let state = chain.pending().state.clone();

@@ -6,6 +6,7 @@ use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
 use plasma_rpc::{DevAccounts, RpcHandle};
 use plasma_storage::{Database, DatabaseOptions};
+use jsonrpsee::Methods;
 use plasma_txpool::{PoolConfig, TxPool};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::task::JoinHandle;
@@ -15,7 +16,7 @@ use tokio::task::JoinHandle;
 pub struct Node {
     chain: Chain,
     rpc: RpcHandle,
-    accounts: Option<Arc<DevAccounts>>,
+    accounts: Arc<DevAccounts>,
     metrics: Option<(SocketAddr, JoinHandle<()>)>,
 }
 
@@ -62,8 +63,10 @@ impl Node {
             keeper,
             config.history_blocks,
         )?;
-        let accounts = config.dev.then(|| Arc::new(DevAccounts::dev()));
-        let rpc = plasma_rpc::serve(config.rpc, chain.clone(), accounts.clone()).await?;
+        let accounts =
+            Arc::new(if config.dev { DevAccounts::dev() } else { DevAccounts::default() });
+        let rpc =
+            plasma_rpc::serve(config.rpc, chain.clone(), accounts.clone(), Methods::new()).await?;
         let metrics = match (config.metrics, recorder) {
             (Some(address), Some(recorder)) => {
                 Some(http::serve(address, recorder, chain.clone()).await?)
@@ -90,8 +93,8 @@ impl Node {
     }
 
     /// The accounts whose keys a development node holds.
-    pub fn accounts(&self) -> Option<&DevAccounts> {
-        self.accounts.as_deref()
+    pub fn accounts(&self) -> &DevAccounts {
+        &self.accounts
     }
 
     /// Waits until block production stops by itself.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use eyre::Result;
-use plasma_storage::{Database, DatabaseOptions};
+use plasma_storage::{Database, DatabaseOptions, DatabaseStats};
 use std::path::PathBuf;
 
 /// Commands on the database.
@@ -40,7 +40,27 @@ fn stats(args: &StatsArgs) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&stats)?);
     } else {
-        print!("{stats}");
+        print_table(&stats);
     }
     Ok(())
+}
+
+fn print_table(stats: &DatabaseStats) {
+    println!(
+        "head of the journal: block {}; state persisted at block {}; oldest state: block {}",
+        stats.journal_head, stats.state_block, stats.oldest_state
+    );
+    for environment in &stats.environments {
+        println!(
+            "\n{}: {} bytes in the file, {} of them free",
+            environment.name, environment.file_bytes, environment.free_bytes
+        );
+        println!("{:<24} {:>12} {:>10} {:>14}", "table", "entries", "pages", "bytes");
+        for table in &environment.tables {
+            println!(
+                "{:<24} {:>12} {:>10} {:>14}",
+                table.name, table.entries, table.pages, table.bytes
+            );
+        }
+    }
 }

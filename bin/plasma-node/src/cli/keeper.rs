@@ -5,7 +5,12 @@ use super::{
     signer::{Signer, SignerArgs},
     units,
 };
-use alloy_primitives::{Address, B256, Bytes, U256, hex};
+use alloy_primitives::{
+    Address, B256, Bytes, U256,
+    aliases::U96,
+    hex,
+    ruint::UintTryFrom as _,
+};
 use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
 use clap::{Args, Subcommand, ValueEnum};
 use eyre::{Result, bail, eyre};
@@ -237,7 +242,7 @@ fn fund(
 ) -> Result<()> {
     let call = Registry::addFundsCall {
         id,
-        amount: amount.try_into().map_err(|_| eyre!("the amount is above 2^96 wei"))?,
+        amount: U96::uint_try_from(amount).map_err(|_| eyre!("the amount is above 2^96 wei"))?,
     };
     signer.send(rpc, registry, amount, call.abi_encode().into())?;
     eprintln!("funded with {} ETH", alloy_primitives::utils::format_ether(amount));

@@ -82,15 +82,12 @@ fn finish(
     }
     let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
     trie.update(&EmptyNodes, &pre.changes)?;
-    let nodes = NoNodes;
-    trie.update(&nodes, &block.into_changes())?;
+    // Everything is in memory, so nothing is ever loaded.
+    trie.update(&EmptyNodes, &block.into_changes())?;
     let mut encoded = Vec::new();
     logs.encode(&mut encoded);
     Ok((trie.root(), keccak256(encoded), invalid))
 }
-
-/// Everything is in memory, so nothing is ever loaded.
-type NoNodes = EmptyNodes;
 
 fn environment(case: &Case, fork: SpecId) -> EvmEnv {
     let chain_id = case.config.chainid.map_or(DEFAULT_CHAIN_ID, |id| id.as_u64());
