@@ -39,7 +39,7 @@ function keeper(...args) {
   return execFileSync(binary, ['keeper', ...args, '--dev-account', '0'], {
     env: { ...process.env, PLASMA_RPC_URL: url },
     encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore']
+    stdio: ['ignore', 'pipe', 'inherit']
   }).trim()
 }
 

@@ -29,6 +29,8 @@ pub struct LaneStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeeperStats {
+    /// Address of the registry contract.
+    pub registry: Address,
     /// Upkeeps that are not cancelled.
     pub active: u64,
     /// Upkeeps that were not needed when they were last looked at.

@@ -1,6 +1,7 @@
 //! Log lines on standard error.
 
 use crate::LogFormat;
+use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Starts logging. `filter` is a level or a list of `target=level`; `RUST_LOG` wins over it.
@@ -11,7 +12,9 @@ pub fn init_logging(filter: &str, format: LogFormat) -> Result<(), String> {
         Err(_) => EnvFilter::try_new(filter),
     }
     .map_err(|error| format!("log filter: {error}"))?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder =
+        fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_target(false).compact().try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -291,14 +291,23 @@ fn show(rpc: &RpcClient, id: U256) -> Result<()> {
 }
 
 fn history(rpc: &RpcClient, args: &HistoryArgs) -> Result<()> {
-    let filter = json!({ "upkeep": args.id, "fromBlock": args.from, "toBlock": args.to });
-    let decisions: Vec<Value> = rpc.call("keeper_history", json!([filter]))?;
+    let quantity = |block: Option<u64>| block.map(|number| format!("{number:#x}"));
+    let params = json!([args.id, quantity(args.from), quantity(args.to)]);
+    let decisions: Vec<Value> = rpc.call("keeper_history", params)?;
     for decision in &decisions {
+        let details: Vec<String> = decision
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !["block", "upkeep", "outcome"].contains(&name.as_str()))
+            .map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or(&value.to_string())))
+            .collect();
         println!(
-            "block {} upkeep {} {}",
+            "block {} upkeep {} {} {}",
             decision["block"],
             text(&decision["upkeep"]),
-            decision["outcome"]
+            text(&decision["outcome"]),
+            details.join(" ")
         );
     }
     eprintln!("{} decisions", decisions.len());

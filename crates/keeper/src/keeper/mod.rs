@@ -378,6 +378,7 @@ impl Keeper {
         let (accounts, slots) = self.index.len();
         let count = |wanted: fn(&Outcome) -> bool| self.book.count_outcomes(wanted) as u64;
         KeeperStats {
+            registry: self.config.registry,
             active: self.book.active() as u64,
             not_needed: self.book.not_needed() as u64,
             due: self.due.len() as u64,
