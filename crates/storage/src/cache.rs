@@ -109,3 +109,66 @@ impl<K: Eq + Hash, V> Shard<K, V> {
         self.young.insert(key, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use std::collections::HashMap as Model;
+
+    proptest! {
+        /// Readers of several generations at once, each with its own truth.
+        #[test]
+        fn never_answers_what_is_not_so(
+            entries in 0usize..2000,
+            steps in vec((0u8..4, any::<u16>(), 0u64..3), 1..400),
+        ) {
+            let cache = Cache::new(entries);
+            let mut truths: Vec<Model<u16, u16>> = vec![Model::new()];
+            for (step, (kind, key, back)) in steps.into_iter().enumerate() {
+                let key = key % 300;
+                let newest = truths.len() as u64 - 1;
+                let generation = newest.saturating_sub(back);
+                let truth = truths[generation as usize].get(&key).copied().unwrap_or_default();
+                match kind {
+                    0 | 1 => {
+                        if let Some(value) = cache.get(generation, &key) {
+                            prop_assert_eq!(value, truth);
+                        }
+                        cache.insert(generation, key, truth);
+                        let kept = cache.get(generation, &key);
+                        prop_assert_eq!(kept.is_some(), generation == newest && entries >= 128);
+                    }
+                    2 => {
+                        let mut next = truths[newest as usize].clone();
+                        let changed: Vec<u16> = (0..3).map(|i| (key + i * 7) % 300).collect();
+                        next.extend(changed.iter().map(|key| (*key, step as u16)));
+                        truths.push(next);
+                        cache.advance(newest + 1, changed.into_iter());
+                    }
+                    _ => {
+                        truths.push(Model::new());
+                        cache.reset(newest + 1);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn stays_bounded(keys in vec(any::<u32>(), 1..4000)) {
+            let cache = Cache::new(1024);
+            for key in keys {
+                cache.insert(0, key, ());
+            }
+            let held: usize = cache
+                .shards
+                .iter()
+                .map(|shard| {
+                    let shard = shard.lock();
+                    shard.young.len() + shard.old.len()
+                })
+                .sum();
+            prop_assert!(held <= 1024, "{held}");
+        }
+    }
+}

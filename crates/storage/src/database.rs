@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use alloy_consensus::Header;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, map::Entry};
 use parking_lot::Mutex;
 use std::{path::Path, sync::Arc, thread::JoinHandle};
 
@@ -239,7 +239,7 @@ impl Database {
     /// slot that differs is told, so no storage needs to be wiped to apply them; new code needs no
     /// way back. Persists what waits first.
     pub fn reverse_changes(&self, number: u64) -> Result<StateChanges, StorageError> {
-        check_kept(&*self.inner.tip.view(), number)?;
+        check_kept(&self.inner.tip.view(), number)?;
         self.inner.tip.flush()?;
         let view = self.inner.tip.view();
         let latest = view.base.block.ok_or(StorageError::Empty)?;
@@ -256,8 +256,8 @@ impl Database {
                     Prior::Slot(address, slot, _) => {
                         let change: &mut AccountChange =
                             reverse.accounts.entry(address).or_default();
-                        if !change.storage.contains_key(&slot) {
-                            change.storage.insert(slot, target.storage(address, slot)?);
+                        if let Entry::Vacant(entry) = change.storage.entry(slot) {
+                            entry.insert(target.storage(address, slot)?);
                         }
                     }
                     _ => {}
@@ -386,4 +386,36 @@ fn check_pair(journal: &Journal, state: &Arc<Environment>) -> Result<(), Storage
 fn genesis_of<K: TransactionKind>(tx: &Transaction<K>) -> Result<Option<B256>, StorageError> {
     let bytes = tx.get::<StateMeta>(&META_GENESIS)?;
     bytes.map(|bytes| decode_hash(&bytes, StateMeta::SPEC.name)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        for newer in ["journal", "state"] {
+            let dir = tempfile::tempdir().unwrap();
+            drop(Database::open(dir.path(), DatabaseOptions::default()).unwrap());
+            let version = Bytes::copy_from_slice(&(SCHEMA_VERSION + 1).to_be_bytes());
+            let lock = Arc::new(DirectoryLock::take(dir.path()).unwrap());
+            let tables = if newer == "journal" { JOURNAL_TABLES } else { STATE_TABLES };
+            let path = dir.path().join(newer);
+            let environment =
+                Environment::open("test", &path, tables, Durability::Durable, 1 << 30, lock)
+                    .unwrap();
+            let tx = environment.write().unwrap();
+            if newer == "journal" {
+                tx.put::<JournalMeta>(&META_SCHEMA, &version).unwrap();
+            } else {
+                tx.put::<StateMeta>(&META_SCHEMA, &version).unwrap();
+            }
+            tx.commit().unwrap();
+            drop(environment);
+            let error = Database::open(dir.path(), DatabaseOptions::default()).unwrap_err();
+            let sentence = error.to_string();
+            assert!(matches!(error, StorageError::NewerSchema { found: 2, .. }), "{sentence}");
+            assert!(sentence.contains("schema version 2"), "{sentence}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use crate::{
     EnvironmentStats, StorageError, TableStats,
     lock::DirectoryLock,
-    table::{Table, TableKey, TableSpec, TableValue},
+    table::{Record, Table, TableKey, TableSpec, TableValue},
 };
 pub(crate) use signet_libmdbx::TransactionKind;
 use signet_libmdbx::{
@@ -191,10 +191,7 @@ impl<K: TransactionKind> Transaction<K> {
     }
 
     /// The first record whose key's bytes are not less than `from`.
-    pub(crate) fn seek<T: Table>(
-        &self,
-        from: &[u8],
-    ) -> Result<Option<(T::Key, T::Value)>, StorageError> {
+    pub(crate) fn seek<T: Table>(&self, from: &[u8]) -> Result<Option<Record<T>>, StorageError> {
         check_prefix::<T>(from)?;
         let mut cursor = self.cursor::<T>()?;
         let record = if from.is_empty() {
@@ -206,7 +203,7 @@ impl<K: TransactionKind> Transaction<K> {
     }
 
     /// The last record of the table.
-    pub(crate) fn last<T: Table>(&self) -> Result<Option<(T::Key, T::Value)>, StorageError> {
+    pub(crate) fn last<T: Table>(&self) -> Result<Option<Record<T>>, StorageError> {
         let mut cursor = self.cursor::<T>()?;
         let record = cursor.last::<Cow<'_, [u8]>, Cow<'_, [u8]>>();
         record.map_err(|e| self.fail("read", e))?.map(decode_record::<T>).transpose()
@@ -216,7 +213,7 @@ impl<K: TransactionKind> Transaction<K> {
     pub(crate) fn with_prefix<T: Table>(
         &self,
         prefix: &[u8],
-    ) -> Result<Vec<(T::Key, T::Value)>, StorageError> {
+    ) -> Result<Vec<Record<T>>, StorageError> {
         check_prefix::<T>(prefix)?;
         let mut cursor = self.cursor::<T>()?;
         let mut records = Vec::new();
@@ -289,7 +286,7 @@ fn decode_value<T: Table>(bytes: &[u8]) -> Result<T::Value, StorageError> {
 
 fn decode_record<T: Table>(
     (key, value): (Cow<'_, [u8]>, Cow<'_, [u8]>),
-) -> Result<(T::Key, T::Value), StorageError> {
+) -> Result<Record<T>, StorageError> {
     let key = T::Key::decode(&key).map_err(|damage| damage.of(T::SPEC.name))?;
     Ok((key, decode_value::<T>(&value)?))
 }
