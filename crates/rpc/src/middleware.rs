@@ -25,6 +25,9 @@ const RESPONSE_TOO_LARGE: i32 = -32008;
 /// jsonrpsee's code for too many subscriptions.
 const TOO_MANY_SUBSCRIPTIONS: i32 = -32006;
 
+/// Methods that exist over WebSocket only.
+const SUBSCRIPTIONS: [&str; 2] = ["eth_subscribe", "eth_unsubscribe"];
+
 /// Transactions that a batch has submitted, for whose blocks it waits once at its end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BatchSubmissions(Arc<Mutex<Vec<B256>>>);
@@ -57,9 +60,14 @@ impl Front {
     }
 
     /// Limits that jsonrpsee enforces, in words that name the flag.
-    fn reword(&self, code: i32) -> Option<ErrorObjectOwned> {
+    fn reword(&self, method: &str, code: i32) -> Option<ErrorObjectOwned> {
         let config = &self.api.config;
         match code {
+            // jsonrpsee's answer over HTTP, where nothing can be pushed.
+            error::INTERNAL_ERROR if SUBSCRIPTIONS.contains(&method) => Some(error::error(
+                error::METHOD_NOT_FOUND,
+                "notifications not supported: subscriptions need a WebSocket connection",
+            )),
             RESPONSE_TOO_LARGE => Some(error::limit_exceeded(format!(
                 "the answer is larger than {} bytes (--rpc.max-response-size)",
                 config.max_response_bytes
@@ -111,7 +119,7 @@ where
             let mut response = inner.call(request).await;
             if let Some(code) = response.as_error_code() {
                 counter!("rpc_errors_total", "method" => method).increment(1);
-                if let Some(reworded) = front.reword(code) {
+                if let Some(reworded) = front.reword(method, code) {
                     response = MethodResponse::error(id, reworded);
                 }
             }
@@ -151,7 +159,7 @@ where
                     None => only_notifications = true,
                     Some(answer) => {
                         if response.append(answer).is_err() {
-                            let reworded = service.front.reword(RESPONSE_TOO_LARGE);
+                            let reworded = service.front.reword("", RESPONSE_TOO_LARGE);
                             let fallback = || error::limit_exceeded("the answer is too large");
                             let refusal = reworded.unwrap_or_else(fallback);
                             return MethodResponse::error(Id::Null, refusal);

@@ -1,12 +1,17 @@
 //! A real chain behind a real server on a free loopback port, and clients that speak raw HTTP and
 //! WebSocket to it.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its own part")]
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TypedTransaction};
+mod genesis;
+mod socket;
+
+pub use genesis::{ANSWERER, CHAIN_ID, INVALID, LOG_TOPIC, LOOPER, REVERTER, STORER};
+pub use socket::Socket;
+
+use alloy_consensus::{TxEip1559, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex};
-use alloy_sol_types::{Revert, SolError};
+use alloy_primitives::{Address, Bytes, TxKind, U256};
 use jsonrpsee::Methods;
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
@@ -14,30 +19,14 @@ use plasma_rpc::{DevAccounts, RpcConfig, RpcHandle, serve};
 use plasma_storage::{Database, DatabaseOptions};
 use plasma_txpool::{PoolConfig, TxPool};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-/// Chain id of the tests' chain.
-pub const CHAIN_ID: u64 = 1337;
-
-/// Answers its slot 0, which holds 42.
-pub const ANSWERER: Address = Address::repeat_byte(0xc0);
-/// Stores the first word of its input in slot 0 and logs it under [`LOG_TOPIC`].
-pub const STORER: Address = Address::repeat_byte(0xc1);
-/// Reverts with `Error("no")`.
-pub const REVERTER: Address = Address::repeat_byte(0xc2);
-/// Consists of an invalid opcode.
-pub const INVALID: Address = Address::repeat_byte(0xc3);
-/// Loops for ever.
-pub const LOOPER: Address = Address::repeat_byte(0xc4);
-/// The topic of [`STORER`]'s log.
-pub const LOG_TOPIC: B256 = B256::with_last_byte(7);
-
-/// Where the answer of a request went wrong.
+/// The error of a request.
 #[derive(Debug, PartialEq)]
 pub struct Failure {
     pub code: i64,
@@ -62,7 +51,8 @@ impl Node {
     pub async fn with(rpc: RpcConfig, change: impl FnOnce(&mut ChainConfig)) -> Self {
         let dir = TempDir::new().unwrap();
         let accounts = Arc::new(DevAccounts::dev());
-        let spec = Arc::new(ChainSpec::from_json(&genesis(&accounts).to_string()).unwrap());
+        let genesis = genesis::genesis(&accounts).to_string();
+        let spec = Arc::new(ChainSpec::from_json(&genesis).unwrap());
         let db = Database::open(dir.path(), DatabaseOptions::default()).unwrap();
         let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
         let mut config = ChainConfig {
@@ -75,13 +65,85 @@ impl Node {
         let chain = Chain::open(config, spec, db, pool, None).unwrap();
         chain.start().unwrap();
         let rpc = RpcConfig { http_address: SocketAddr::from(([127, 0, 0, 1], 0)), ..rpc };
-        let server =
-            serve(rpc, chain.clone(), accounts.clone(), Methods::new()).await.unwrap();
+        let server = serve(rpc, chain.clone(), accounts.clone(), Methods::new()).await.unwrap();
         Self { chain, server, accounts, _dir: dir }
     }
 
     /// Sends `body` as it is and answers the status and the body of the response.
-    pub /// Sends one HTTP request on a connection of its own.
+    pub async fn post(&self, body: &str) -> (u16, String) {
+        post(self.server.http_address(), "localhost", body).await
+    }
+
+    /// The whole response to one request.
+    pub async fn respond(&self, method: &str, params: Value) -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": 7, "method": method, "params": params});
+        let (status, body) = self.post(&request.to_string()).await;
+        assert_eq!(status, 200, "{body}");
+        let response: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(response["id"], 7);
+        response
+    }
+
+    /// The result of a request that must succeed.
+    pub async fn call(&self, method: &str, params: Value) -> Value {
+        let mut response = self.respond(method, params.clone()).await;
+        assert!(response.get("error").is_none(), "{method} {params}: {response}");
+        response["result"].take()
+    }
+
+    /// The error of a request that must fail.
+    pub async fn fail(&self, method: &str, params: Value) -> Failure {
+        let response = self.respond(method, params.clone()).await;
+        let error = &response["error"];
+        assert!(error.is_object(), "{method} {params}: {response}");
+        Failure {
+            code: error["code"].as_i64().unwrap(),
+            message: error["message"].as_str().unwrap().to_owned(),
+            data: error.get("data").cloned(),
+        }
+    }
+
+    /// A signed transaction of account `from`.
+    pub fn signed(&self, from: usize, transaction: TxEip1559) -> Bytes {
+        let sender = self.accounts.addresses()[from];
+        let typed: TypedTransaction = transaction.into();
+        self.accounts.sign_transaction(sender, typed).unwrap().encoded_2718().into()
+    }
+
+    /// Submits a transaction and answers its hash.
+    pub async fn send(&self, from: usize, nonce: u64, to: Address, input: Bytes) -> Value {
+        let raw = self.signed(from, transaction(nonce, to, input));
+        self.call("eth_sendRawTransaction", json!([raw])).await
+    }
+
+    pub async fn stop(self) {
+        self.server.stop().await;
+        tokio::task::spawn_blocking(move || self.chain.stop().unwrap()).await.unwrap();
+    }
+}
+
+/// A transaction with fees that fit the tests' chain.
+pub fn transaction(nonce: u64, to: Address, input: Bytes) -> TxEip1559 {
+    TxEip1559 {
+        chain_id: CHAIN_ID,
+        nonce,
+        gas_limit: 200_000,
+        max_fee_per_gas: 10_000_000_000,
+        max_priority_fee_per_gas: 1_000_000_000,
+        to: TxKind::Call(to),
+        value: U256::ZERO,
+        input,
+        ..Default::default()
+    }
+}
+
+/// A number in a quantity.
+pub fn quantity(value: &Value) -> u64 {
+    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a quantity"));
+    u64::from_str_radix(text.strip_prefix("0x").unwrap(), 16).unwrap()
+}
+
+/// Sends one HTTP request on a connection of its own.
 pub async fn post(address: SocketAddr, host: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!(
@@ -97,76 +159,3 @@ pub async fn post(address: SocketAddr, host: &str, body: &str) -> (u16, String) 
     (status, body.to_owned())
 }
 
-/// A WebSocket connection (RFC 6455, text frames only).
-pub struct Socket {
-    stream: TcpStream,
-}
-
-impl Socket {
-    pub async fn connect(address: SocketAddr) -> Self {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n\
-                       connection: upgrade\r\nsec-websocket-version: 13\r\n\
-                       sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            head.push(stream.read_u8().await.unwrap());
-        }
-        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-        Self { stream }
-    }
-
-    pub async fn send(&mut self, request: &Value) {
-        let payload = request.to_string().into_bytes();
-        // Text, final; masked with zeros, which changes nothing.
-        let mut frame = vec![0x81];
-        match u8::try_from(payload.len()) {
-            Ok(length) if length < 126 => frame.push(0x80 | length),
-            _ => {
-                frame.push(0x80 | 126);
-                frame.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
-            }
-        }
-        frame.extend([0; 4]);
-        frame.extend(payload);
-        self.stream.write_all(&frame).await.unwrap();
-    }
-
-    /// The next message; pings are skipped.
-    pub async fn receive(&mut self) -> Value {
-        tokio::time::timeout(Duration::from_secs(30), self.next_text()).await.unwrap()
-    }
-
-    async fn next_text(&mut self) -> Value {
-        loop {
-            let kind = self.stream.read_u8().await.unwrap() & 0x0f;
-            let length = match self.stream.read_u8().await.unwrap() {
-                126 => u64::from(self.stream.read_u16().await.unwrap()),
-                127 => self.stream.read_u64().await.unwrap(),
-                short => u64::from(short),
-            };
-            let mut payload = vec![0; usize::try_from(length).unwrap()];
-            self.stream.read_exact(&mut payload).await.unwrap();
-            if kind == 1 {
-                return serde_json::from_slice(&payload).unwrap();
-            }
-        }
-    }
-
-    /// Sends a request and answers its result; notifications in between are an error.
-    pub async fn call(&mut self, method: &str, params: Value) -> Value {
-        self.send(&json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})).await;
-        let mut response = self.receive().await;
-        assert!(response.get("error").is_none(), "{method}: {response}");
-        response["result"].take()
-    }
-
-    /// The result of the next notification, which must belong to `subscription`.
-    pub async fn notified(&mut self, subscription: &Value) -> Value {
-        let mut message = self.receive().await;
-        assert_eq!(message["method"], "eth_subscription", "{message}");
-        assert_eq!(&message["params"]["subscription"], subscription);
-        message["params"]["result"].take()
-    }
-}
