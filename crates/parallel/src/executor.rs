@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use alloy_evm::EvmEnv;
 use alloy_primitives::map::AddressMap;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use revm::{DatabaseRef, context::TxEnv, context_interface::Transaction, primitives::TxKind};
+use revm::{DatabaseRef, context::TxEnv, primitives::TxKind};
 
 use crate::{
     BatchOutcome, ConflictReport, ExecutorError, execute_sequential,
@@ -151,21 +151,25 @@ impl ParallelExecutor {
     }
 }
 
-/// For each transaction the latest earlier one that surely changes its sender's nonce or balance:
-/// one with the same sender, or one that pays the sender. A wrong guess costs time, nothing else.
+/// For each transaction the latest earlier one that surely changes the balance or nonce of its
+/// sender or the balance of the recipient that it pays. A wrong guess costs time, nothing else.
 fn predict(transactions: &[TxEnv]) -> Vec<u32> {
-    let mut latest: AddressMap<u32> = AddressMap::default();
+    let mut latest: AddressMap<u32> =
+        AddressMap::with_capacity_and_hasher(2 * transactions.len(), Default::default());
     (0u32..)
         .zip(transactions)
         .map(|(index, transaction)| {
-            let dependency = latest.get(&transaction.caller).copied().unwrap_or(NO_DEPENDENCY);
-            latest.insert(transaction.caller, index);
-            if let TxKind::Call(recipient) = transaction.kind()
-                && !transaction.value.is_zero()
-            {
-                latest.insert(recipient, index);
-            }
-            dependency
+            let by_sender = latest.insert(transaction.caller, index);
+            let by_recipient = match transaction.kind {
+                TxKind::Call(recipient)
+                    if !transaction.value.is_zero() && recipient != transaction.caller =>
+                {
+                    latest.insert(recipient, index)
+                }
+                _ => None,
+            };
+            // `None` is below any index.
+            by_sender.max(by_recipient).unwrap_or(NO_DEPENDENCY)
         })
         .collect()
 }

@@ -26,6 +26,7 @@ use revm::{
     primitives::KECCAK_EMPTY,
     state::{AccountInfo, Bytecode},
 };
+use smallvec::SmallVec;
 
 use crate::{
     LocationKind,
@@ -94,13 +95,13 @@ struct Version<T> {
     value: T,
 }
 
-/// The values of a location in the order of their writers.
+/// The values of a location in the order of their writers. Most locations have one writer at most.
 #[derive(Debug)]
-struct Versions<T>(Vec<Version<T>>);
+struct Versions<T>(SmallVec<[Version<T>; 1]>);
 
 impl<T> Default for Versions<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
@@ -148,6 +149,13 @@ struct AccountEntry {
     base: Option<Option<AccountInfo>>,
     balance: Versions<U256>,
     nonce: Versions<u64>,
+    /// `None`: nobody wrote any of it.
+    rare: Option<Box<RareVersions>>,
+}
+
+/// The versions of what few transactions write.
+#[derive(Debug, Default)]
+struct RareVersions {
     code: Versions<CodeWrite>,
     exists: Versions<bool>,
 }
@@ -156,11 +164,15 @@ impl AccountEntry {
     /// `None`: the base state has not been read yet.
     fn resolve(&self, reader: u32) -> Result<Option<AccountView>, Blocked> {
         let Some(base) = &self.base else { return Ok(None) };
-        let base_value = |value| Resolved { value, writer: None };
         let balance = self.balance.resolve(reader, LocationKind::Balance)?;
         let nonce = self.nonce.resolve(reader, LocationKind::Nonce)?;
-        let code = self.code.resolve(reader, LocationKind::Code)?;
-        let exists = self.exists.resolve(reader, LocationKind::Existence)?;
+        let (code, exists) = match &self.rare {
+            None => (None, None),
+            Some(rare) => (
+                rare.code.resolve(reader, LocationKind::Code)?,
+                rare.exists.resolve(reader, LocationKind::Existence)?,
+            ),
+        };
         let info = base.as_ref();
         Ok(Some(AccountView {
             balance: balance.unwrap_or_else(|| Resolved {
@@ -178,7 +190,7 @@ impl AccountEntry {
                 }),
                 writer: None,
             }),
-            exists: exists.unwrap_or_else(|| base_value(info.is_some())),
+            exists: exists.unwrap_or(Resolved { value: info.is_some(), writer: None }),
         }))
     }
 }
@@ -204,10 +216,15 @@ pub(crate) struct Memory<'a, D> {
 }
 
 impl<'a, D: DatabaseRef> Memory<'a, D> {
-    pub(crate) fn new(base: &'a D) -> Self {
+    /// `transactions`: how many will use it, for a guess at its size.
+    pub(crate) fn new(base: &'a D, transactions: usize) -> Self {
+        // A payment touches two accounts.
+        let accounts_per_shard = 2 * transactions / SHARDS;
+        let new_accounts =
+            || AddressMap::with_capacity_and_hasher(accounts_per_shard, Default::default());
         Self {
             base,
-            accounts: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            accounts: (0..SHARDS).map(|_| RwLock::new(new_accounts())).collect(),
             slots: (0..SHARDS).map(|_| RwLock::default()).collect(),
             wipes: RwLock::default(),
             any_wipe: AtomicBool::new(false),
@@ -362,11 +379,14 @@ impl<'a, D: DatabaseRef> Memory<'a, D> {
         if let Some(nonce) = write.nonce {
             entry.nonce.set(writer, nonce);
         }
-        if let Some(code) = &write.code {
-            entry.code.set(writer, code.clone());
-        }
-        if let Some(exists) = write.exists {
-            entry.exists.set(writer, exists);
+        if write.code.is_some() || write.exists.is_some() {
+            let rare = entry.rare.get_or_insert_default();
+            if let Some(code) = &write.code {
+                rare.code.set(writer, code.clone());
+            }
+            if let Some(exists) = write.exists {
+                rare.exists.set(writer, exists);
+            }
         }
     }
 
@@ -388,11 +408,12 @@ impl<'a, D: DatabaseRef> Memory<'a, D> {
             if stale.nonce.is_some() && kept.is_none_or(|kept| kept.nonce.is_none()) {
                 entry.nonce.remove(writer);
             }
+            let Some(rare) = &mut entry.rare else { continue };
             if stale.code.is_some() && kept.is_none_or(|kept| kept.code.is_none()) {
-                entry.code.remove(writer);
+                rare.code.remove(writer);
             }
             if stale.exists.is_some() && kept.is_none_or(|kept| kept.exists.is_none()) {
-                entry.exists.remove(writer);
+                rare.exists.remove(writer);
             }
         }
         for stale in &old.slots {
@@ -417,8 +438,10 @@ impl<'a, D: DatabaseRef> Memory<'a, D> {
             let Some(entry) = shard.get_mut(&write.address) else { continue };
             entry.balance.mark_estimate(writer);
             entry.nonce.mark_estimate(writer);
-            entry.code.mark_estimate(writer);
-            entry.exists.mark_estimate(writer);
+            if let Some(rare) = &mut entry.rare {
+                rare.code.mark_estimate(writer);
+                rare.exists.mark_estimate(writer);
+            }
         }
         for write in &writes.slots {
             let key = (write.address, write.slot);

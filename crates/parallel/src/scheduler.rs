@@ -20,6 +20,18 @@ use parking_lot::{Condvar, Mutex};
 /// ahead: what is nearer will shortly be validated by its commit.
 const SWEEP_DISTANCE: usize = 3;
 
+/// How far execution may run ahead of the commits: at first, and at most. Every void execution
+/// halves the window and a calm stretch doubles it, so that transactions which all depend on each
+/// other are soon executed one by one, each at its turn, at little waste.
+const WINDOW_START: usize = 64;
+const WINDOW_MAX: usize = 256;
+/// Credit that makes a stretch of commits calm, ...
+const CALM_STRETCH: u32 = 64;
+/// ... what a commit adds whose execution ran ahead and proved right, ...
+const CREDIT_AHEAD: u32 = 4;
+/// ... and what one adds whose execution began at its turn, which says little.
+const CREDIT_AT_TURN: u32 = 1;
+
 /// A transaction that depends on none.
 pub(crate) const NO_DEPENDENCY: u32 = u32::MAX;
 
@@ -79,6 +91,10 @@ struct State {
     committing: bool,
     /// The first transaction that was never handed out.
     fresh: usize,
+    /// How many transactions from `committed` on may be handed out.
+    window: usize,
+    /// Credit since the last void execution or change of the window.
+    calm: u32,
     /// Suspended ones that were woken, and those whose execution was thrown away.
     queue: BinaryHeap<Reverse<u32>>,
     /// Executions from here on are to be validated early.
@@ -118,6 +134,8 @@ impl Scheduler {
                 committed: 0,
                 committing: false,
                 fresh: 0,
+                window: WINDOW_START,
+                calm: 0,
                 queue: BinaryHeap::new(),
                 sweep: count,
                 executed_end: 0,
@@ -179,6 +197,7 @@ impl Scheduler {
         let current =
             transaction.status == Status::Executed && transaction.incarnation == incarnation;
         if current {
+            state.narrow();
             state.begin(index);
         }
         current
@@ -196,7 +215,11 @@ impl Scheduler {
         state.committed = at + 1;
         if executed_again {
             state.transactions[at].incarnation += 1;
+            state.narrow();
             state.start_sweep(at);
+        } else {
+            let settled = state.transactions[at].settled;
+            state.widen(if settled { CREDIT_AT_TURN } else { CREDIT_AHEAD });
         }
         state.wake_dependents(at);
         if let Some(next) = state.transactions.get_mut(at + 1) {
@@ -277,7 +300,7 @@ impl State {
             self.begin(index);
             return Some(Task::Execute(index));
         }
-        while self.fresh < self.transactions.len() {
+        while self.fresh < self.handout_end() {
             let index = self.fresh as u32;
             self.fresh += 1;
             let dependency = predicted[index as usize];
@@ -296,8 +319,25 @@ impl State {
     fn has_work(&self) -> bool {
         self.can_commit()
             || !self.queue.is_empty()
-            || self.fresh < self.transactions.len()
+            || self.fresh < self.handout_end()
             || self.sweep < self.executed_end
+    }
+
+    fn handout_end(&self) -> usize {
+        self.transactions.len().min(self.committed + self.window)
+    }
+
+    fn narrow(&mut self) {
+        self.window = (self.window / 2).max(1);
+        self.calm = 0;
+    }
+
+    fn widen(&mut self, credit: u32) {
+        self.calm += credit;
+        if self.calm >= CALM_STRETCH {
+            self.window = (self.window * 2).min(WINDOW_MAX);
+            self.calm = 0;
+        }
     }
 
     fn can_commit(&self) -> bool {

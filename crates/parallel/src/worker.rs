@@ -83,7 +83,7 @@ impl<'a, D: DatabaseRef> Batch<'a, D> {
         Self {
             env,
             transactions,
-            memory: Memory::new(state),
+            memory: Memory::new(state, transactions.len()),
             ledger: Ledger::default(),
             scheduler: Scheduler::new(predicted),
             slots: transactions.iter().map(|_| Mutex::default()).collect(),

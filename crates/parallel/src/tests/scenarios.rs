@@ -238,7 +238,7 @@ fn a_contract_dies_and_is_created_again() {
     ];
     for spec in SPECS {
         let mut state = funded();
-        deploy(&mut state, creator, assemble(&[create.clone()], &domain));
+        deploy(&mut state, creator, assemble(std::slice::from_ref(&create), &domain));
         deploy(&mut state, contract(1), assemble(&observe, &domain));
         let mut transactions = Vec::new();
         for nonce in 0..6 {

@@ -363,7 +363,7 @@ impl World {
             }),
             data: if creates {
                 inits[usize::from(spec.input) % inits.len()].clone()
-            } else if spec.input % 2 == 0 {
+            } else if spec.input.is_multiple_of(2) {
                 Bytes::new()
             } else {
                 super::assembler::word(u64::from(spec.input))
