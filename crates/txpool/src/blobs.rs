@@ -3,10 +3,14 @@
 use crate::{PoolError, PoolTransaction, limits::TRANSACTION_BLOBS};
 use alloy_consensus::Transaction as _;
 use alloy_eips::{
-    eip4844::{BLOB_TX_MIN_BLOB_GASPRICE, env_settings::EnvKzgSettings},
+    eip4844::{BLOB_TX_MIN_BLOB_GASPRICE, c_kzg::ethereum_kzg_settings},
     eip7594::BlobTransactionSidecarVariant,
 };
 use plasma_chainspec::EthereumHardfork;
+
+/// Tables make proofs faster to compute, not to verify, and the usual ones take seconds and 96 MiB
+/// to build, which the first blob transaction would wait for.
+const NO_PRECOMPUTATION: u64 = 0;
 
 /// Blobs that one transaction may have under `fork`, where a block may have `block_blobs`.
 pub(crate) fn most_blobs(fork: EthereumHardfork, block_blobs: u64) -> u64 {
@@ -41,6 +45,6 @@ pub(crate) fn check_sidecar(
         return Err(PoolError::BlobCount { blobs, hashes: hashes.len() });
     }
     sidecar
-        .validate(hashes, EnvKzgSettings::Default.get())
+        .validate(hashes, ethereum_kzg_settings(NO_PRECOMPUTATION))
         .map_err(|error| PoolError::InvalidSidecar(error.to_string()))
 }

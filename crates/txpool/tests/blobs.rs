@@ -5,7 +5,10 @@ mod support;
 use alloy_consensus::TxEip4844;
 use alloy_eips::{
     Encodable2718,
-    eip4844::builder::{SidecarBuilder, SimpleCoder},
+    eip4844::{
+        builder::{SidecarBuilder, SimpleCoder},
+        c_kzg::ethereum_kzg_settings,
+    },
     eip7594::BlobTransactionSidecarVariant,
 };
 use alloy_primitives::{Address, B256};
@@ -16,10 +19,11 @@ use support::*;
 
 fn sidecar(cells: bool) -> BlobTransactionSidecarVariant {
     let builder: SidecarBuilder<SimpleCoder> = SidecarBuilder::from_slice(b"a blob");
+    let settings = ethereum_kzg_settings(0);
     if cells {
-        BlobTransactionSidecarVariant::Eip7594(builder.build_7594().unwrap())
+        BlobTransactionSidecarVariant::Eip7594(builder.build_7594_with_settings(settings).unwrap())
     } else {
-        BlobTransactionSidecarVariant::Eip4844(builder.build_4844().unwrap())
+        BlobTransactionSidecarVariant::Eip4844(builder.build_4844_with_settings(settings).unwrap())
     }
 }
 

@@ -328,7 +328,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 5000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_pool_holds_what_the_model_holds(steps in prop::collection::vec(step(), 1..80)) {
