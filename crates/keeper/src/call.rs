@@ -7,8 +7,8 @@ use crate::{
 };
 use alloy_primitives::{Address, Bytes, TxKind};
 use plasma_evm::{
-    BlockEnv, EVMError, EvmEnv, ExecutionResult, HaltReason, InvalidTransaction, StateDb, StateDbError,
-    TxEnv,
+    BlockEnv, EVMError, EvmEnv, ExecutionResult, HaltReason, InvalidTransaction, StateDb,
+    StateDbError, TxEnv,
     revm::{
         context::{CfgEnv, Context, Journal},
         context_interface::{Cfg, ContextTr, LocalContextTr},

@@ -131,7 +131,8 @@ impl Evaluator<'_> {
     /// Reads a check's return data as `(bool, bytes)`.
     fn read_answer(&self, data: &[u8]) -> Verdict {
         let rubbish = || {
-            let what = format!("the check returned {} bytes that are not (bool, bytes)", data.len());
+            let what =
+                format!("the check returned {} bytes that are not (bool, bytes)", data.len());
             Verdict::CheckReverted(what)
         };
         let needed = match data.get(..32).map(U256::from_be_slice) {
@@ -282,11 +283,7 @@ fn refused_by_registry(output: &[u8]) -> Verdict {
 }
 
 /// The registry's last report about upkeep `id` among `logs`.
-pub(crate) fn find_report(
-    registry: Address,
-    id: U256,
-    logs: &[Log],
-) -> Option<RegistryEvents> {
+pub(crate) fn find_report(registry: Address, id: U256, logs: &[Log]) -> Option<RegistryEvents> {
     logs.iter().rev().find_map(|log| {
         if log.address != registry || log.topics().get(1) != Some(&B256::from(id)) {
             return None;

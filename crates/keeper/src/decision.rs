@@ -207,7 +207,12 @@ impl BlockDecisions {
             .into_iter()
             .map(|entry| entry.into_decision(record.block))
             .collect::<Result<_, _>>()?;
-        Ok(Self { block: record.block, active: record.active, not_needed: record.not_needed, decisions })
+        Ok(Self {
+            block: record.block,
+            active: record.active,
+            not_needed: record.not_needed,
+            decisions,
+        })
     }
 }
 
@@ -306,7 +311,9 @@ impl Entry {
                     .ok_or_else(|| KeeperError::Record("it gives an unknown reason".into()))?,
                 since: self.number,
             },
-            kind => return Err(KeeperError::Record(format!("it holds the unknown outcome {kind}"))),
+            kind => {
+                return Err(KeeperError::Record(format!("it holds the unknown outcome {kind}")));
+            }
         };
         Ok(Decision { block, upkeep, outcome })
     }
@@ -342,9 +349,11 @@ mod tests {
         prop_oneof![
             (hash.clone(), any::<u64>(), amount.clone())
                 .prop_map(|(tx, gas_used, payment)| Outcome::Performed { tx, gas_used, payment }),
-            (hash, any::<u64>(), amount.clone(), ".*").prop_map(|(tx, gas_used, payment, reason)| {
-                Outcome::PerformedReverted { tx, gas_used, payment, reason }
-            }),
+            (hash, any::<u64>(), amount.clone(), ".*").prop_map(
+                |(tx, gas_used, payment, reason)| {
+                    Outcome::PerformedReverted { tx, gas_used, payment, reason }
+                }
+            ),
             Just(Outcome::NotNeeded),
             ".*".prop_map(|reason| Outcome::CheckReverted { reason }),
             Just(Outcome::CheckOutOfGas),

@@ -71,8 +71,7 @@ impl LaneKeys {
     /// [`KeeperError::KeyFile`] where the file cannot be read or created, is readable by others,
     /// or holds no 32 bytes of hex.
     pub fn from_file(path: &Path, count: u32) -> Result<Self, KeeperError> {
-        let fail =
-            |reason: String| KeeperError::KeyFile { path: path.to_path_buf(), reason };
+        let fail = |reason: String| KeeperError::KeyFile { path: path.to_path_buf(), reason };
         let text = match fs::read_to_string(path) {
             Ok(text) => {
                 check_mode(path).map_err(fail)?;
@@ -112,8 +111,7 @@ impl LaneKeys {
             SECP256K1.sign_ecdsa_recoverable(&message, &self.keys[lane]).serialize_compact();
         let (r, s) = compact.split_at(32);
         let odd_parity = i32::from(id) & 1 == 1;
-        let signature =
-            Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), odd_parity);
+        let signature = Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), odd_parity);
         let signed = Transaction::from(transaction.into_signed(signature));
         Recovered::new_unchecked(signed, self.addresses[lane])
     }

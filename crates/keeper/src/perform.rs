@@ -33,7 +33,10 @@ impl PlannedPerform {
     /// Reads a perform back from its transaction, when journaled ticks are executed again. `None`
     /// where the transaction is no perform of a single upkeep on `registry`. Since when the upkeep
     /// was due is not in the transaction: the perform's own block is assumed.
-    pub fn from_transaction(transaction: &Recovered<Transaction>, registry: Address) -> Option<Self> {
+    pub fn from_transaction(
+        transaction: &Recovered<Transaction>,
+        registry: Address,
+    ) -> Option<Self> {
         if transaction.to() != Some(registry) {
             return None;
         }
@@ -137,7 +140,11 @@ impl<'a> LaneAllocator<'a> {
     }
 
     /// Prepares a transaction on the lane with the fewest queued that can pay for it.
-    pub(crate) fn allocate(&mut self, input: Bytes, gas_limit: u64) -> Result<Unsigned, DeferReason> {
+    pub(crate) fn allocate(
+        &mut self,
+        input: Bytes,
+        gas_limit: u64,
+    ) -> Result<Unsigned, DeferReason> {
         if self.lanes.is_empty() {
             return Err(DeferReason::NoActiveLane);
         }

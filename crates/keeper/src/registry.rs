@@ -120,7 +120,11 @@ impl RegistryView<'_> {
         self.decode::<C>(name, end)
     }
 
-    fn decode<C: SolCall>(&self, call: &'static str, end: CallEnd) -> Result<C::Return, KeeperError> {
+    fn decode<C: SolCall>(
+        &self,
+        call: &'static str,
+        end: CallEnd,
+    ) -> Result<C::Return, KeeperError> {
         let fail = |reason| KeeperError::Registry { registry: self.registry, call, reason };
         match end {
             CallEnd::Returned(data) => {

@@ -116,10 +116,7 @@ mod tests {
     fn configurations_are_read() {
         let config = |blocks: u64, ms: u64| (blocks, ms).abi_encode_params();
         assert_eq!(Trigger::from_registry(0, &[]), Trigger::Conditional);
-        assert_eq!(
-            Trigger::from_registry(2, &config(7, 0)),
-            Trigger::EveryBlocks { blocks: 7 }
-        );
+        assert_eq!(Trigger::from_registry(2, &config(7, 0)), Trigger::EveryBlocks { blocks: 7 });
         assert_eq!(
             Trigger::from_registry(2, &config(0, 1500)),
             Trigger::EveryMilliseconds { milliseconds: 1500 }

@@ -78,13 +78,8 @@ impl Keeper {
         };
         self.take_over(number, &candidates, evaluations);
 
-        let mut lanes = LaneAllocator::new(
-            &config,
-            &self.active_lanes,
-            input.state,
-            self.chain_id,
-            max_fee,
-        )?;
+        let mut lanes =
+            LaneAllocator::new(&config, &self.active_lanes, input.state, self.chain_id, max_fee)?;
         let warnings = self.low_lane_warnings(lanes.low());
         let chosen = self.choose(&input, &trigger, &mut lanes);
         let performs = self.sign(number, chosen, &trigger);
@@ -294,9 +289,8 @@ impl Keeper {
     /// Signs what was chosen, in parallel, and notes it as planned.
     fn sign(&mut self, number: u64, chosen: Vec<Chosen>, trigger: &Bytes) -> Vec<PlannedPerform> {
         let keys = &self.config.lanes;
-        let sign = |chosen: &Chosen| {
-            keys.sign(chosen.unsigned.lane, chosen.unsigned.transaction.clone())
-        };
+        let sign =
+            |chosen: &Chosen| keys.sign(chosen.unsigned.lane, chosen.unsigned.transaction.clone());
         let signed: Vec<Recovered<Transaction>> = if chosen.len() < PARALLEL_FROM {
             chosen.iter().map(sign).collect()
         } else {

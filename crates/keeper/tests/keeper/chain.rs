@@ -124,7 +124,7 @@ pub struct TestChain {
     pub time_ms: u64,
     /// Logs since the last round.
     pub logs: Vec<Log>,
-    /// Changes since the last round.
+    /// Changes since the last round, up to the last finished tick.
     pub changes: StateChanges,
     pub first_of_block: bool,
     pub gas_left: u64,
@@ -173,8 +173,6 @@ impl TestChain {
         env.cfg_env.disable_nonce_check = !checked;
         let executed = simulate(&self.state, env, tx).map_err(|error| error.to_string())?;
         self.state.commit(executed.state);
-        let changes = self.state.end_tick();
-        self.changes.merge((*changes).clone());
         self.logs.extend_from_slice(executed.result.logs());
         Ok(executed.result)
     }
@@ -231,7 +229,14 @@ impl TestChain {
     }
 
     /// Registers an upkeep on the subject and funds it with `funds` wei.
-    pub fn register(&mut self, trigger: Trigger, kind: u64, key: u64, gas: u32, funds: u128) -> U256 {
+    pub fn register(
+        &mut self,
+        trigger: Trigger,
+        kind: u64,
+        key: u64,
+        gas: u32,
+        funds: u128,
+    ) -> U256 {
         let (trigger_type, config) = match trigger {
             Trigger::Condition => (0, Vec::new()),
             Trigger::Blocks(blocks) => (2, (blocks, 0u64).abi_encode_params()),
@@ -280,7 +285,8 @@ impl TestChain {
     }
 
     /// One round of `keeper` on what happened since the last, without executing its plan.
-    pub fn plan(&self, keeper: &mut Keeper) -> RoundPlan {
+    pub fn plan(&mut self, keeper: &mut Keeper) -> RoundPlan {
+        self.changes.merge((*self.state.end_tick()).clone());
         let input = RoundInput {
             state: &self.state,
             env: &self.env,

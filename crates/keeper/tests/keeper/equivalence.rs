@@ -24,7 +24,9 @@ enum Action {
 const KEYS: std::ops::Range<u64> = 0..8;
 
 fn any_action() -> impl Strategy<Value = Action> {
-    let kinds = prop::sample::select(vec![0u64, 0, 0, 1, 2, 3, 6, 8, 9, 10, 11, 11, 11, 12, 13, 15, 16, 17, 18, 21]);
+    let kinds = prop::sample::select(vec![
+        0u64, 0, 0, 1, 2, 3, 6, 8, 9, 10, 11, 11, 11, 12, 13, 15, 16, 17, 18, 21,
+    ]);
     let which = 0usize..12;
     prop_oneof![
         8 => (KEYS, 0u64..4).prop_map(|(key, to)| Action::Set { key, to }),
@@ -111,11 +113,8 @@ impl World {
 
 fn few_lanes() -> KeeperConfig {
     let mut config = config();
-    config.lanes = plasma_keeper::LaneKeys::from_secret(
-        &plasma_keeper::LaneKeys::dev_secret().0,
-        4,
-    )
-    .unwrap();
+    config.lanes =
+        plasma_keeper::LaneKeys::from_secret(&plasma_keeper::LaneKeys::dev_secret().0, 4).unwrap();
     config
 }
 
@@ -160,8 +159,6 @@ fn check(actions: Vec<Action>) {
 
             chain.env.block_env.basefee = base_fee * BASE_FEE.div_ceil(10);
             chain.next_block(1_000);
-            chain.changes = Default::default();
-            chain.logs.clear();
             restarted = chain.load(few_lanes());
             restarted.restore_queue(&record).unwrap();
         }

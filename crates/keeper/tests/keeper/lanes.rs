@@ -3,7 +3,9 @@
 use crate::chain::*;
 use alloy_consensus::Transaction as _;
 use alloy_primitives::U256;
-use plasma_keeper::{BlockDecisions, DeferReason, KeeperConfig, LaneKeys, MAX_TRANSACTION_GAS, Outcome};
+use plasma_keeper::{
+    BlockDecisions, DeferReason, KeeperConfig, LaneKeys, MAX_TRANSACTION_GAS, Outcome,
+};
 use plasma_storage::{AccountChange, StateReader};
 use std::collections::HashMap;
 
@@ -133,7 +135,7 @@ fn without_an_authorised_lane_everything_waits() {
 
 #[test]
 fn lanes_that_run_low_are_reported() {
-    let chain = TestChain::new();
+    let mut chain = TestChain::new();
     let mut config = with_lanes(2);
     config.low_lane_balance = U256::from(2_000 * ETHER);
     let mut keeper = chain.load(config);

@@ -240,7 +240,8 @@ fn a_restart_within_a_block_performs_nothing_twice() {
     let replayed: Vec<_> = executed
         .iter()
         .map(|(perform, receipt)| {
-            let read = plasma_keeper::PlannedPerform::from_transaction(&perform.transaction, REGISTRY);
+            let read =
+                plasma_keeper::PlannedPerform::from_transaction(&perform.transaction, REGISTRY);
             (read.expect("a perform"), receipt.clone())
         })
         .collect();
@@ -248,10 +249,7 @@ fn a_restart_within_a_block_performs_nothing_twice() {
     assert!(chain.plan(&mut restarted).performs.is_empty(), "the registry tells of the perform");
     report(&mut restarted, &replayed);
     assert!(chain.plan(&mut restarted).performs.is_empty());
-    assert_eq!(
-        keeper.on_sealed(1, block_hash(1)),
-        restarted.on_sealed(1, block_hash(1)),
-    );
+    assert_eq!(keeper.on_sealed(1, block_hash(1)), restarted.on_sealed(1, block_hash(1)),);
     assert_eq!(upkeep(&restarted, id).last_performed_block, 1);
 }
 

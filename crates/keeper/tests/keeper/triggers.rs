@@ -140,10 +140,7 @@ fn the_index_wakes_only_readers_of_what_changed() {
     assert_eq!(keeper.stats().evaluations, 51);
     assert_eq!(chain.count(7), 1);
     assert_eq!(keeper.upkeeps().len(), 50);
-    let spent: Vec<_> = keeper
-        .upkeeps()
-        .into_iter()
-        .filter(|upkeep| upkeep.amount_spent > U256::ZERO)
-        .collect();
+    let spent: Vec<_> =
+        keeper.upkeeps().into_iter().filter(|upkeep| upkeep.amount_spent > U256::ZERO).collect();
     assert_eq!(spent.len(), 1);
 }
