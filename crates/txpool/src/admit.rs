@@ -1,7 +1,10 @@
 //! The rules that depend on what else waits in the pool: funds for all of a sender's transactions,
 //! replacement, limits, room.
 
-use crate::{PoolConfig, PoolError, PoolTransaction, index::Index, limits, validate::Sender};
+use crate::{
+    PoolConfig, PoolError, PoolTransaction, error::Overdraft, index::Index, limits,
+    validate::Sender,
+};
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{B256, U256};
 
@@ -30,13 +33,13 @@ pub(crate) fn check_beside_others(
     let old_cost = old.map_or(U256::ZERO, |old| old.cost());
     let need = queued.saturating_sub(old_cost).saturating_add(cost);
     if need > sender.balance {
-        return Err(PoolError::InsufficientFundsForAll {
+        return Err(PoolError::InsufficientFundsForAll(Box::new(Overdraft {
             balance: sender.balance,
             queued,
             added: cost.saturating_sub(old_cost),
             overshot: need - sender.balance,
             replaces: old.is_some(),
-        });
+        })));
     }
     if let Some(old) = old {
         return check_replacement(old, tx, config.price_bump_percent);

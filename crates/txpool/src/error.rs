@@ -191,19 +191,8 @@ pub enum PoolError {
         cost: U256,
     },
     /// The balance does not cover the transaction beside the sender's others in the pool.
-    #[error("insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx {} {added}, overshot {overshot}", if *.replaces { "bumped" } else { "cost" })]
-    InsufficientFundsForAll {
-        /// The sender's balance, in wei.
-        balance: U256,
-        /// The most that the sender's pooled transactions can cost, in wei.
-        queued: U256,
-        /// What this one adds to that, in wei.
-        added: U256,
-        /// By how much that is too much, in wei.
-        overshot: U256,
-        /// It replaces one of them.
-        replaces: bool,
-    },
+    #[error("insufficient funds for gas * price + value: {0}")]
+    InsufficientFundsForAll(Box<Overdraft>),
     /// The sender is a contract (EIP-3607).
     #[error("sender not an eoa: address {address}, len(code): {code_length}")]
     SenderIsContract {
@@ -239,6 +228,22 @@ pub enum PoolError {
     /// State could not be read.
     #[error("the state could not be read: {0}")]
     State(#[from] StorageError),
+}
+
+/// How a transaction and the sender's others in the pool go beyond the balance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("balance {balance}, queued cost {queued}, tx {} {added}, overshot {overshot}", if *.replaces { "bumped" } else { "cost" })]
+pub struct Overdraft {
+    /// The sender's balance, in wei.
+    pub balance: U256,
+    /// The most that the sender's pooled transactions can cost, in wei.
+    pub queued: U256,
+    /// What this one adds to that, in wei.
+    pub added: U256,
+    /// By how much that is too much, in wei.
+    pub overshot: U256,
+    /// It replaces one of them.
+    pub replaces: bool,
 }
 
 impl PoolError {

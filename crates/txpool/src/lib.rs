@@ -25,7 +25,7 @@ mod validate;
 
 pub use config::{AddOutcome, PoolConfig, PoolContent, PoolHead, PoolStatus};
 pub use decode::{PooledTransaction, decode_and_recover, recover, recover_batch, recover_senders};
-pub use error::PoolError;
+pub use error::{Overdraft, PoolError};
 pub use intrinsic::{floor_data_gas, intrinsic_gas};
 pub use pool::TxPool;
 pub use transaction::PoolTransaction;
