@@ -1,0 +1,412 @@
+// Upkeeps: registered and funded with real tools, fired by the node in every block where they are due.
+import assert from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import {
+  decodeEventLog, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, getAddress, parseEther, parseEventLogs, parseGwei, toHex
+} from 'viem'
+import { accounts, keyOf, REGISTRY } from '../lib/accounts.mjs'
+import { artifact, runCommand } from '../lib/node.mjs'
+import { client, receiptOf, until } from '../lib/rpc.mjs'
+import { cast } from '../lib/tools.mjs'
+
+const url = process.env.RPC_URL
+const rpc = client(url)
+const registry = artifact('Registry')
+const witness = artifact('Witness')
+const admin = accounts[1]
+const ADMIN = 1
+const PERFORM_GAS = 300_000
+
+const head = async () => Number(await rpc('eth_blockNumber'))
+const mine = (blocks = 1) => rpc('hardhat_mine', toHex(blocks))
+const read = async (address, abi, functionName, args = [], block = 'latest') => {
+  const data = await rpc('eth_call', { to: address, data: encodeFunctionData({ abi, functionName, args }) }, block)
+  return decodeFunctionResult({ abi, functionName, data })
+}
+
+async function send(to, abi, functionName, args = [], { from = admin.address, value = 0n } = {}) {
+  const hash = await rpc('eth_sendTransaction', {
+    from, to, data: encodeFunctionData({ abi, functionName, args }), value: toHex(value)
+  })
+  const receipt = await receiptOf(url, hash)
+  assert.equal(receipt.status, '0x1', `${functionName} reverted`)
+  return receipt
+}
+
+async function deploy(name, args = []) {
+  const { abi, bytecode } = artifact(name)
+  const data = args.length
+    ? bytecode + encodeAbiParameters(abi.find(({ type }) => type === 'constructor').inputs, args).slice(2) : bytecode
+  const hash = await rpc('eth_sendTransaction', { from: admin.address, data })
+  return (await receiptOf(url, hash)).contractAddress
+}
+
+const idIn = (receipt) => parseEventLogs({ abi: registry.abi, logs: receipt.logs, eventName: 'UpkeepRegistered' })[0].args.id
+const hex = (id) => toHex(id, { size: 32 })
+const interval = (blocks, ms = 0n) => encodeAbiParameters([{ type: 'uint64' }, { type: 'uint64' }], [blocks, ms])
+
+/** Registers and funds with plain transactions. */
+async function register(target, { type = 0, config = '0x', checkData = '0x', gas = PERFORM_GAS, fund = parseEther('1') } = {}) {
+  const id = idIn(await send(REGISTRY, registry.abi, 'registerUpkeep',
+    [target, gas, admin.address, type, checkData, config, '0x']))
+  if (fund) await send(REGISTRY, registry.abi, 'addFunds', [id, fund], { value: fund })
+  return id
+}
+
+const stop = (id) => send(REGISTRY, registry.abi, 'pauseUpkeep', [id])
+
+/** All performs of an upkeep in a range of blocks, each with its log. */
+async function performs(id, from, to = 'latest') {
+  const logs = await rpc('eth_getLogs', {
+    address: REGISTRY, fromBlock: toHex(from), toBlock: to === 'latest' ? to : toHex(to),
+    topics: ['0xad8cc9579b21dfe2c2f6ea35ba15b656e46b4f5b0cb424f52739b8ce5cac9c5b', hex(id)]
+  })
+  return logs.map((log) => ({
+    block: Number(log.blockNumber), hash: log.transactionHash,
+    ...decodeEventLog({ abi: registry.abi, topics: log.topics, data: log.data }).args
+  }))
+}
+
+/** Asserts that there is exactly one perform in each of these blocks and none elsewhere in the range. */
+async function performedIn(id, blocks, from, to) {
+  assert.deepEqual((await performs(id, from, to)).map(({ block }) => block), blocks)
+}
+
+const range = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
+
+before(async () => {
+  assert.equal(await read(REGISTRY, registry.abi, 'typeAndVersion'), 'KeeperRegistry 2.1.0')
+  const lanes = await rpc('keeper_lanes')
+  assert.ok(lanes.length > 0)
+  for (const lane of lanes) assert.equal(await read(REGISTRY, registry.abi, 'isLane', [lane]), true)
+})
+
+describe('with cast send', () => {
+  test('a conditional upkeep works a queue off by itself', async () => {
+    const counter = await deploy('Counter')
+    const key = ['--private-key', keyOf(ADMIN), '--rpc-url', url]
+    const receipt = JSON.parse(await cast(['send', REGISTRY,
+      'registerUpkeep(address,uint32,address,uint8,bytes,bytes,bytes)', counter, '200000', admin.address, '0', '0x', '0x', '0x',
+      ...key, '--json']))
+    const id = idIn(receipt)
+    await cast(['send', REGISTRY, 'addFunds(uint256,uint96)', `${id}`, `${parseEther('1')}`, '--value', '1ether', ...key])
+    const from = await head()
+    await cast(['send', counter, 'request(uint256)', '25', ...key])
+    const { abi } = artifact('Counter')
+    await until('25 pieces of work', async () => await read(counter, abi, 'done') === 25n)
+    const done = await performs(id, from)
+    // Ten pieces a perform: three performs, each successful, each in a block of its own.
+    assert.equal(done.length, 3)
+    assert.ok(done.every(({ success }) => success))
+    assert.equal(new Set(done.map(({ block }) => block)).size, 3)
+    await mine(3)
+    assert.equal((await performs(id, from)).length, 3, 'no perform once the condition no longer holds')
+    await stop(id)
+  })
+
+  test('an interval upkeep beats in every block', async () => {
+    const heartbeat = await deploy('Heartbeat')
+    const id = idIn(JSON.parse(await cast(['send', REGISTRY,
+      'registerUpkeep(address,uint32,address,uint8,bytes,bytes,bytes)', heartbeat, '200000', admin.address, '2', '0x', interval(1n), '0x',
+      '--private-key', keyOf(ADMIN), '--rpc-url', url, '--json'])))
+    await cast(['send', REGISTRY, 'addFunds(uint256,uint96)', `${id}`, `${parseEther('1')}`, '--value', '1ether',
+      '--private-key', keyOf(ADMIN), '--rpc-url', url])
+    await mine(1)
+    const from = await head() + 1
+    await mine(5)
+    await performedIn(id, range(from, from + 4), from, from + 4)
+    await stop(id)
+  })
+})
+
+describe('with plasma-node keeper', () => {
+  const env = { PLASMA_RPC_URL: url }
+  let counter, id
+
+  async function keeper(...args) {
+    const { code, stdout, stderr } = await runCommand(['keeper', ...args], { env })
+    assert.equal(code, 0, `keeper ${args.join(' ')}: ${stderr}`)
+    return { stdout: stdout.trim(), stderr }
+  }
+
+  test('register, fund, list and show', async () => {
+    counter = await deploy('Counter')
+    id = (await keeper('register', counter, '--dev-account', `${ADMIN}`, '--fund', '1.5', '--gas', '250000')).stdout
+    assert.match(id, /^0x[0-9a-f]{64}$/)
+    assert.equal(await read(REGISTRY, registry.abi, 'getBalance', [BigInt(id)]), parseEther('1.5'))
+    await keeper('fund', id, '0.5', '--dev-account', `${ADMIN}`)
+    assert.equal(await read(REGISTRY, registry.abi, 'getBalance', [BigInt(id)]), parseEther('2'))
+    const list = (await keeper('list')).stdout.split('\n').filter((line) => line.includes(id))
+    assert.equal(list.length, 1)
+    assert.match(list[0], /condition/)
+    assert.match(list[0], /active/)
+    assert.match(list[0], /balance 2(\.0*)? ETH/)
+    const shown = JSON.parse((await keeper('show', id)).stdout)
+    assert.deepEqual(
+      [shown.id, getAddress(shown.target), getAddress(shown.admin), shown.performGas, shown.paused, shown.active],
+      [id, getAddress(counter), admin.address, 250000, false, true])
+    assert.deepEqual(await rpc('keeper_get', id), shown)
+  })
+
+  test('its performs and their history', async () => {
+    const from = await head()
+    await send(counter, artifact('Counter').abi, 'request', [5n])
+    const [done] = await until('a perform', async () => {
+      const found = await performs(BigInt(id), from)
+      return found.length && found
+    })
+    const { stdout } = await keeper('history', id, '--from', `${from}`)
+    const line = stdout.split('\n').find((text) => text.includes(`block ${done.block} `))
+    assert.ok(line, stdout)
+    assert.match(line, /performed/i)
+  })
+
+  test('an interval', async () => {
+    const heartbeat = await deploy('Heartbeat')
+    const beat = (await keeper('register', heartbeat, '--trigger', 'interval', '--every-blocks', '2',
+      '--fund', '1', '--dev-account', `${ADMIN}`)).stdout
+    const from = await head()
+    await mine(7)
+    const blocks = (await performs(BigInt(beat), from)).map(({ block }) => block)
+    assert.ok(blocks.length >= 3, `performs in ${blocks}`)
+    for (let index = 1; index < blocks.length; index++) assert.equal(blocks[index] - blocks[index - 1], 2)
+    await keeper('pause', beat, '--dev-account', `${ADMIN}`)
+  })
+
+  test('pause, unpause and cancel', async () => {
+    await keeper('pause', id, '--dev-account', `${ADMIN}`)
+    assert.match((await keeper('list')).stdout.split('\n').find((line) => line.includes(id)), /paused/)
+    const from = await head()
+    await send(counter, artifact('Counter').abi, 'request', [1n])
+    await mine(3)
+    assert.equal((await performs(BigInt(id), from)).length, 0)
+    await keeper('unpause', id, '--dev-account', `${ADMIN}`)
+    await until('a perform after the pause', async () => (await performs(BigInt(id), from)).length === 1)
+    await keeper('cancel', id, '--dev-account', `${ADMIN}`)
+    const cancelled = await read(REGISTRY, registry.abi, 'getUpkeep', [BigInt(id)])
+    assert.ok(cancelled.maxValidBlocknumber < 2n ** 32n - 1n)
+  })
+
+  test('mistakes end with a sentence and a status', async () => {
+    for (const [args, words] of [
+      [['show', `0x${'12'.repeat(32)}`], /no upkeep/],
+      [['pause', id, '--dev-account', '2'], /revert|admin/i],
+      [['register', accounts[5].address, '--dev-account', `${ADMIN}`], /revert|contract/i],
+      [['register', 'nobody'], /invalid value/],
+      [['list', '--rpc', 'http://127.0.0.1:9'], /no answer from http:\/\/127\.0\.0\.1:9/]
+    ]) {
+      const { code, stderr } = await runCommand(['keeper', ...args], { env })
+      assert.notEqual(code, 0, args.join(' '))
+      assert.match(stderr, words)
+      assert.doesNotMatch(stderr, /panicked/)
+    }
+  })
+})
+
+describe('each perform', () => {
+  let target, id, forwarder
+
+  before(async () => {
+    target = await deploy('Witness')
+    id = await register(target, { checkData: '0xc0ffee' })
+    forwarder = await read(REGISTRY, registry.abi, 'getForwarder', [id])
+  })
+
+  test('happens once in every block where the condition holds, and in no other', async () => {
+    const start = await head()
+    await mine(3)
+    assert.equal((await performs(id, start)).length, 0)
+    await send(target, witness.abi, 'want', [true])
+    const from = await head() + 1
+    await mine(6)
+    await performedIn(id, range(from, from + 5), from, from + 5)
+    await send(target, witness.abi, 'want', [false])
+    const quiet = await head() + 1
+    await mine(3)
+    await performedIn(id, [], quiet, quiet + 2)
+  })
+
+  test('is called by its own forwarder, with the check\'s data, from a lane', async () => {
+    assert.equal(getAddress(await read(target, witness.abi, 'sender')), getAddress(forwarder))
+    const [{ hash }] = await performs(id, 0)
+    const receipt = await rpc('eth_getTransactionReceipt', hash)
+    const seen = parseEventLogs({ abi: witness.abi, logs: receipt.logs, eventName: 'Seen' })[0].args
+    assert.equal(seen.data, '0xc0ffee')
+    assert.equal(getAddress(seen.sender), getAddress(forwarder))
+    const lanes = (await rpc('keeper_lanes')).map((lane) => getAddress(lane))
+    assert.ok(lanes.includes(getAddress(receipt.from)))
+    assert.equal(getAddress(receipt.to), getAddress(REGISTRY))
+  })
+
+  test('is charged to its balance, and its forwarder holds exactly that', async () => {
+    const before = await read(REGISTRY, registry.abi, 'getBalance', [id])
+    const from = await head() + 1
+    await send(target, witness.abi, 'want', [true])
+    await mine(3)
+    await send(target, witness.abi, 'want', [false])
+    const to = await head()
+    const done = await performs(id, from, to)
+    assert.ok(done.length >= 3)
+    const spent = done.reduce((sum, { totalPayment }) => sum + totalPayment, 0n)
+    assert.ok(done.every(({ totalPayment, gasUsed }) => totalPayment > 0n && gasUsed > 0n))
+    const after = await read(REGISTRY, registry.abi, 'getBalance', [id], toHex(to))
+    assert.equal(before - after, spent)
+    assert.equal(BigInt(await rpc('eth_getBalance', forwarder, toHex(to))), after)
+  })
+
+  test('pays the lane at least what the gas cost it', async () => {
+    for (const { hash, totalPayment } of await performs(id, 0)) {
+      const receipt = await rpc('eth_getTransactionReceipt', hash)
+      const cost = BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice)
+      assert.ok(totalPayment >= cost, `paid ${totalPayment}, cost ${cost}`)
+      assert.ok(totalPayment < cost * 2n, `paid ${totalPayment}, cost ${cost}`)
+    }
+  })
+
+  test('is in the keeper\'s history with transaction and payment', async () => {
+    const done = await performs(id, 0)
+    const history = (await rpc('keeper_history', hex(id), '0x0', 'latest')).filter(({ outcome }) => outcome === 'performed')
+    assert.deepEqual(history.map(({ block, tx }) => [block, tx]), done.map(({ block, hash }) => [block, hash]))
+    assert.deepEqual(history.map(({ payment }) => BigInt(payment)), done.map(({ totalPayment }) => totalPayment))
+  })
+
+  test('fires while blocks come by themselves: automine makes a block a second while it is due', async () => {
+    const from = await head()
+    await send(target, witness.abi, 'want', [true])
+    await until('three blocks nobody asked for, each with a perform', async () =>
+      (await performs(id, from)).length >= 3, { timeout: 20_000 })
+    await send(target, witness.abi, 'want', [false])
+    const quiet = await until('the last block', async () => {
+      const one = await head()
+      await new Promise((resolve) => setTimeout(resolve, 2500))
+      return await head() === one && one
+    })
+    const blocks = (await performs(id, from)).map(({ block }) => block)
+    assert.equal(new Set(blocks).size, blocks.length)
+    assert.ok(blocks.every((block) => block <= quiet))
+  })
+
+  test('pause, unpause, cancel and withdraw', async () => {
+    await send(REGISTRY, registry.abi, 'pauseUpkeep', [id])
+    await send(target, witness.abi, 'want', [true])
+    let from = await head() + 1
+    await mine(3)
+    await performedIn(id, [], from, from + 2)
+    assert.equal((await rpc('keeper_get', hex(id))).paused, true)
+    await send(REGISTRY, registry.abi, 'unpauseUpkeep', [id])
+    from = await head() + 1
+    await mine(2)
+    await performedIn(id, [from, from + 1], from, from + 1)
+    const { logs } = await send(REGISTRY, registry.abi, 'cancelUpkeep', [id])
+    const [{ args }] = parseEventLogs({ abi: registry.abi, logs, eventName: 'UpkeepCanceled' })
+    const end = Number(args.atBlockHeight)
+    // The registry's owner ends an upkeep at once; its admin gives notice.
+    assert.equal(BigInt(end) - BigInt(await head()) <= await read(REGISTRY, registry.abi, 'getCancellationDelay'), true)
+    await mine(Math.max(1, end - await head() + 1))
+    from = await head() + 1
+    await mine(3)
+    await performedIn(id, [], from, from + 2)
+    const left = await read(REGISTRY, registry.abi, 'getBalance', [id])
+    assert.ok(left > 0n)
+    const recipient = '0x00000000000000000000000000000000DeaDBeef'
+    const before = BigInt(await rpc('eth_getBalance', recipient, 'latest'))
+    await send(REGISTRY, registry.abi, 'withdrawFunds', [id, recipient])
+    assert.equal(BigInt(await rpc('eth_getBalance', recipient, 'latest')) - before, left)
+    assert.equal(BigInt(await rpc('eth_getBalance', forwarder, 'latest')), 0n)
+  })
+
+  test('stops when the money is used up, and the keeper says so', async () => {
+    const other = await deploy('Witness')
+    const poor = await register(other, { fund: parseEther('0.1') })
+    await send(other, witness.abi, 'want', [true])
+    const from = await head()
+    const costly = toHex(parseGwei('100'))
+    for (let block = 0; block < 12; block++) {
+      await rpc('hardhat_setNextBlockBaseFeePerGas', costly)
+      await mine()
+    }
+    const count = (await performs(poor, from)).length
+    assert.ok(count > 0, 'it was fired while there was money')
+    const last = await head()
+    const [latest] = (await rpc('keeper_history', hex(poor), toHex(last), toHex(last)))
+    assert.equal(latest.outcome, 'underfunded', `after ${count} performs: ${JSON.stringify(latest)}`)
+    assert.ok(BigInt(latest.by) > 0n)
+    assert.ok(await read(REGISTRY, registry.abi, 'getBalance', [poor]) < parseEther('0.1'))
+    await send(REGISTRY, registry.abi, 'addFunds', [poor, parseEther('1')], { value: parseEther('1') })
+    await mine(1)
+    assert.ok((await performs(poor, last)).length > 0)
+    await stop(poor)
+  })
+})
+
+describe('faulty upkeeps harm nobody', () => {
+  const faults = {
+    checkReverts: [0, ['checkReverted'], /the check fails/],
+    checkLoops: [1, ['checkOutOfGas', 'checkReverted']],
+    checkReturnsRubbish: [2, ['checkReverted']],
+    checkReturnsNothing: [3, ['checkReverted']],
+    checkReturnsHuge: [4, ['checkReverted', 'simulationReverted', 'deferred', 'checkOutOfGas']],
+    performReverts: [5, ['performedReverted', 'simulationReverted'], /the perform fails/],
+    performLoops: [6, ['performedReverted', 'simulationReverted']],
+    performReturnsHuge: [7, ['performed', 'performedReverted', 'simulationReverted']]
+  }
+  const ids = {}
+  let good, goodTarget, from, to
+
+  before(async () => {
+    for (const [name, [fault]] of Object.entries(faults)) {
+      ids[name] = await register(await deploy('Faulty', [fault]))
+    }
+    goodTarget = await deploy('Witness')
+    good = await register(goodTarget)
+    await send(goodTarget, witness.abi, 'want', [true])
+    from = await head() + 1
+    await mine(8)
+    to = from + 7
+  })
+
+  test('a good upkeep beside them is fired in every block', async () => {
+    await performedIn(good, range(from, to), from, to)
+  })
+
+  test('other users\' transactions go through at once', async () => {
+    const hash = await rpc('eth_sendTransaction', { from: accounts[9].address, to: accounts[10].address, value: '0x1' })
+    const receipt = await receiptOf(url, hash)
+    assert.equal(receipt.status, '0x1')
+    assert.ok(Number(receipt.blockNumber) <= to + 4)
+  })
+
+  for (const [name, [, outcomes, words]] of Object.entries(faults)) {
+    test(`${name}: every block has a decision that says so`, async () => {
+      const history = await rpc('keeper_history', hex(ids[name]), toHex(from), toHex(to))
+      assert.equal(history.length, to - from + 1, JSON.stringify(history).slice(0, 500))
+      for (const decision of history) {
+        assert.ok(outcomes.includes(decision.outcome), JSON.stringify(decision).slice(0, 500))
+        if (words) assert.match(decision.reason, words)
+      }
+      const done = await performs(ids[name], from, to)
+      const performed = history.filter(({ outcome }) => outcome.startsWith('performed')).length
+      assert.equal(done.length, performed)
+    })
+  }
+
+  test('no lane lost money through them', async () => {
+    for (const lane of await rpc('keeper_lanes')) {
+      const before = BigInt(await rpc('eth_getBalance', lane, toHex(from - 1)))
+      assert.ok(BigInt(await rpc('eth_getBalance', lane, toHex(to))) >= before, lane)
+    }
+  })
+
+  test('the registry\'s owner can stop everything, and start it again', async () => {
+    const [owner] = accounts
+    await send(REGISTRY, registry.abi, 'pause', [], { from: owner.address })
+    const quiet = await head() + 1
+    await mine(3)
+    await performedIn(good, [], quiet, quiet + 2)
+    await send(REGISTRY, registry.abi, 'unpause', [], { from: owner.address })
+    const again = await head() + 1
+    await mine(2)
+    await performedIn(good, [again, again + 1], again, again + 1)
+    for (const id of [good, ...Object.values(ids)]) await stop(id)
+  })
+})

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# End-to-end tests: real tools against the node program. Usage: tests/run.sh BINARY [SUITE...]
+# E2E_ALL=1 adds the slow suites. E2E_URL=http://... tests a running node instead of fresh ones (for suites that need
+# only one).
+set -euo pipefail
+tests=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$tests")
+[ $# -ge 1 ] || { echo "usage: tests/run.sh BINARY [SUITE...]" >&2; exit 2; }
+PLASMA_BINARY=$(realpath "$1"); shift
+[ -x "$PLASMA_BINARY" ] || { echo "tests/run.sh: $PLASMA_BINARY is no program" >&2; exit 2; }
+cache="$root/.cache/e2e"
+E2E_TMP="$cache/run.$$"
+mkdir -p "$E2E_TMP"
+export PLASMA_BINARY E2E_TMP
+
+all=(foundry hardhat3 js python keeper restart badinput)
+[ -n "${E2E_ALL:-}" ] && all+=(hardhat2)
+suites=("${@:-${all[@]}}")
+[ $# -gt 0 ] || suites=("${all[@]}")
+
+# npm packages of a folder, unless its lockfile is unchanged since the last time.
+npm_ci() {
+  local folder=$1 stamp="$1/node_modules/.plasma-lock"
+  cmp -s "$folder/package-lock.json" "$stamp" && return
+  echo "installing the npm packages of tests/${folder#"$tests"/}" >&2
+  (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
+  cp "$folder/package-lock.json" "$stamp"
+}
+
+# Hardhat 3 wants a newer Node.js than distributions have, and npm must run under it to find its native parts.
+node24() { npm_ci "$tests/node24"; PATH="$tests/node24/node_modules/.bin:$PATH"; }
+
+python_venv() {
+  local venv="$cache/venv" stamp="$cache/venv/.requirements"
+  cmp -s "$tests/python/requirements.txt" "$stamp" && return
+  echo "installing the Python packages of tests/python" >&2
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$tests/python/requirements.txt"
+  cp "$tests/python/requirements.txt" "$stamp"
+}
+
+prepare() {
+  "$root/scripts/setup.sh" e2e
+  "$root/scripts/setup.sh" contracts
+  npm_ci "$tests"
+  local arch; arch=$(node -p 'process.arch === "x64" ? "amd64" : process.arch')
+  echo "compiling the tests' contracts" >&2
+  (cd "$tests/foundry" && "$root/contracts/node_modules/@foundry-rs/forge-linux-$arch/bin/forge" build --quiet)
+}
+
+# The command of a suite; each prints the closing lines of its test runner.
+suite() {
+  local name=$1
+  case $name in
+    foundry | js | keeper | badinput)
+      with_node "$name" node --test --test-reporter=spec "$tests/$name/" ;;
+    restart) node --test --test-reporter=spec "$tests/restart/" ;;
+    python) python_venv; with_node python "$cache/venv/bin/python" "$tests/python/test_web3.py" ;;
+    hardhat3) (node24; npm_ci "$tests/hardhat3"; cd "$tests/hardhat3"
+      with_node hardhat3 npx --no-install hardhat test --network ext) ;;
+    hardhat2) (npm_ci "$tests/hardhat2"; cd "$tests/hardhat2"
+      with_node hardhat2 npx --no-install hardhat test --network ext) ;;
+    *) echo "tests/run.sh: no suite $name" >&2; return 2 ;;
+  esac
+}
+
+with_node() { local name=$1; shift; node "$tests/lib/with-node.mjs" "$name" -- "$@"; }
+
+# How many tests passed and failed, from the closing lines of node:test, Hardhat (node:test or mocha) or unittest.
+counts() {
+  local log=$1 passed failed
+  if grep -qE '^Ran [0-9]+ tests? in' "$log"; then
+    local ran; ran=$(grep -oE '^Ran [0-9]+' "$log" | tail -1 | tr -dc 0-9)
+    failed=$(grep -oE '(failures|errors)=[0-9]+' "$log" | tr -dc '0-9\n' | paste -sd+ | sed 's/^$/0/' | bc)
+    passed=$((ran - failed))
+  elif grep -qE '^ℹ pass [0-9]+' "$log"; then
+    passed=$(grep -oE '^ℹ pass [0-9]+' "$log" | tail -1 | tr -dc 0-9)
+    failed=$(grep -oE '^ℹ (fail|cancelled) [0-9]+' "$log" | tr -dc '0-9\n' | paste -sd+ | bc)
+  else
+    passed=$(grep -oE '[0-9]+ passing' "$log" | tr -dc '0-9\n' | paste -sd+ | sed 's/^$/0/' | bc)
+    failed=$(grep -oE '[0-9]+ failing' "$log" | tr -dc '0-9\n' | paste -sd+ | sed 's/^$/0/' | bc)
+  fi
+  echo "$passed $failed"
+}
+
+prepare
+total_passed=0 total_failed=0
+for name in "${suites[@]}"; do
+  log="$E2E_TMP/$name.log" began=$SECONDS status=0
+  suite "$name" >"$log" 2>&1 || status=$?
+  read -r passed failed < <(counts "$log")
+  # A suite that ran nothing, or ended badly without a failed test, has failed.
+  if [ "$passed" = 0 ] || { [ "$status" != 0 ] && [ "$failed" = 0 ]; }; then failed=$((failed + 1)); fi
+  printf '%-9s %4d passed, %d failed (%d s)\n' "$name" "$passed" "$failed" $((SECONDS - began))
+  if [ "$failed" != 0 ]; then
+    cut -c1-400 "$log" | sed -n '/^ℹ tests/,$p;/failing$/,$p;/^=====/,$p' | grep . | head -150 || true
+    [ "$passed" = 0 ] && tail -20 "$log" | cut -c1-400
+  fi
+  total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed))
+done
+
+echo "$total_passed passed, $total_failed failed"
+if [ "$total_failed" != 0 ]; then echo "logs: $E2E_TMP" >&2; exit 1; fi
+rm -rf "$E2E_TMP"
