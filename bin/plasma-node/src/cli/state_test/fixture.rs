@@ -5,6 +5,20 @@ use plasma_evm::SpecId;
 use serde::{Deserialize, Deserializer, de};
 use std::collections::BTreeMap;
 
+/// Tells state tests from the suites' other kinds of files by the members of their cases.
+pub(super) fn is_state_test(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Probe {
+        post: Option<de::IgnoredAny>,
+        transaction: Option<de::IgnoredAny>,
+    }
+    let cases: Result<BTreeMap<String, Probe>, _> = serde_json::from_str(text);
+    // What is no map of cases at all is some other kind of file, too.
+    cases.is_ok_and(|cases| {
+        cases.values().any(|case| case.post.is_some() && case.transaction.is_some())
+    })
+}
+
 /// One named test: many cases over forks and argument combinations.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -102,8 +116,11 @@ pub(super) struct Authorization {
     pub(super) chain_id: Quantity,
     pub(super) address: Address,
     pub(super) nonce: Quantity,
-    #[serde(alias = "yParity")]
-    pub(super) v: Quantity,
+    /// Parity of the signature under either of its names; some files carry both.
+    #[serde(default)]
+    pub(super) v: Option<Quantity>,
+    #[serde(default)]
+    pub(super) y_parity: Option<Quantity>,
     pub(super) r: Quantity,
     pub(super) s: Quantity,
 }

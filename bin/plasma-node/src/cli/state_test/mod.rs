@@ -46,10 +46,15 @@ pub(crate) fn run(args: &StateTestArgs) -> Result<()> {
     }
     files.sort();
     let (mut passed, mut failed, mut skipped) = (0_u64, 0_u64, 0_u64);
+    let mut other_files = 0_u64;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for file in files {
         let text = std::fs::read_to_string(&file)
             .with_context(|| format!("cannot read {}", file.display()))?;
+        if !args.files.contains(&file) && !fixture::is_state_test(&text) {
+            other_files += 1;
+            continue;
+        }
         let cases: BTreeMap<String, fixture::Case> = serde_json::from_str(&text)
             .with_context(|| format!("{} is not a state test", file.display()))?;
         for (name, case) in &cases {
@@ -78,7 +83,11 @@ pub(crate) fn run(args: &StateTestArgs) -> Result<()> {
         }
     }
     out.flush()?;
-    eprintln!("{passed} passed, {failed} failed, {skipped} skipped (forks that are not implemented)");
+    eprintln!(
+        "{passed} passed, {failed} failed, {skipped} skipped (forks that are not implemented); \
+         {other_files} files of other kinds"
+    );
+    eyre::ensure!(passed + failed > 0, "no state test was found");
     if failed > 0 {
         eyre::bail!("{failed} state test cases failed");
     }

@@ -194,13 +194,14 @@ fn transaction(case: &Case, post: &Post) -> Result<TxEnv> {
             .iter()
             .flatten()
             .map(|entry| {
+                let parity = entry.y_parity.or(entry.v).context("authorization without parity")?;
                 let signed = SignedAuthorization::new_unchecked(
                     Authorization {
                         chain_id: entry.chain_id.0,
                         address: entry.address,
                         nonce: entry.nonce.as_u64(),
                     },
-                    entry.v.0.saturating_to(),
+                    parity.0.saturating_to(),
                     entry.r.0,
                     entry.s.0,
                 );
@@ -208,12 +209,12 @@ fn transaction(case: &Case, post: &Post) -> Result<TxEnv> {
                     Ok(address) => RecoveredAuthority::Valid(address),
                     Err(_) => RecoveredAuthority::Invalid,
                 };
-                Either::Right(RecoveredAuthorization::new_unchecked(
+                Ok(Either::Right(RecoveredAuthorization::new_unchecked(
                     signed.inner().clone(),
                     authority,
-                ))
+                )))
             })
-            .collect(),
+            .collect::<Result<_>>()?,
     })
 }
 
