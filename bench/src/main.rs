@@ -1,2 +1,47 @@
-//! Benchmarks.
-fn main() {}
+//! `plasma-bench`: measures nodes from outside and the executor from inside.
+
+#![forbid(unsafe_code)]
+
+mod compare;
+mod load;
+mod machine;
+mod report;
+mod statistics;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The node's allocator, so that the executor is measured as the node runs it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Benchmarks of Plasma and of other Ethereum nodes.
+#[derive(Debug, Parser)]
+#[command(name = "plasma-bench", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Load a node over JSON-RPC.
+    Load(Box<load::LoadArgs>),
+    /// Print two reports of the same load side by side.
+    Compare(compare::CompareArgs),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Load(args) => load::run(&args),
+        Command::Compare(args) => compare::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plasma-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

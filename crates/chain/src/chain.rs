@@ -14,6 +14,7 @@ use crate::{
     sequencer::{self, Signal},
     view::{View, empty_view, with_patch},
 };
+use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, U256};
 use parking_lot::{Mutex, RwLock};
 use plasma_chainspec::ChainSpec;
@@ -23,7 +24,7 @@ use plasma_storage::{
     BlockRecord, Database, StateChanges, StateReader, StateSnapshot, StorageError, TrieUpdates,
 };
 use plasma_trie::{AccountProof, StateTrie};
-use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool};
+use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool, with_cell_proofs};
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -293,6 +294,9 @@ impl Chain {
     /// off the async runtime.
     pub fn submit(&self, transaction: PoolTransaction) -> Result<B256, PoolError> {
         let view = self.inner.view();
+        let osaka = self.inner.spec.is_osaka_active_at_timestamp(view.pool_head.timestamp);
+        let transaction =
+            if osaka { with_cell_proofs(transaction)? } else { transaction };
         let added = self.inner.pool.add(transaction, &*view.pending.state, &view.pool_head)?;
         if added.pending {
             self.inner.signal.wake();

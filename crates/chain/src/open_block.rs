@@ -45,6 +45,8 @@ pub(crate) struct OpenBlock {
 pub(crate) struct BuiltBlock {
     pub(crate) executed: ExecutedBlock,
     pub(crate) changes: StateChanges,
+    /// Those of the changes that came after the last transaction.
+    pub(crate) closing: Arc<StateChanges>,
 }
 
 /// What became of a batch.
@@ -58,7 +60,7 @@ pub(crate) struct BatchResult {
 
 impl OpenBlock {
     /// Opens the block after `parent`, whose post-state is `state`, and runs its first system
-    /// calls. `patch` is applied before them.
+    /// calls. `patch` is applied before them; `dev` allows for impersonated contracts.
     pub(crate) fn open(
         spec: &Arc<ChainSpec>,
         parent: Arc<ExecutedBlock>,
@@ -66,8 +68,11 @@ impl OpenBlock {
         attributes: NextBlockAttributes,
         extra_data: Bytes,
         patch: Option<StateChanges>,
+        dev: bool,
     ) -> Result<Self, ChainError> {
-        let env = next_block_env(spec, &parent.header, &attributes);
+        let mut env = next_block_env(spec, &parent.header, &attributes);
+        // EIP-3607 is about keys that collide with contracts; a developer may impersonate one.
+        env.cfg_env.disable_eip3607 = dev;
         let frame = Frame::new(spec, attributes.timestamp);
         let mut block_state = BlockState::new(state);
         if let Some(patch) = &patch {
@@ -267,6 +272,7 @@ impl OpenBlock {
                 withdrawals: self.frame.withdrawals,
             },
             changes: finished.changes,
+            closing: finished.closing,
         })
     }
 }

@@ -37,13 +37,22 @@ pub(crate) struct Producer {
     pub(crate) dev: DevState,
     /// Logs that the keeper has not seen yet start at this transaction of the open block.
     keeper_seen: usize,
+    /// Changes that the keeper has not seen and that are not part of the tick in progress.
+    keeper_carry: StateChanges,
     /// Performs in the tick in progress, as positions in the block.
     tick_performs: Vec<u32>,
 }
 
 impl Producer {
     pub(crate) fn new(keeper: Option<Keeper>, dev: DevState) -> Self {
-        Self { open: None, keeper, dev, keeper_seen: 0, tick_performs: Vec::new() }
+        Self {
+            open: None,
+            keeper,
+            dev,
+            keeper_seen: 0,
+            keeper_carry: StateChanges::default(),
+            tick_performs: Vec::new(),
+        }
     }
 
     /// Opens the next block where none is open.
@@ -67,7 +76,9 @@ impl Producer {
     ) -> Result<(), ChainError> {
         let state: Arc<dyn StateReader> = Arc::new(chain.db.latest()?);
         let extra_data = chain.config.extra_data.clone();
-        let open = OpenBlock::open(&chain.spec, parent, state, attributes, extra_data, patch)?;
+        let dev = chain.config.dev;
+        let open =
+            OpenBlock::open(&chain.spec, parent, state, attributes, extra_data, patch, dev)?;
         self.keeper_seen = 0;
         self.tick_performs.clear();
         self.open = Some(open);
@@ -121,10 +132,15 @@ impl Producer {
             self.journal_tick(chain)?;
         }
         if let Some(open) = self.open.as_mut() {
+            let included: Vec<(Address, u64)> =
+                open.transactions[open.tick_start()..].iter().map(sender_and_nonce).collect();
             open.end_tick();
             self.tick_performs.clear();
             if durable {
                 chain.publish_pending(open);
+                // Only now: were they gone before their nonces can be read, a transaction that
+                // arrives in between would get a nonce that is taken. Sealing does the same.
+                chain.pool.remove_included(&included);
             }
         }
         metrics::tick(started.elapsed(), added);
@@ -152,25 +168,28 @@ impl Producer {
             return Ok(0);
         }
         let result = open.execute(&chain.executor, chain.config.executor, batch)?;
-        let included: Vec<(Address, u64)> = result
-            .included
-            .iter()
-            .map(|&(_, position)| sender_and_nonce(&open.transactions[position]))
-            .collect();
-        chain.pool.remove_included(&included);
         for (position, reason) in result.rejected {
             metrics::rejected();
             tracing::debug!(target: "plasma::chain", hash = %hashes[position], %reason, "transaction left out");
             chain.pool.remove_invalid(hashes[position], &reason.to_string());
         }
-        Ok(included.len())
+        Ok(result.included.len())
     }
 
     /// Lets the keeper fire what became due, round after round while performs cause performs.
     fn keeper_rounds(&mut self, chain: &Inner) -> Result<(), ChainError> {
         let Some(keeper) = self.keeper.as_mut() else { return Ok(()) };
         let Some(open) = self.open.as_mut() else { return Ok(()) };
+        let mut carried = std::mem::take(&mut self.keeper_carry);
         for _ in 0..keeper.max_rounds() {
+            let news;
+            let changes = if carried.is_empty() {
+                open.tick_changes()
+            } else {
+                carried.merge(open.tick_changes().clone());
+                news = std::mem::take(&mut carried);
+                &news
+            };
             let first_of_block = self.keeper_seen == 0 && open.transactions.is_empty();
             let logs = open.logs_since(self.keeper_seen);
             self.keeper_seen = open.transactions.len();
@@ -179,7 +198,7 @@ impl Producer {
                 env: &open.env,
                 time_ms: self.dev.shifted_ms(now_ms()),
                 new_logs: &logs,
-                changes: Some(open.tick_changes()),
+                changes: Some(changes),
                 gas_left: open.gas_left(),
                 first_of_block,
             })?;
@@ -209,6 +228,8 @@ impl Producer {
                 return Ok(());
             }
         }
+        // The last round's performs were not looked at: the next tick's first round sees them.
+        self.keeper_carry = open.tick_changes().clone();
         Ok(())
     }
 
@@ -257,6 +278,7 @@ impl Producer {
             Some(keeper) => keeper.on_sealed(built.executed.number(), built.executed.hash),
             None => Default::default(),
         };
+        self.keeper_carry.merge(Arc::unwrap_or_clone(built.closing));
         let block = Arc::new(built.executed);
         let record = BlockRecord {
             header: block.header.clone(),

@@ -13,6 +13,7 @@ use plasma_evm::{
 use plasma_parallel::{ConflictReport, TransactionOutcome, execute_sequential};
 use plasma_storage::{BlockRecord, StateReader};
 use plasma_trie::{NodeSource, StateTrie};
+use plasma_txpool::PoolTransaction;
 use std::sync::Arc;
 
 /// A block executed again.
@@ -61,7 +62,11 @@ pub(crate) fn execute_with_report(
     state: Arc<dyn StateReader>,
 ) -> Result<(FinishedBlock, ConflictReport), ChainError> {
     let header = &record.header;
-    let env = block_env(&chain.spec, header);
+    let mut env = block_env(&chain.spec, header);
+    // EIP-3607 is about keys that collide with contracts; a developer may impersonate a contract.
+    let mut senders = record.transactions.iter().zip(&record.senders);
+    env.cfg_env.disable_eip3607 =
+        senders.any(|(transaction, sender)| PoolTransaction::is_unsigned(transaction, *sender));
     let context = BlockContext {
         parent_hash: header.parent_hash,
         parent_beacon_block_root: header.parent_beacon_block_root,

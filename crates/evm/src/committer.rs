@@ -92,6 +92,8 @@ pub struct FinishedBlock {
     pub blob_gas_used: u64,
     /// All changes against the parent's post-state.
     pub changes: StateChanges,
+    /// Those of them that the post-block work made.
+    pub closing: Arc<StateChanges>,
 }
 
 /// Executes the frame of a block around its transactions and commits their outcomes.
@@ -228,10 +230,13 @@ impl<'a> BlockCommitter<'a> {
 
     /// Post-block work (withdrawals, requests, rewards) and the block's totals.
     pub fn finish(mut self) -> Result<FinishedBlock, BlockError> {
+        self.state.end_tick();
         let (evm, result) = self.executor().finish()?;
         let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
-        let (state, _env) = evm.finish();
+        let (mut state, _env) = evm.finish();
+        let closing = state.end_tick();
         Ok(FinishedBlock {
+            closing,
             receipts,
             requests,
             gas_used,

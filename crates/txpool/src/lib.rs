@@ -23,6 +23,7 @@ mod select;
 mod transaction;
 mod validate;
 
+pub use blobs::{load_trusted_setup, with_cell_proofs};
 pub use config::{AddOutcome, PoolConfig, PoolContent, PoolHead, PoolStatus};
 pub use decode::{PooledTransaction, decode_and_recover, recover, recover_batch, recover_senders};
 pub use error::{Overdraft, PoolError};

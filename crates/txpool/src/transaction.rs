@@ -49,9 +49,16 @@ impl PoolTransaction {
     /// Its signature is made up: `r` is the sender's address and `s` is 1, so that equal
     /// transactions of two senders have two hashes. Recovering a sender from it gives a stranger.
     pub fn unsigned(transaction: EthereumTypedTransaction<TxEip4844>, sender: Address) -> Self {
-        let r = U256::from_be_slice(sender.as_slice()).max(U256::from(1));
-        let signature = Signature::new(r, U256::from(1), false);
+        let signature = made_up_signature(sender);
         Self { signed: false, ..Self::new((transaction, signature).into(), sender, None) }
+    }
+
+    /// Whether `transaction` was made by [`Self::unsigned`] for `sender`.
+    ///
+    /// No signature of this form recovers to the address that it contains, so a transaction from
+    /// outside, whose sender was recovered, is never taken for one of these.
+    pub fn is_unsigned(transaction: &Transaction, sender: Address) -> bool {
+        *transaction.signature() == made_up_signature(sender)
     }
 
     /// Its nonce.
@@ -90,4 +97,10 @@ impl PoolTransaction {
         self.transaction.max_fee_per_gas() >= u128::from(base_fee)
             && self.transaction.max_fee_per_blob_gas().is_none_or(|fee| fee >= blob_base_fee)
     }
+}
+
+/// What stands in the place of a signature where `sender` did not sign.
+fn made_up_signature(sender: Address) -> Signature {
+    let r = U256::from_be_slice(sender.as_slice()).max(U256::from(1));
+    Signature::new(r, U256::from(1), false)
 }

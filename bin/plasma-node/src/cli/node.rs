@@ -240,7 +240,8 @@ fn config(args: NodeArgs) -> NodeConfig {
         genesis: args.genesis,
         dev: args.dev,
         chain,
-        pool: PoolConfig::default(),
+        // Keyless deployments of well-known factories are signed for no chain in particular.
+        pool: PoolConfig { allow_unprotected: args.dev, ..PoolConfig::default() },
         rpc,
         keeper,
         history_blocks: args

@@ -103,7 +103,7 @@ fn members(value: &Value) -> BTreeSet<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-fn names<'a>(text: &'a str) -> BTreeSet<&'a str> {
+fn names(text: &str) -> BTreeSet<&str> {
     text.split_whitespace().collect()
 }
 

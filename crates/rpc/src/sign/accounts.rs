@@ -17,7 +17,7 @@ pub const DEV_MNEMONIC: &str = "test test test test test test test test test tes
 pub const DEV_ACCOUNTS: usize = 20;
 
 /// Most accounts that one mnemonic may be asked for.
-pub const MAX_DEV_ACCOUNTS: usize = 10_000;
+const MAX_DEV_ACCOUNTS: usize = 10_000;
 
 /// Where Ethereum's accounts stand below a mnemonic's root key (BIP-44).
 const ETHEREUM_PATH: &str = "m/44'/60'/0'/0/";
@@ -95,7 +95,7 @@ impl DevAccounts {
     /// `m/44'/60'/0'/0/i`.
     ///
     /// # Errors
-    /// The mnemonic is not valid, or `count` is above [`MAX_DEV_ACCOUNTS`].
+    /// The mnemonic is not valid, or `count` is above 10,000.
     pub fn from_mnemonic(mnemonic: &str, count: usize) -> Result<Self, AccountsError> {
         if count > MAX_DEV_ACCOUNTS {
             return Err(AccountsError::TooMany { asked: count });

@@ -1,0 +1,210 @@
+//! `plasma-bench load`: a load on any Ethereum node over JSON-RPC.
+//!
+//! Everything is signed and put into whole HTTP requests before the clock starts.
+
+mod accounts;
+mod burst;
+mod http;
+mod paced;
+mod performs;
+mod reads;
+mod rpc;
+mod target;
+
+use std::{path::PathBuf, time::Duration};
+
+use alloy_primitives::{Address, address};
+use clap::{Args, ValueEnum};
+use eyre::Result;
+
+use crate::{
+    machine,
+    report::{Report, Row},
+};
+use burst::{Burst, Payload};
+use http::Endpoint;
+use paced::{Inclusion, Paced};
+use performs::Performs;
+use target::Target;
+
+/// Where Plasma's development chain has its registry.
+const DEV_REGISTRY: Address = address!("0x506C61736d610000000000000000000000000001");
+/// Transactions in one JSON-RPC batch.
+const BATCH: usize = 100;
+
+/// A phase of the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Phase {
+    /// A burst of transfers, one request each.
+    Transfer,
+    /// A burst of transfers in JSON-RPC batches of 100.
+    TransferBatch,
+    /// A burst of ERC-20 transfers, one request each.
+    Token,
+    /// A burst of ERC-20 transfers in JSON-RPC batches of 100.
+    TokenBatch,
+    /// A steady load: time from sending to the receipt, which is polled.
+    Latency,
+    /// A steady load through eth_sendRawTransactionSync.
+    Sync,
+    /// ERC-20 balances through eth_call as fast as they come.
+    EthCall,
+    /// Upkeeps due in every block; for a Plasma node only.
+    Performs,
+}
+
+/// The phases that any node can run.
+const COMMON: [Phase; 7] = [
+    Phase::Transfer,
+    Phase::TransferBatch,
+    Phase::Token,
+    Phase::TokenBatch,
+    Phase::Latency,
+    Phase::Sync,
+    Phase::EthCall,
+];
+
+/// Arguments of `plasma-bench load`.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// The node's JSON-RPC address. Account 0 of the mnemonic "test test … junk" pays.
+    #[arg(long)]
+    url: String,
+    /// Phases, separated by commas [default: all but performs].
+    #[arg(long, value_enum, value_delimiter = ',')]
+    phases: Vec<Phase>,
+    /// Transactions of each transfer burst.
+    #[arg(long, default_value_t = 20_000)]
+    transfers: usize,
+    /// Transactions of each ERC-20 burst.
+    #[arg(long, default_value_t = 10_000)]
+    tokens: usize,
+    /// Connections of bursts and reads.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    connections: u16,
+    /// Accounts that send.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    accounts: u32,
+    /// What the accounts' keys are derived from.
+    #[arg(long, default_value = "plasma-bench")]
+    seed: String,
+    /// Transactions per second of the steady loads.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// How long the steady loads last, in seconds.
+    #[arg(long, default_value_t = 20)]
+    steady_seconds: u32,
+    /// How long reads last, in seconds.
+    #[arg(long, default_value_t = 10)]
+    read_seconds: u64,
+    /// Upkeeps of the performs phase, separated by commas: one row each.
+    #[arg(long, value_delimiter = ',', default_value = "100")]
+    upkeeps: Vec<usize>,
+    /// Blocks that the performs phase watches.
+    #[arg(long, default_value_t = 10)]
+    perform_blocks: u64,
+    /// Address of the upkeep registry.
+    #[arg(long, default_value_t = DEV_REGISTRY)]
+    registry: Address,
+    /// Artifact of the contract that is performed.
+    #[arg(long, default_value = "contracts/artifacts/Heartbeat.json")]
+    artifact: PathBuf,
+    /// The node's process, whose CPU time and memory are read.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// A burst that is not mined within this many seconds is reported as not finished.
+    #[arg(long, default_value_t = 60)]
+    timeout: u64,
+    /// A report (JSON) of an earlier run to compare with.
+    #[arg(long)]
+    baseline: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Loads a node.
+pub(crate) fn run(args: &LoadArgs) -> Result<()> {
+    let endpoint = Endpoint::parse(&args.url)?;
+    let before = args.pid.and_then(machine::usage);
+    let target = Target::prepare(
+        endpoint,
+        &args.seed,
+        args.accounts,
+        args.connections.into(),
+        args.pid,
+        Duration::from_secs(args.timeout),
+    )?;
+    let phases = if args.phases.is_empty() { &COMMON[..] } else { &args.phases };
+    let mut report = Report { machine: machine::description(), rows: Vec::new() };
+    for phase in phases {
+        for row in run_phase(args, &target, *phase)? {
+            eprintln!("{}: done", row.name);
+            let finished = !row.figures.iter().any(|(name, value)| name == "finished" && *value == false);
+            report.rows.push(row);
+            if !finished {
+                // What is left in the pool would be counted to the next phase.
+                eprintln!("the burst was not mined in time; the phases after it are left out");
+                return finish(args, report);
+            }
+        }
+    }
+    if let (Some(before), Some(after)) = (before, target.usage()) {
+        report.rows.push(
+            Row::new("memory", machine::cores())
+                .figure("rss_after_mib", after.rss_mib)
+                .figure("rss_peak_mib", after.peak_rss_mib)
+                .figure("rss_before_mib", before.rss_mib),
+        );
+    }
+    finish(args, report)
+}
+
+fn finish(args: &LoadArgs, mut report: Report) -> Result<()> {
+    if let Some(path) = &args.baseline {
+        report.compare(&Report::read(path)?);
+    }
+    report.print(args.json)
+}
+
+fn run_phase(args: &LoadArgs, target: &Target, phase: Phase) -> Result<Vec<Row>> {
+    let burst = |name, payload, transactions, batch| {
+        Burst { name, payload, transactions, batch }.run(target).map(|row| vec![row])
+    };
+    let paced = |name, inclusion| Paced {
+        name,
+        inclusion,
+        per_second: args.rate,
+        seconds: args.steady_seconds,
+    };
+    match phase {
+        Phase::Transfer => burst("transfer", Payload::Transfer, args.transfers, 1),
+        Phase::TransferBatch => burst("transfer-batch", Payload::Transfer, args.transfers, BATCH),
+        Phase::Token => burst("token", Payload::Token, args.tokens, 1),
+        Phase::TokenBatch => burst("token-batch", Payload::Token, args.tokens, BATCH),
+        Phase::Latency => Ok(vec![paced("latency", Inclusion::Polled).run(target)?]),
+        Phase::Sync if target.rpc()?.has("eth_sendRawTransactionSync")? => {
+            Ok(vec![paced("sync", Inclusion::Synchronous).run(target)?])
+        }
+        Phase::Sync => {
+            eprintln!("sync: the node has no eth_sendRawTransactionSync; left out");
+            Ok(Vec::new())
+        }
+        Phase::EthCall => {
+            Ok(vec![reads::eth_call(target, Duration::from_secs(args.read_seconds))?])
+        }
+        Phase::Performs => args
+            .upkeeps
+            .iter()
+            .map(|upkeeps| {
+                Performs {
+                    registry: args.registry,
+                    artifact: args.artifact.clone(),
+                    upkeeps: *upkeeps,
+                    blocks: args.perform_blocks,
+                }
+                .run(target)
+            })
+            .collect(),
+    }
+}
