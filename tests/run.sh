@@ -22,7 +22,7 @@ suites=("${@:-${all[@]}}")
 npm_ci() {
   local folder=$1 stamp="$1/node_modules/.plasma-lock"
   cmp -s "$folder/package-lock.json" "$stamp" && return
-  echo "installing the npm packages of tests/${folder#"$tests"/}" >&2
+  echo "installing the npm packages of ${folder#"$root"/}" >&2
   (cd "$folder" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
   cp "$folder/package-lock.json" "$stamp"
 }
@@ -67,21 +67,18 @@ suite() {
 
 with_node() { local name=$1; shift; node "$tests/lib/with-node.mjs" "$name" -- "$@"; }
 
-# How many tests passed and failed, from the closing lines of node:test, Hardhat (node:test or mocha) or unittest.
+# How many tests passed and failed, from the closing lines of node:test, mocha or unittest.
 counts() {
-  local log=$1 passed failed
-  if grep -qE '^Ran [0-9]+ tests? in' "$log"; then
-    local ran; ran=$(grep -oE '^Ran [0-9]+' "$log" | tail -1 | tr -dc 0-9)
-    failed=$(grep -oE '(failures|errors)=[0-9]+' "$log" | tr -dc '0-9\n' | paste -sd+ | sed 's/^$/0/' | bc)
-    passed=$((ran - failed))
-  elif grep -qE '^ℹ pass [0-9]+' "$log"; then
-    passed=$(grep -oE '^ℹ pass [0-9]+' "$log" | tail -1 | tr -dc 0-9)
-    failed=$(grep -oE '^ℹ (fail|cancelled) [0-9]+' "$log" | tr -dc '0-9\n' | paste -sd+ | bc)
-  else
-    passed=$(grep -oE '[0-9]+ passing' "$log" | tr -dc '0-9\n' | paste -sd+ | sed 's/^$/0/' | bc)
-    failed=$(grep -oE '[0-9]+ failing' "$log" | tr -dc '0-9\n' | paste -sd+ | sed 's/^$/0/' | bc)
-  fi
-  echo "$passed $failed"
+  awk '
+    /^Ran [0-9]+ tests? in/ { passed += $2 }
+    /^FAILED \(/ { while (match($0, /(failures|errors)=[0-9]+/)) {
+        split(substr($0, RSTART, RLENGTH), part, "="); failed += part[2]; passed -= part[2]
+        $0 = substr($0, RSTART + RLENGTH) } }
+    /^ℹ pass [0-9]+/ { passed += $3 }
+    /^ℹ (fail|cancelled) [0-9]+/ { failed += $3 }
+    /^ *[0-9]+ passing/ { passed += $1 }
+    /^ *[0-9]+ failing/ { failed += $1 }
+    END { print passed + 0, failed + 0 }' "$1"
 }
 
 prepare
