@@ -11,6 +11,7 @@ use plasma_evm::{
     tx_env,
 };
 use plasma_parallel::{TransactionOutcome, execute_sequential};
+use plasma_txpool::PoolTransaction;
 
 /// A block in the middle of being executed again.
 pub(crate) struct Replay<'a> {
@@ -37,7 +38,12 @@ impl<'a> Replay<'a> {
         if let Some(patch) = record.map_err(error::from_storage)?.and_then(|it| it.dev_patch) {
             state.apply(patch);
         }
-        let env = block_env(api.chain.spec(), &block.header);
+        let mut env = block_env(api.chain.spec(), &block.header);
+        // EIP-3607 is about keys that collide with contracts; a developer may impersonate one.
+        env.cfg_env.disable_eip3607 = block
+            .transactions
+            .iter()
+            .any(|it| PoolTransaction::is_unsigned(it.inner(), it.signer()));
         let context = BlockContext {
             parent_hash: block.header.parent_hash,
             parent_beacon_block_root: block.header.parent_beacon_block_root,
