@@ -1,6 +1,7 @@
 // A usual Hardhat 3 test suite, run against a node over HTTP.
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { rmSync } from 'node:fs'
+import { before, describe, it } from 'node:test'
 import { network } from 'hardhat'
 import { getAddress, parseEther, parseGwei, toHex } from 'viem'
 import VaultModule from '../ignition/modules/Vault.js'
@@ -139,6 +140,9 @@ describe('network helpers', () => {
 })
 
 describe('Ignition', () => {
+  // Ignition remembers what it deployed by chain id; this chain is new.
+  before(() => rmSync(new URL('../ignition/deployments', import.meta.url), { recursive: true, force: true }))
+
   it('deploys a module and calls the contract', async () => {
     const { vault } = await ignition.deploy(VaultModule)
     assert.equal(await vault.read.note(), 17n)

@@ -1,0 +1,240 @@
+// Kills a node with -9 at random moments while it works, starts it again on the same data directory, and checks that
+// nothing is missing of what it had told: every receipt that was seen, every perform that was seen, and that no upkeep
+// was performed twice for one piece of work.
+//
+// Half of the kills hit a node that makes a block a second, the other half one that mines on demand.
+// KILLS (50) and SEED say how many and which.
+import assert from 'node:assert/strict'
+import { encodeAbiParameters, encodeFunctionData, parseEther, parseEventLogs, parseGwei, toHex } from 'viem'
+import { accounts, REGISTRY } from '../lib/accounts.mjs'
+import { artifact, panics, startNode, temporaryFolder } from '../lib/node.mjs'
+import { call, client, receiptOf } from '../lib/rpc.mjs'
+
+const KILLS = Number(process.env.KILLS ?? 50)
+const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
+/** The load before a kill lasts between these, in milliseconds. */
+const LOAD_MS = [200, 2500]
+const SENDERS = accounts.slice(2, 10)
+/** Transactions that an account sends before it waits for their receipts. */
+const BURST = 10
+const INTERVALS = 3
+/** Topic of UpkeepPerformed. */
+const PERFORMED = '0xad8cc9579b21dfe2c2f6ea35ba15b656e46b4f5b0cb424f52739b8ce5cac9c5b'
+
+/** mulberry32: the same kills again for the same seed. */
+function generator(seed) {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+const random = generator(SEED)
+const between = (low, high) => low + random() * (high - low)
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+const registry = artifact('Registry')
+const counter = artifact('Counter')
+const heartbeat = artifact('Heartbeat')
+
+/** One chain and all that its nodes have ever told. */
+class Witnessed {
+  /** Receipts that were seen, by transaction hash. */
+  receipts = new Map()
+  /** UpkeepPerformed logs that were seen, by transaction hash. */
+  performs = new Map()
+  /** Hashes of blocks that were seen. */
+  blocks = new Map()
+  kills = 0
+  sent = 0
+}
+
+async function send(url, from, transaction) {
+  const receipt = await receiptOf(url, await call(url, 'eth_sendTransaction', [{ from: from.address, ...transaction }]))
+  assert.equal(receipt.status, '0x1')
+  return receipt
+}
+
+async function register(url, target, type, config) {
+  const admin = accounts[1]
+  const receipt = await send(url, admin, { to: REGISTRY, data: encodeFunctionData({ abi: registry.abi,
+    functionName: 'registerUpkeep', args: [target, 300_000, admin.address, type, '0x', config, '0x'] }) })
+  const { id } = parseEventLogs({ abi: registry.abi, logs: receipt.logs, eventName: 'UpkeepRegistered' })[0].args
+  await send(url, admin, { to: REGISTRY, value: toHex(parseEther('100')), data: encodeFunctionData({
+    abi: registry.abi, functionName: 'addFunds', args: [id, parseEther('100')] }) })
+  return id
+}
+
+/** Contracts and upkeeps, made once before the first kill. */
+async function furnish(url) {
+  const deploy = async ({ bytecode }) => (await send(url, accounts[1], { data: bytecode })).contractAddress
+  const queue = await deploy(counter)
+  const conditional = await register(url, queue, 0, '0x')
+  const beats = []
+  for (let index = 0; index < INTERVALS; index++) {
+    const target = await deploy(heartbeat)
+    const interval = encodeAbiParameters([{ type: 'uint64' }, { type: 'uint64' }], [1n, 0n])
+    beats.push({ target, id: await register(url, target, 2, interval) })
+  }
+  return { queue, conditional, beats }
+}
+
+/** Sends transfers and work for the upkeeps, and writes down all that the node tells, until it is gone. */
+async function load(url, queue, seen, stopped) {
+  const rpc = client(url)
+  const chainId = Number(await rpc('eth_chainId'))
+  // What fails because the node was just killed is no failure; anything else is.
+  const untilKilled = (work) => work().catch((error) => {
+    if (!stopped.now) throw error
+  })
+
+  const submit = async (account, nonce) => {
+    const work = nonce % 4 === 0
+    const raw = await account.signTransaction({
+      type: 'eip1559', chainId, nonce, maxFeePerGas: parseGwei('100'), maxPriorityFeePerGas: 1n, gas: 100_000n,
+      to: work ? queue : accounts[0].address, value: work ? 0n : 1n,
+      data: work ? encodeFunctionData({ abi: counter.abi, functionName: 'request', args: [3n] }) : '0x'
+    })
+    try {
+      const hash = await rpc('eth_sendRawTransaction', raw)
+      seen.sent++
+      return [hash]
+    } catch (error) {
+      // Sent before the last kill, and executed in the block that was open then.
+      if (stopped.now || !/nonce too low|already known|replacement/.test(error.message)) throw error
+      return []
+    }
+  }
+
+  const sender = async (account) => {
+    let nonce = Number(await rpc('eth_getTransactionCount', account.address, 'latest'))
+    while (!stopped.now) {
+      const hashes = []
+      for (let index = 0; index < BURST; index++) hashes.push(...await submit(account, nonce++))
+      for (const hash of hashes) seen.receipts.set(hash, await receiptOf(url, hash))
+    }
+  }
+
+  const watcher = async () => {
+    let from = Number(await rpc('eth_blockNumber'))
+    while (!stopped.now) {
+      const head = await rpc('eth_getBlockByNumber', 'latest', false)
+      seen.blocks.set(Number(head.number), head.hash)
+      const logs = await rpc('eth_getLogs', { address: REGISTRY, topics: [PERFORMED], fromBlock: toHex(Math.max(0, from)), toBlock: head.number })
+      for (const log of logs) seen.performs.set(log.transactionHash, log)
+      from = Number(head.number)
+      await sleep(20)
+    }
+  }
+
+  await Promise.all([...SENDERS.map((account) => untilKilled(() => sender(account))), untilKilled(watcher)])
+}
+
+/** Asserts that a restarted node has all that was seen, and that its performs are consistent. */
+async function check(url, seen, { queue, conditional, beats }, { everything }) {
+  const rpc = client(url)
+  const head = Number(await rpc('eth_blockNumber'))
+  for (const [number, hash] of seen.blocks) {
+    if (number < head - 300 && !everything) continue
+    const block = await rpc('eth_getBlockByNumber', toHex(number), false)
+    assert.equal(block?.hash, hash, `block ${number} was seen with another hash, or is gone`)
+  }
+  const receipts = everything ? [...seen.receipts] : [...seen.receipts].slice(-400)
+  for (let at = 0; at < receipts.length; at += 100) {
+    await Promise.all(receipts.slice(at, at + 100).map(async ([hash, receipt]) =>
+      assert.deepEqual(await rpc('eth_getTransactionReceipt', hash), receipt, `the receipt of ${hash} changed, or is gone`)))
+  }
+
+  // Every perform that was seen is there once; every upkeep has at most one perform in a block.
+  const logs = []
+  for (let from = 0; from <= head; from += 1000) {
+    logs.push(...await rpc('eth_getLogs', {
+      address: REGISTRY, topics: [PERFORMED], fromBlock: toHex(from), toBlock: toHex(Math.min(head, from + 999)) }))
+  }
+  const byTransaction = Map.groupBy ? Map.groupBy(logs, (log) => log.transactionHash)
+    : logs.reduce((map, log) => map.set(log.transactionHash, [...map.get(log.transactionHash) ?? [], log]), new Map())
+  for (const [hash, log] of seen.performs) {
+    const found = byTransaction.get(hash)
+    assert.equal(found?.length, 1, `the perform ${hash} was seen, but is there ${found?.length ?? 0} times`)
+    assert.deepEqual(found[0], log)
+  }
+  const places = logs.map((log) => `${log.topics[1]} in block ${Number(log.blockNumber)}`)
+  assert.equal(new Set(places).size, places.length, 'an upkeep was performed twice in one block')
+
+  // The contracts counted as often as the registry says that they were performed, at one block.
+  const at = toHex(head)
+  const read = async (address, functionName, abi) =>
+    BigInt(await rpc('eth_call', { to: address, data: encodeFunctionData({ abi, functionName }) }, at))
+  const successes = (id) => logs.filter((log) =>
+    BigInt(log.topics[1]) === id && BigInt(log.topics[2]) === 1n && Number(log.blockNumber) <= head)
+  for (const { target, id } of beats) {
+    assert.equal(Number(await read(target, 'beats', heartbeat.abi)), successes(id).length, 'beats and performs differ')
+  }
+  const [done, requested] = [await read(queue, 'done', counter.abi), await read(queue, 'requested', counter.abi)]
+  assert.ok(done <= requested)
+  const pieces = await workedPieces(rpc, queue, head)
+  assert.equal(pieces, done, 'the work done and its events differ')
+  assert.ok(successes(conditional).length * 10 >= Number(done))
+  return { head, performs: logs.length }
+}
+
+async function workedPieces(rpc, queue, head) {
+  let sum = 0n
+  for (let from = 0; from <= head; from += 1000) {
+    const logs = await rpc('eth_getLogs', { address: queue, fromBlock: toHex(from), toBlock: toHex(Math.min(head, from + 999)) })
+    for (const { args } of parseEventLogs({ abi: counter.abi, logs, eventName: 'Worked' })) sum += args.pieces
+  }
+  return sum
+}
+
+async function campaign(name, args, kills) {
+  const datadir = temporaryFolder('crash')
+  const seen = new Witnessed()
+  const start = () => startNode({ datadir, args, log: `${process.env.E2E_TMP}/${name}.node.log` })
+  let node = await start()
+  const things = await furnish(node.url)
+  for (let kill = 1; kill <= kills; kill++) {
+    const before = Number(await call(node.url, 'eth_blockNumber'))
+    const stopped = { now: false }
+    const working = load(node.url, things.queue, seen, stopped)
+    // A failure of the load before the kill must not wait for the end of the sleep to be noticed.
+    await Promise.race([sleep(between(...LOAD_MS)), working])
+    stopped.now = true
+    assert.deepEqual(await node.kill(), { code: null, signal: 'SIGKILL' })
+    await working
+    assert.deepEqual(panics(node.stderr), [])
+    node = await start()
+    const { head, performs } = await check(node.url, seen, things, { everything: kill === kills || kill % 10 === 0 })
+    assert.ok(head >= before, `the head went back from ${before} to ${head}`)
+    seen.kills++
+    console.log(`${name} ${kill}/${kills}: head ${head}, ${seen.receipts.size} receipts seen, `
+      + `${seen.performs.size} performs seen, ${performs} there`)
+  }
+  // The chain goes on: a transfer and a perform after the last kill.
+  const last = Number(await call(node.url, 'eth_blockNumber'))
+  const receipt = await send(node.url, accounts[19], { to: accounts[0].address, value: '0x1' })
+  assert.ok(Number(receipt.blockNumber) > last)
+  for (let tries = 0; ; tries++) {
+    const logs = await call(node.url, 'eth_getLogs', [{ address: REGISTRY, topics: [PERFORMED], fromBlock: toHex(last + 1), toBlock: 'latest' }])
+    if (logs.length > 0) break
+    assert.ok(tries < 100, 'no perform after the last restart')
+    await sleep(100)
+  }
+  assert.deepEqual(await node.stop(), { code: 0, signal: null })
+  assert.ok(seen.receipts.size > kills, 'the load was no load')
+  assert.ok(seen.performs.size > kills, 'hardly any upkeep was performed')
+  return seen
+}
+
+console.log(`seed ${SEED}, ${KILLS} kills`)
+const half = Math.ceil(KILLS / 2)
+const results = [
+  await campaign('interval', ['--block-time', '1s', '--tick', '100ms'], half),
+  ...(KILLS > 1 ? [await campaign('automine', [], KILLS - half)] : [])
+]
+const sum = (count) => results.reduce((total, seen) => total + count(seen), 0)
+console.log(`${sum(({ kills }) => kills)} kills: ${sum(({ sent }) => sent)} transactions sent, `
+  + `${sum(({ receipts }) => receipts.size)} receipts and ${sum(({ performs }) => performs.size)} performs seen, `
+  + '0 lost, 0 performed twice')
