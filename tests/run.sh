@@ -13,7 +13,7 @@ E2E_TMP="$cache/run.$$"
 mkdir -p "$E2E_TMP"
 export PLASMA_BINARY E2E_TMP
 
-all=(foundry hardhat3 js python keeper restart badinput)
+all=(sample foundry hardhat3 js python keeper restart badinput)
 [ -n "${E2E_ALL:-}" ] && all+=(hardhat2)
 suites=("${@:-${all[@]}}")
 [ $# -gt 0 ] || suites=("${all[@]}")
@@ -49,13 +49,16 @@ prepare() {
   (cd "$tests/foundry" && "$root/contracts/node_modules/@foundry-rs/forge-linux-$arch/bin/forge" build --quiet)
 }
 
+# One file after the other: the files of a suite share a node, and its clock.
+node_test=(node --test --test-concurrency=1 --test-reporter=spec)
+
 # The command of a suite; each prints the closing lines of its test runner.
 suite() {
   local name=$1
   case $name in
     foundry | js | keeper | badinput)
-      with_node "$name" node --test --test-reporter=spec "$tests/$name/" ;;
-    restart) node --test --test-reporter=spec "$tests/restart/" ;;
+      with_node "$name" "${node_test[@]}" "$tests/$name/" ;;
+    restart | sample) "${node_test[@]}" "$tests/$name/" ;;
     python) python_venv; with_node python "$cache/venv/bin/python" "$tests/python/test_web3.py" ;;
     hardhat3) (node24; npm_ci "$tests/hardhat3"; cd "$tests/hardhat3"
       with_node hardhat3 npx --no-install hardhat test --network ext) ;;

@@ -12,8 +12,6 @@ import { call, client, receiptOf } from '../lib/rpc.mjs'
 
 const KILLS = Number(process.env.KILLS ?? 50)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
-/** The load before a kill lasts between these, in milliseconds. */
-const LOAD_MS = [200, 2500]
 const SENDERS = accounts.slice(2, 10)
 /** Transactions that an account sends before it waits for their receipts. */
 const BURST = 10
@@ -189,7 +187,8 @@ async function workedPieces(rpc, queue, head) {
   return sum
 }
 
-async function campaign(name, args, kills) {
+/** Kills a node `kills` times, each after a load that lasts between `loadMs[0]` and `loadMs[1]` milliseconds. */
+async function campaign(name, args, kills, loadMs) {
   const datadir = temporaryFolder('crash')
   const seen = new Witnessed()
   const start = () => startNode({ datadir, args, log: `${process.env.E2E_TMP}/${name}.node.log` })
@@ -200,7 +199,7 @@ async function campaign(name, args, kills) {
     const stopped = { now: false }
     const working = load(node.url, things.queue, seen, stopped)
     // A failure of the load before the kill must not wait for the end of the sleep to be noticed.
-    await Promise.race([sleep(between(...LOAD_MS)), working])
+    await Promise.race([sleep(between(...loadMs)), working])
     stopped.now = true
     assert.deepEqual(await node.kill(), { code: null, signal: 'SIGKILL' })
     await working
@@ -231,8 +230,8 @@ async function campaign(name, args, kills) {
 console.log(`seed ${SEED}, ${KILLS} kills`)
 const half = Math.ceil(KILLS / 2)
 const results = [
-  await campaign('interval', ['--block-time', '1s', '--tick', '100ms'], half),
-  ...(KILLS > 1 ? [await campaign('automine', [], KILLS - half)] : [])
+  await campaign('interval', ['--block-time', '1s', '--tick', '100ms'], half, [300, 4000]),
+  ...(KILLS > 1 ? [await campaign('automine', [], KILLS - half, [200, 2000])] : [])
 ]
 const sum = (count) => results.reduce((total, seen) => total + count(seen), 0)
 console.log(`${sum(({ kills }) => kills)} kills: ${sum(({ sent }) => sent)} transactions sent, `

@@ -11,6 +11,8 @@ const running = new Set()
 process.on('exit', () => {
   for (const node of running) node.child.kill('SIGKILL')
 })
+// Without a listener these signals would end this process without the event above.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1))
 
 /** The program under test. */
 export function binary() {
