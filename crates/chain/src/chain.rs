@@ -224,7 +224,7 @@ impl Chain {
 
     /// What the pool has to know of the block to come.
     pub fn pool_head(&self) -> PoolHead {
-        self.inner.view.read().pool_head.clone()
+        self.inner.view.read().pool_head
     }
 
     /// The canonical block with this number.

@@ -11,7 +11,7 @@ pub(crate) fn genesis_changes(spec: &ChainSpec) -> StateChanges {
     let mut changes = StateChanges::default();
     for (address, account) in &spec.genesis().alloc {
         let code = account.code.clone().filter(|code| !code.is_empty());
-        let code_hash = code.as_ref().map(|code| keccak256(code));
+        let code_hash = code.as_ref().map(keccak256);
         if let (Some(hash), Some(code)) = (code_hash, code) {
             changes.codes.insert(hash, code);
         }

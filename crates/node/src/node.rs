@@ -1,6 +1,6 @@
 //! The running node.
 
-use crate::{DataDir, KeeperSettings, NodeConfig, NodeError, datadir::DEV_GENESIS, http};
+use crate::{DataDir, KeeperSettings, NodeConfig, NodeError, datadir::dev_genesis_now, http};
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
@@ -48,7 +48,9 @@ impl Node {
             None => None,
         };
         let spec = match datadir.chain_spec(given.as_deref()) {
-            Err(NodeError::NoGenesis(_)) if config.dev => datadir.chain_spec(Some(DEV_GENESIS))?,
+            Err(NodeError::NoGenesis(_)) if config.dev => {
+                datadir.chain_spec(Some(&dev_genesis_now()))?
+            }
             other => other?,
         };
         for fork in spec.experimental_forks() {

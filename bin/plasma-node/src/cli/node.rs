@@ -235,6 +235,13 @@ fn config(args: NodeArgs) -> NodeConfig {
         max_logs: args.rpc.max_logs,
         ..RpcConfig::default()
     };
+    let rpc = if args.dev {
+        // Hardhat's helpers serve only nodes that call themselves so.
+        let client_version = format!("HardhatNetwork/{}", rpc.client_version);
+        RpcConfig { client_version, ..rpc }
+    } else {
+        rpc
+    };
     NodeConfig {
         datadir: args.datadir,
         genesis: args.genesis,

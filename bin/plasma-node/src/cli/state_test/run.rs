@@ -46,9 +46,9 @@ fn check(executor: &ParallelExecutor, case: &Case, fork: SpecId, post: &Post) ->
     let transactions = [tx];
     let parallel = executor.execute(&block, &env, &transactions)?;
     let sequential = execute_sequential(&block, &env, &transactions)?;
-    let (root, logs, invalid) = finish(&pre, BlockState::new(base.clone()), parallel.outcomes)?;
+    let (root, logs, invalid) = finish(&pre, &env, BlockState::new(base.clone()), parallel.outcomes)?;
     let (other_root, other_logs, other_invalid) =
-        finish(&pre, BlockState::new(base), sequential.outcomes)?;
+        finish(&pre, &env, BlockState::new(base), sequential.outcomes)?;
     ensure!(
         (root, logs, &invalid) == (other_root, other_logs, &other_invalid),
         "parallel and sequential execution differ: {root} {logs} {invalid:?} against {other_root} {other_logs} {other_invalid:?}"
@@ -66,6 +66,7 @@ fn check(executor: &ParallelExecutor, case: &Case, fork: SpecId, post: &Post) ->
 /// State root, hash of the logs, and why the transaction was refused.
 fn finish(
     pre: &PreState,
+    env: &EvmEnv,
     mut block: BlockState,
     outcomes: Vec<TransactionOutcome>,
 ) -> Result<(B256, B256, Option<String>)> {
@@ -79,6 +80,17 @@ fn finish(
             }
             TransactionOutcome::Invalid(reason) => invalid = Some(reason.to_string()),
         }
+    }
+    // The suites close each case with a block reward of zero, which before EIP-161 leaves an empty
+    // account behind.
+    let beneficiary = env.block_env.beneficiary;
+    if !env.cfg_env.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)
+        && block.account(beneficiary)?.is_none()
+    {
+        let mut reward = StateChanges::default();
+        let empty = AccountChange { account: Some(Account::default()), ..AccountChange::default() };
+        reward.accounts.insert(beneficiary, empty);
+        block.apply(reward);
     }
     let mut trie = StateTrie::new(alloy_trie::EMPTY_ROOT_HASH);
     trie.update(&EmptyNodes, &pre.changes)?;
