@@ -70,7 +70,7 @@ suite() {
 
 with_node() { local name=$1; shift; node "$tests/lib/with-node.mjs" "$name" -- "$@"; }
 
-# How many tests passed and failed, from the closing lines of node:test, mocha or unittest.
+# How many tests passed, failed, and were skipped or are still to do, from the closing lines of node:test, mocha or unittest.
 counts() {
   awk '
     /^Ran [0-9]+ tests? in/ { passed += $2 }
@@ -81,7 +81,8 @@ counts() {
     /^ℹ (fail|cancelled) [0-9]+/ { failed += $3 }
     /^ *[0-9]+ passing/ { passed += $1 }
     /^ *[0-9]+ failing/ { failed += $1 }
-    END { print passed + 0, failed + 0 }' "$1"
+    /^ℹ (todo|skipped) [0-9]+/ { open += $3 }
+    END { print passed + 0, failed + 0, open + 0 }' "$1"
 }
 
 prepare
@@ -89,10 +90,11 @@ total_passed=0 total_failed=0
 for name in "${suites[@]}"; do
   log="$E2E_TMP/$name.log" began=$SECONDS status=0
   suite "$name" >"$log" 2>&1 || status=$?
-  read -r passed failed < <(counts "$log")
+  read -r passed failed open < <(counts "$log")
   # A suite that ran nothing, or ended badly without a failed test, has failed.
-  if [ "$passed" = 0 ] || { [ "$status" != 0 ] && [ "$failed" = 0 ]; }; then failed=$((failed + 1)); fi
-  printf '%-9s %4d passed, %d failed (%d s)\n' "$name" "$passed" "$failed" $((SECONDS - began))
+  if [ "$failed" = 0 ] && { [ "$passed" = 0 ] || [ "$status" != 0 ]; }; then failed=1; fi
+  rest=; [ "$open" = 0 ] || rest=", $open skipped or to do"
+  printf '%-9s %4d passed, %d failed%s (%d s)\n' "$name" "$passed" "$failed" "$rest" $((SECONDS - began))
   if [ "$failed" != 0 ]; then
     cut -c1-400 "$log" | sed -n '/^ℹ tests/,$p;/failing$/,$p;/^=====/,$p' | grep . | head -150 || true
     [ "$passed" = 0 ] && tail -20 "$log" | cut -c1-400
