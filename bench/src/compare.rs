@@ -1,4 +1,4 @@
-//! `plasma-bench compare`: two reports of the same load side by side.
+//! `plasma-bench compare`: reports of the same load side by side.
 
 use std::path::PathBuf;
 
@@ -12,8 +12,8 @@ use crate::report::Report;
 pub(crate) struct CompareArgs {
     /// The report (JSON) that is looked at.
     report: PathBuf,
-    /// The report (JSON) that it is compared with.
-    baseline: PathBuf,
+    /// The report (JSON) that it is compared with, where there is one.
+    baseline: Option<PathBuf>,
     /// Name of the first one.
     #[arg(long, default_value = "plasma")]
     name: String,
@@ -27,11 +27,15 @@ pub(crate) struct CompareArgs {
 
 /// Prints the comparison.
 pub(crate) fn run(args: &CompareArgs) -> Result<()> {
-    let (mut report, baseline) = (Report::read(&args.report)?, Report::read(&args.baseline)?);
+    let mut report = Report::read(&args.report)?;
+    let baseline = args.baseline.as_deref().map(Report::read).transpose()?;
     if args.json {
-        report.compare(&baseline);
+        if let Some(baseline) = &baseline {
+            report.compare(baseline);
+        }
         return report.print(true);
     }
-    print!("{}", report.side_by_side(&args.name, &baseline, &args.baseline_name));
+    let baseline = baseline.as_ref().map(|report| (report, args.baseline_name.as_str()));
+    print!("{}", report.markdown(&args.name, baseline));
     Ok(())
 }

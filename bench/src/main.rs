@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod compare;
+mod executor;
 mod load;
 mod machine;
 mod report;
@@ -28,13 +29,16 @@ struct Cli {
 enum Command {
     /// Load a node over JSON-RPC.
     Load(Box<load::LoadArgs>),
-    /// Print two reports of the same load side by side.
+    /// Measure the parallel executor against sequential execution.
+    Executor(executor::ExecutorArgs),
+    /// Print a report as a table, beside another one of the same load where there is one.
     Compare(compare::CompareArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Load(args) => load::run(&args),
+        Command::Executor(args) => executor::run(&args),
         Command::Compare(args) => compare::run(&args),
     };
     match result {

@@ -89,7 +89,8 @@ pub(crate) struct Report {
 impl Report {
     /// Reads what a command printed with `--json`.
     pub(crate) fn read(path: &std::path::Path) -> Result<Self> {
-        let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("{} is no report", path.display()))
     }
 
@@ -105,27 +106,29 @@ impl Report {
         }
     }
 
-    /// A Markdown table of these figures beside those of `other`.
-    pub(crate) fn side_by_side(&self, name: &str, other: &Self, other_name: &str) -> String {
-        let mut table = format!(
-            "| row | figure | {name} | {other_name} | ratio |\n|---|---|--:|--:|--:|\n"
-        );
+    /// A Markdown table of these figures, beside those of another report where there is one.
+    pub(crate) fn markdown(&self, name: &str, other: Option<(&Self, &str)>) -> String {
+        let mut table = match other {
+            Some((_, other_name)) => {
+                format!("| row | figure | {name} | {other_name} | ratio |\n|---|---|--:|--:|--:|\n")
+            }
+            None => format!("| row | figure | {name} |\n|---|---|--:|\n"),
+        };
         for row in &self.rows {
-            let peer = other.rows.iter().find(|peer| peer.name == row.name);
+            let peer =
+                other.and_then(|(other, _)| other.rows.iter().find(|peer| peer.name == row.name));
             for (figure, value) in &row.figures {
-                let theirs = peer.and_then(|peer| {
-                    peer.figures.iter().find(|(name, _)| name == figure).map(|(_, value)| value)
-                });
-                let ratio = peer
-                    .and_then(|peer| ratio(figure, row, peer))
-                    .map_or(String::new(), |ratio| format!("**{ratio:.2}**"));
-                let theirs = theirs.map_or("–".to_owned(), text);
-                let _ = writeln!(
-                    table,
-                    "| {} | {figure} | {} | {theirs} | {ratio} |",
-                    row.name,
-                    text(value)
-                );
+                let _ = write!(table, "| {} | {figure} | {} |", row.name, text(value));
+                if other.is_some() {
+                    let theirs = peer
+                        .and_then(|peer| peer.figures.iter().find(|(name, _)| name == figure))
+                        .map_or("–".to_owned(), |(_, value)| text(value));
+                    let ratio = peer
+                        .and_then(|peer| ratio(figure, row, peer))
+                        .map_or(String::new(), |ratio| format!("**{ratio:.2}**"));
+                    let _ = write!(table, " {theirs} | {ratio} |");
+                }
+                table.push('\n');
             }
         }
         table
@@ -143,6 +146,32 @@ impl Report {
             for (name, value) in &row.figures {
                 let _ = writeln!(table, "  {name:<32} {:>14}", text(value));
             }
+        }
+        table
+    }
+
+    /// A Markdown table with one line per row, for rows that have the same figures.
+    pub(crate) fn wide_table(&self) -> String {
+        let Some(widest) = self.rows.iter().max_by_key(|row| row.figures.len()) else {
+            return String::new();
+        };
+        let columns: Vec<&str> = widest.figures.iter().map(|(name, _)| name.as_str()).collect();
+        let mut table = format!("{}\n\n| row | threads |", self.machine);
+        for column in &columns {
+            let _ = write!(table, " {column} |");
+        }
+        table.push_str(" ratio |\n|---|--:|");
+        table.push_str(&"--:|".repeat(columns.len() + 1));
+        table.push('\n');
+        for row in &self.rows {
+            let _ = write!(table, "| {} | {} |", row.name, row.threads);
+            for column in &columns {
+                let found = row.figures.iter().find(|(name, _)| name == column);
+                let _ =
+                    write!(table, " {} |", found.map_or("–".to_owned(), |(_, value)| text(value)));
+            }
+            let ratio = row.ratio.map_or("–".to_owned(), |ratio| format!("**{ratio:.2}**"));
+            let _ = writeln!(table, " {ratio} |");
         }
         table
     }
@@ -233,7 +262,7 @@ mod tests {
         ours.compare(&report(1000.0, 10.0));
         assert_eq!(ours.rows[0].ratio, Some(3.0));
         assert_eq!(ours.rows[1].ratio, Some(5.0));
-        let table = ours.side_by_side("a", &report(1000.0, 10.0), "b");
+        let table = ours.markdown("a", Some((&report(1000.0, 10.0), "b")));
         assert!(table.contains("| burst | mined_per_s | 3000 | 1000 | **3.00** |"), "{table}");
         assert!(table.contains("| burst | generator_cpu_s | 1.50 | 1.50 |  |"), "{table}");
     }

@@ -38,7 +38,8 @@ pub(crate) struct Terms {
 impl Account {
     /// The account of a secret key.
     pub(crate) fn new(key: B256) -> Result<Self> {
-        let key = SecretKey::from_slice(key.as_slice()).map_err(|error| eyre!("bad key: {error}"))?;
+        let key =
+            SecretKey::from_slice(key.as_slice()).map_err(|error| eyre!("bad key: {error}"))?;
         let public = PublicKey::from_secret_key(SECP256K1, &key).serialize_uncompressed();
         let hash = keccak256(&public[1..]);
         Ok(Self { key, address: Address::from_slice(&hash[12..]) })

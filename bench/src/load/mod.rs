@@ -140,7 +140,8 @@ pub(crate) fn run(args: &LoadArgs) -> Result<()> {
     for phase in phases {
         for row in run_phase(args, &target, *phase)? {
             eprintln!("{}: done", row.name);
-            let finished = !row.figures.iter().any(|(name, value)| name == "finished" && *value == false);
+            let finished =
+                !row.figures.iter().any(|(name, value)| name == "finished" && *value == false);
             report.rows.push(row);
             if !finished {
                 // What is left in the pool would be counted to the next phase.

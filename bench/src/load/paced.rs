@@ -23,7 +23,7 @@ const WORKERS: usize = 192;
 const STACK_BYTES: usize = 256 << 10;
 /// Sent later than this after its turn counts as late.
 const LATE: Duration = Duration::from_millis(5);
-/// A receipt is asked for again after a twentieth of the time waited so far, within these bounds: a
+/// A receipt is asked for again after a tenth of the time waited so far, within these bounds: a
 /// fast node's figure is not rounded up, and a slow node is not drowned in questions.
 const MIN_POLL: Duration = Duration::from_micros(500);
 const MAX_POLL: Duration = Duration::from_millis(25);
@@ -150,7 +150,7 @@ impl Paced {
                 if Instant::now() >= deadline {
                     return Ok(Fate::Unmined);
                 }
-                std::thread::sleep((sent.elapsed() / 20).clamp(MIN_POLL, MAX_POLL));
+                std::thread::sleep((sent.elapsed() / 10).clamp(MIN_POLL, MAX_POLL));
             }
         })();
         followed.unwrap_or_else(|error: eyre::Report| {

@@ -61,8 +61,7 @@ impl Performs {
         let artifact: Value = serde_json::from_slice(&text)?;
         let code = artifact["bytecode"].as_str().ok_or_else(|| eyre!("no bytecode in it"))?;
         let code = Bytes::from(hex::decode(code)?);
-        let deploy =
-            (0..self.upkeeps).map(|_| (TxKind::Create, U256::ZERO, code.clone(), 500_000));
+        let deploy = (0..self.upkeeps).map(|_| (TxKind::Create, U256::ZERO, code.clone(), 500_000));
         let contracts = funder
             .send_all(rpc, deploy)?
             .iter()
@@ -133,7 +132,11 @@ impl Performs {
             let block = rpc.call("eth_getBlockByNumber", json!([at, false]))?;
             gas += quantity(&block["gasUsed"])?;
         }
-        ensure!(counts.iter().any(|count| *count > 0), "no upkeep was performed in {} blocks", self.blocks);
+        ensure!(
+            counts.iter().any(|count| *count > 0),
+            "no upkeep was performed in {} blocks",
+            self.blocks
+        );
         let total: usize = counts.iter().sum();
         let row = Row::new(format!("performs-{}", self.upkeeps), machine::cores())
             .figure("performs_per_block", total as f64 / self.blocks as f64)

@@ -22,8 +22,9 @@ use crate::{
 const ACCOUNT_WEI: u128 = 10_000_000_000_000_000_000;
 /// Tokens that each account of the load receives.
 const ACCOUNT_TOKENS: u128 = 1_000_000_000_000_000_000_000_000;
-/// Wei per gas that is offered at least; room for many full blocks above 1 gwei.
-const MIN_MAX_FEE: u128 = 100_000_000_000;
+/// Wei per gas that is offered at least: room for many full blocks above 1 gwei, while no transaction
+/// of the load offers more than the ether that nodes cap fees at.
+const MIN_MAX_FEE: u128 = 50_000_000_000;
 const PRIORITY_FEE: u128 = 1_000_000_000;
 /// Gas of the transactions that set the load up; below the cap of EIP-7825.
 const SETUP_GAS: u64 = 16_000_000;
@@ -75,7 +76,8 @@ impl Target {
         let holders: Vec<Address> = accounts.iter().map(|account| account.address).collect();
         let per_account = U256::from(ACCOUNT_WEI);
         if rpc.balance(holders[0])? < per_account / U256::from(2) {
-            let input = [hex::decode(DISPERSE.trim())?, (holders.clone(),).abi_encode_params()].concat();
+            let input =
+                [hex::decode(DISPERSE.trim())?, (holders.clone(),).abi_encode_params()].concat();
             funder.deploy(&mut rpc, input, per_account * U256::from(holders.len()))?;
         }
         let arguments = (holders, U256::from(ACCOUNT_TOKENS)).abi_encode_params();
@@ -153,14 +155,8 @@ impl Funder {
     /// Sends one transaction and waits for its receipt.
     fn deploy(&self, rpc: &mut Rpc, input: Vec<u8>, value: U256) -> Result<Address> {
         let nonce = rpc.nonces(&[self.account.address])?[0];
-        let signed = self.account.sign(
-            self.terms,
-            nonce,
-            TxKind::Create,
-            value,
-            input.into(),
-            SETUP_GAS,
-        );
+        let signed =
+            self.account.sign(self.terms, nonce, TxKind::Create, value, input.into(), SETUP_GAS);
         rpc.call("eth_sendRawTransaction", json!([hex::encode_prefixed(&signed.raw)]))?;
         let receipt = rpc.receipt(signed.hash)?;
         serde_json::from_value(receipt["contractAddress"].clone())

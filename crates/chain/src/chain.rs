@@ -5,7 +5,6 @@ use crate::{
     block::ExecutedBlock,
     dev::DevState,
     genesis::ensure_genesis,
-    metrics,
     open_block::OpenBlock,
     producer::{Producer, pool_head},
     recent::{RECENT_BLOCKS, Recent},
@@ -21,16 +20,11 @@ use plasma_chainspec::ChainSpec;
 use plasma_keeper::{Decision, Keeper, KeeperConfig, KeeperStats, UpkeepInfo, decode_decisions};
 use plasma_parallel::{ConflictReport, ParallelConfig, ParallelExecutor};
 use plasma_storage::{
-    BlockRecord, Database, StateChanges, StateReader, StateSnapshot, StorageError, TrieUpdates,
+    Database, StateChanges, StateReader, StateSnapshot, StorageError, TrieUpdates,
 };
 use plasma_trie::{AccountProof, StateTrie};
 use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool, with_cell_proofs};
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::sync::{broadcast, watch};
 
 /// Blocks whose conflict reports are kept.
@@ -94,8 +88,7 @@ impl Chain {
         ensure_genesis(&spec, &db)?;
         let executor = ParallelExecutor::new(ParallelConfig::new(config.threads))?;
         let state_block = db.state_block();
-        let record =
-            db.block_record(state_block)?.ok_or(ChainError::UnknownBlock(state_block))?;
+        let record = db.block_record(state_block)?.ok_or(ChainError::UnknownBlock(state_block))?;
         let head = Arc::new(ExecutedBlock::from(record));
         let snapshot = db.latest()?;
         let trie = StateTrie::new(head.header.state_root);
@@ -103,7 +96,7 @@ impl Chain {
         let producer = Producer::new(None, dev_state);
         let view = empty_view(&spec, &config, &producer, head.clone(), Arc::new(snapshot.clone()))?;
         let inner = Arc::new_cyclic(|weak| Inner {
-            dev: config.dev.then(|| DevControl::new(weak.clone())),
+            dev: config.dev.then(|| DevControl::new(weak.clone(), config.automine)),
             head_number: watch::Sender::new(head.number()),
             failure: watch::Sender::new(None),
             events: broadcast::Sender::new(EVENT_BACKLOG),
@@ -162,7 +155,9 @@ impl Chain {
                 tracing::error!(target: "plasma::chain", %reason, "block production stopped");
                 inner.failure.send_replace(Some(reason));
             })
-            .map_err(|error| ChainError::Stopped(format!("no thread for the sequencer: {error}")))?;
+            .map_err(|error| {
+                ChainError::Stopped(format!("no thread for the sequencer: {error}"))
+            })?;
         *self.inner.sequencer.lock() = Some(handle);
         Ok(())
     }
@@ -295,8 +290,7 @@ impl Chain {
     pub fn submit(&self, transaction: PoolTransaction) -> Result<B256, PoolError> {
         let view = self.inner.view();
         let osaka = self.inner.spec.is_osaka_active_at_timestamp(view.pool_head.timestamp);
-        let transaction =
-            if osaka { with_cell_proofs(transaction)? } else { transaction };
+        let transaction = if osaka { with_cell_proofs(transaction)? } else { transaction };
         let added = self.inner.pool.add(transaction, &*view.pending.state, &view.pool_head)?;
         if added.pending {
             self.inner.signal.wake();
@@ -531,15 +525,6 @@ impl Inner {
             conflicts.pop_front();
         }
         conflicts.push_back((number, report));
-    }
-
-    /// Makes a block that was journaled before the producer handed it over the head. Used where
-    /// the record comes from outside the producer (import).
-    pub(crate) fn journal_block(&self, record: &BlockRecord) -> Result<(), ChainError> {
-        let started = Instant::now();
-        self.db.append_block(record)?;
-        metrics::journaled(started.elapsed());
-        Ok(())
     }
 
     /// Unwinds the chain to block `number`; the caller holds the producer.

@@ -7,7 +7,10 @@ use crate::{ChainError, block::ExecutedBlock, chain::Inner, producer::now_s};
 use alloy_primitives::{Address, B256, map::HashSet};
 use parking_lot::RwLock;
 use plasma_storage::StateChanges;
-use std::sync::{Arc, Weak};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Most blocks that one command may mine.
 const MINE_LIMIT: u64 = 1_000_000;
@@ -81,6 +84,8 @@ impl DevState {
 #[derive(Debug)]
 pub struct DevControl {
     chain: Weak<Inner>,
+    /// As the producer has it; a copy, so that asking does not wait for a block being made.
+    automine: AtomicBool,
     impersonated: RwLock<Impersonation>,
 }
 
@@ -91,8 +96,8 @@ struct Impersonation {
 }
 
 impl DevControl {
-    pub(crate) fn new(chain: Weak<Inner>) -> Self {
-        Self { chain, impersonated: RwLock::default() }
+    pub(crate) fn new(chain: Weak<Inner>, automine: bool) -> Self {
+        Self { chain, automine: AtomicBool::new(automine), impersonated: RwLock::default() }
     }
 
     fn chain(&self) -> Result<Arc<Inner>, ChainError> {
@@ -139,13 +144,16 @@ impl DevControl {
     }
 
     /// Whether a block is made as soon as a transaction is ready.
-    pub fn automine(&self) -> Result<bool, ChainError> {
-        Ok(self.chain()?.producer.lock().dev.automine)
+    pub fn automine(&self) -> bool {
+        self.automine.load(Ordering::Acquire)
     }
 
     /// Turns automining on or off.
     pub fn set_automine(&self, on: bool) -> Result<(), ChainError> {
-        self.with_state(|dev| dev.automine = on)
+        self.with_state(|dev| {
+            dev.automine = on;
+            self.automine.store(on, Ordering::Release);
+        })
     }
 
     /// Milliseconds between blocks; `None` where blocks do not come by time.

@@ -59,7 +59,7 @@ pub(crate) fn import(
         });
     }
     check_receipts(&record)?;
-    chain.journal_block(&record)?;
+    chain.db.append_block(&record)?;
     let block = Arc::new(ExecutedBlock::from(record));
     chain.adopt(block.clone(), Arc::new(finished.changes), Arc::new(updates), trie, &producer)?;
     if let Some(keeper) = producer.keeper.as_mut() {
@@ -112,4 +112,3 @@ fn recover_senders(
         })
         .collect()
 }
-

@@ -20,11 +20,6 @@ pub(crate) fn sealed(
     histogram!("plasma_seal_seconds").record(build.as_secs_f64());
 }
 
-/// A record was made durable in the journal.
-pub(crate) fn journaled(took: Duration) {
-    histogram!("plasma_journal_commit_seconds").record(took.as_secs_f64());
-}
-
 /// A state root was computed.
 pub(crate) fn rooted(took: Duration) {
     histogram!("plasma_state_root_seconds").record(took.as_secs_f64());

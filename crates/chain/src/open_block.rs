@@ -14,7 +14,8 @@ use plasma_evm::{
     NextBlockAttributes, assemble_header, next_block_env, tx_env,
 };
 use plasma_parallel::{
-    BatchOutcome, Conflict, ConflictReport, ParallelExecutor, TransactionOutcome, execute_sequential,
+    BatchOutcome, Conflict, ConflictReport, ParallelExecutor, TransactionOutcome,
+    execute_sequential,
 };
 use plasma_storage::{StateChanges, StateReader, Transaction};
 use std::{sync::Arc, time::Instant};
@@ -85,8 +86,7 @@ impl OpenBlock {
             ommers: &[],
             extra_data: extra_data.clone(),
         };
-        let mut committer =
-            BlockCommitter::new(spec.clone(), env.clone(), context, block_state);
+        let mut committer = BlockCommitter::new(spec.clone(), env.clone(), context, block_state);
         committer.begin()?;
         Ok(Self {
             parent,
@@ -287,9 +287,7 @@ struct Frame {
 impl Frame {
     fn new(spec: &ChainSpec, timestamp: u64) -> Self {
         Self {
-            withdrawals: spec
-                .is_shanghai_active_at_timestamp(timestamp)
-                .then(Withdrawals::default),
+            withdrawals: spec.is_shanghai_active_at_timestamp(timestamp).then(Withdrawals::default),
             parent_beacon_block_root: spec
                 .is_cancun_active_at_timestamp(timestamp)
                 .then_some(B256::ZERO),

@@ -3,12 +3,8 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent,
-    block::ExecutedBlock,
-    chain::Inner,
-    dev::DevState,
-    metrics,
-    open_block::OpenBlock,
+    ChainConfig, ChainError, ChainEvent, block::ExecutedBlock, chain::Inner, dev::DevState,
+    metrics, open_block::OpenBlock,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
@@ -77,8 +73,7 @@ impl Producer {
         let state: Arc<dyn StateReader> = Arc::new(chain.db.latest()?);
         let extra_data = chain.config.extra_data.clone();
         let dev = chain.config.dev;
-        let open =
-            OpenBlock::open(&chain.spec, parent, state, attributes, extra_data, patch, dev)?;
+        let open = OpenBlock::open(&chain.spec, parent, state, attributes, extra_data, patch, dev)?;
         self.keeper_seen = 0;
         self.tick_performs.clear();
         self.open = Some(open);
@@ -251,10 +246,7 @@ impl Producer {
             keeper: Default::default(),
             dev_patch: (open.ticks == 0).then(|| open.patch.clone()).flatten(),
         };
-        let started = Instant::now();
-        chain.db.append_tick(&record)?;
-        metrics::journaled(started.elapsed());
-        Ok(())
+        Ok(chain.db.append_tick(&record)?)
     }
 
     /// Seals the open block (opening one first where there is none) and makes it the head.
@@ -291,9 +283,7 @@ impl Producer {
             keeper: keeper_record,
             dev_patch: patch,
         };
-        let journal = Instant::now();
         chain.db.append_block(&record)?;
-        metrics::journaled(journal.elapsed());
         self.dev.block_sealed();
         let updates = updates.unwrap_or_default();
         chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
@@ -322,7 +312,8 @@ fn report(
         incarnations,
         seal,
     );
-    let efficiency = if transactions == 0 { 1.0 } else { incarnations as f64 / transactions as f64 };
+    let efficiency =
+        if transactions == 0 { 1.0 } else { incarnations as f64 / transactions as f64 };
     tracing::info!(
         target: "plasma::chain",
         number = block.number(),
@@ -378,4 +369,3 @@ pub(crate) fn now_ms() -> u64 {
 pub(crate) fn now_s() -> u64 {
     now_ms() / 1_000
 }
-

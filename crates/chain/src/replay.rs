@@ -1,15 +1,9 @@
 //! Executes stored blocks again and compares everything that can be compared.
 
-use crate::{
-    ChainError, ExecutorKind,
-    block::ExecutedBlock,
-    chain::Inner,
-};
+use crate::{ChainError, ExecutorKind, block::ExecutedBlock, chain::Inner};
 use alloy_consensus::{Header, transaction::Recovered};
 use alloy_primitives::B256;
-use plasma_evm::{
-    BlockCommitter, BlockContext, BlockState, FinishedBlock, block_env, tx_env,
-};
+use plasma_evm::{BlockCommitter, BlockContext, BlockState, FinishedBlock, block_env, tx_env};
 use plasma_parallel::{ConflictReport, TransactionOutcome, execute_sequential};
 use plasma_storage::{BlockRecord, StateReader};
 use plasma_trie::{NodeSource, StateTrie};
@@ -79,8 +73,7 @@ pub(crate) fn execute_with_report(
     if let Some(patch) = &record.dev_patch {
         block_state.apply(patch.clone());
     }
-    let mut committer =
-        BlockCommitter::new(chain.spec.clone(), env.clone(), context, block_state);
+    let mut committer = BlockCommitter::new(chain.spec.clone(), env.clone(), context, block_state);
     committer.begin()?;
     let mut gas_left = header.gas_limit;
     let transactions: Vec<_> = record
@@ -104,7 +97,9 @@ pub(crate) fn execute_with_report(
         };
         let limit = alloy_consensus::Transaction::gas_limit(transaction.inner());
         if limit > gas_left {
-            return Err(refuse(format!("gas limit {limit} above the {gas_left} left in the block")));
+            return Err(refuse(format!(
+                "gas limit {limit} above the {gas_left} left in the block"
+            )));
         }
         match outcome {
             TransactionOutcome::Executed { result, state } => {
@@ -132,8 +127,7 @@ pub(crate) fn replay(
     let parent = chain
         .block(number.saturating_sub(1))?
         .ok_or(ChainError::UnknownBlock(number.saturating_sub(1)))?;
-    let (finished, conflicts) =
-        execute_with_report(chain, kind, &parent.header, record, state)?;
+    let (finished, conflicts) = execute_with_report(chain, kind, &parent.header, record, state)?;
     trie.update(nodes, &finished.changes)?;
     Ok(BlockReplay {
         number,

@@ -132,11 +132,9 @@ fn validate_fork_fields(
     let Some(params) = spec.blob_params_at(header.timestamp).filter(|_| cancun) else {
         return Ok(());
     };
-    let expected = alloy_consensus::BlockHeader::maybe_next_block_excess_blob_gas(
-        parent,
-        Some(params),
-    )
-    .unwrap_or(0); // the first block with blobs has no parent to count from
+    let expected =
+        alloy_consensus::BlockHeader::maybe_next_block_excess_blob_gas(parent, Some(params))
+            .unwrap_or(0); // the first block with blobs has no parent to count from
     expect(number, "excess blob gas", header.excess_blob_gas, Some(expected))?;
     let limit = params.max_blob_gas_per_block();
     if header.blob_gas_used.is_some_and(|used| used > limit) {
@@ -160,12 +158,7 @@ fn validate_body(spec: &ChainSpec, block: &Block<Transaction>) -> Result<(), Cha
         header.transactions_root,
         proofs::calculate_transaction_root(&body.transactions),
     )?;
-    expect(
-        number,
-        "ommers hash",
-        header.ommers_hash,
-        proofs::calculate_ommers_root(&body.ommers),
-    )?;
+    expect(number, "ommers hash", header.ommers_hash, proofs::calculate_ommers_root(&body.ommers))?;
     expect(
         number,
         "withdrawals root",

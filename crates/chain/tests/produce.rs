@@ -60,10 +60,12 @@ fn open(dir: &Path, automine: bool, keeper: bool) -> Chain {
 }
 
 fn submit(chain: &Chain, transaction: Recovered<Transaction>) -> B256 {
-    chain.submit({
-        let (transaction, sender) = transaction.into_parts();
-        PoolTransaction::new(transaction, sender, None)
-    }).unwrap()
+    chain
+        .submit({
+            let (transaction, sender) = transaction.into_parts();
+            PoolTransaction::new(transaction, sender, None)
+        })
+        .unwrap()
 }
 
 fn balance(chain: &Chain, address: Address) -> U256 {
@@ -155,10 +157,9 @@ fn snapshots_and_patches_move_the_state_and_the_root_with_it() {
     let snapshot = dev.snapshot().unwrap();
     let mut patch = StateChanges::default();
     let account = Account { nonce: 0, balance: U256::from(1_000), bytecode_hash: None };
-    patch.accounts.insert(
-        rich,
-        AccountChange { account: Some(account), ..AccountChange::default() },
-    );
+    patch
+        .accounts
+        .insert(rich, AccountChange { account: Some(account), ..AccountChange::default() });
     dev.patch_state(patch).unwrap();
     assert_eq!(balance(&chain, rich), U256::from(1_000), "visible at once");
     let mined = dev.mine(2, None).unwrap();

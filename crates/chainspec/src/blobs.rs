@@ -20,10 +20,7 @@ pub(crate) fn blob_schedule(config: &ChainConfig) -> Result<BlobSchedule, ChainS
         check(fork, params)?;
     }
     let entry = |name: &str| {
-        let found = config
-            .blob_schedule
-            .iter()
-            .find(|(fork, _)| fork.eq_ignore_ascii_case(name));
+        let found = config.blob_schedule.iter().find(|(fork, _)| fork.eq_ignore_ascii_case(name));
         found.map(|(_, params)| *params)
     };
     let mut schedule = BlobSchedule::new();
@@ -34,9 +31,7 @@ pub(crate) fn blob_schedule(config: &ChainConfig) -> Result<BlobSchedule, ChainS
         schedule.push((time, entry("prague").unwrap_or_else(BlobParams::prague)));
     }
     if let Some(time) = config.osaka_time {
-        let before = schedule
-            .last()
-            .map_or_else(BlobParams::osaka, |(_, params)| *params);
+        let before = schedule.last().map_or_else(BlobParams::osaka, |(_, params)| *params);
         schedule.push((time, since_osaka(entry("osaka").unwrap_or(before))));
     }
     let blob_parameter_forks = [
@@ -57,10 +52,7 @@ pub(crate) fn blob_schedule(config: &ChainConfig) -> Result<BlobSchedule, ChainS
         })?;
         schedule.push((time, since_osaka(params)));
     }
-    for (name, time) in [
-        ("amsterdam", config.amsterdam_time),
-        ("bogota", config.bogota_time),
-    ] {
+    for (name, time) in [("amsterdam", config.amsterdam_time), ("bogota", config.bogota_time)] {
         if let (Some(time), Some(params)) = (time, entry(name)) {
             schedule.push((time, since_osaka(params)));
         }
@@ -78,9 +70,7 @@ pub(crate) fn params_at(schedule: &BlobSchedule, timestamp: u64) -> Option<BlobP
 
 /// Adds what holds since Osaka: six blobs a transaction (EIP-7594), a reserve price (EIP-7918).
 fn since_osaka(params: BlobParams) -> BlobParams {
-    params
-        .with_max_blobs_per_tx(MAX_BLOBS_PER_TX_FUSAKA)
-        .with_blob_base_cost(BLOB_BASE_COST)
+    params.with_max_blobs_per_tx(MAX_BLOBS_PER_TX_FUSAKA).with_blob_base_cost(BLOB_BASE_COST)
 }
 
 fn check(fork: &str, params: &BlobParams) -> Result<(), ChainSpecError> {
@@ -100,11 +90,7 @@ fn check(fork: &str, params: &BlobParams) -> Result<(), ChainSpecError> {
         ));
     }
     if params.update_fraction == 0 {
-        return Err(ChainSpecError::field(
-            path("baseFeeUpdateFraction"),
-            "at least 1",
-            "0",
-        ));
+        return Err(ChainSpecError::field(path("baseFeeUpdateFraction"), "at least 1", "0"));
     }
     Ok(())
 }

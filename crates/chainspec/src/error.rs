@@ -31,11 +31,7 @@ impl ChainSpecError {
         expected: impl Into<String>,
         found: impl Into<String>,
     ) -> Self {
-        Self::Field {
-            path: path.into(),
-            expected: expected.into(),
-            found: found.into(),
-        }
+        Self::Field { path: path.into(), expected: expected.into(), found: found.into() }
     }
 
     /// The same for a JSON value; `None`: the field is absent.

@@ -24,20 +24,12 @@ impl<'a> Fields<'a> {
             let shown = if path.is_empty() { "genesis" } else { path };
             ChainSpecError::value(shown, "an object", Some(value))
         })?;
-        Ok(Self {
-            path: path.to_owned(),
-            object,
-            asked: RefCell::default(),
-        })
+        Ok(Self { path: path.to_owned(), object, asked: RefCell::default() })
     }
 
     /// JSON path of the field `name` of this object.
     pub(crate) fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// The value of `name`; `None` where it is absent or null.
@@ -57,17 +49,12 @@ impl<'a> Fields<'a> {
     /// Fields that nobody asked for until now.
     pub(crate) fn unasked(&self) -> Vec<(&'a String, &'a Value)> {
         let asked = self.asked.borrow();
-        self.object
-            .iter()
-            .filter(|(key, _)| !asked.contains(&key.to_ascii_lowercase()))
-            .collect()
+        self.object.iter().filter(|(key, _)| !asked.contains(&key.to_ascii_lowercase())).collect()
     }
 
     /// The object at `name`.
     pub(crate) fn object(&self, name: &str) -> Result<Option<Fields<'a>>, ChainSpecError> {
-        self.get(name)
-            .map(|value| Fields::new(&self.path_of(name), value))
-            .transpose()
+        self.get(name).map(|value| Fields::new(&self.path_of(name), value)).transpose()
     }
 
     fn parse<T>(
@@ -134,9 +121,7 @@ impl<'a> Fields<'a> {
 
     /// A byte string in hex.
     pub(crate) fn bytes(&self, name: &str) -> Result<Option<Bytes>, ChainSpecError> {
-        self.parse(name, "bytes in hex", |value| {
-            hex::decode(value.as_str()?).ok().map(Bytes::from)
-        })
+        self.parse(name, "bytes in hex", |value| hex::decode(value.as_str()?).ok().map(Bytes::from))
     }
 
     /// Turns an absent field into an error.
@@ -159,10 +144,7 @@ pub(crate) fn parse_address(text: &str) -> Option<Address> {
 
 /// Reads a storage key or value: up to 32 bytes of hex, leading zeros left out or not.
 pub(crate) fn parse_storage_word(text: &str) -> Option<B256> {
-    let digits = text
-        .strip_prefix("0x")
-        .or_else(|| text.strip_prefix("0X"))
-        .unwrap_or(text);
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     if digits.len() > 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }

@@ -89,10 +89,7 @@ pub(crate) fn fork_conditions(
     if config.eip155_block != config.eip158_block {
         return Err(ChainSpecError::field(
             "config.eip155Block",
-            format!(
-                "the block of config.eip158Block ({})",
-                shown(config.eip158_block)
-            ),
+            format!("the block of config.eip158Block ({})", shown(config.eip158_block)),
             shown(config.eip155_block),
         ));
     }
@@ -120,10 +117,7 @@ pub(crate) fn fork_conditions(
         (Fork::Byzantium, block(config.byzantium_block)),
         (Fork::Constantinople, block(config.constantinople_block)),
         // A chain that does not name Petersburg never had Constantinople without it.
-        (
-            Fork::Petersburg,
-            block(config.petersburg_block.or(config.constantinople_block)),
-        ),
+        (Fork::Petersburg, block(config.petersburg_block.or(config.constantinople_block))),
         (Fork::Istanbul, block(config.istanbul_block)),
         (Fork::MuirGlacier, block(config.muir_glacier_block)),
         (Fork::Berlin, block(config.berlin_block)),
@@ -152,9 +146,7 @@ fn merge(
     first_time_fork: Option<&ForkField>,
 ) -> Result<ForkCondition, ChainSpecError> {
     let config = &genesis.config;
-    let passed = config
-        .terminal_total_difficulty_passed
-        .then_some(U256::ZERO);
+    let passed = config.terminal_total_difficulty_passed.then_some(U256::ZERO);
     let Some(total_difficulty) = config.terminal_total_difficulty.or(passed) else {
         return match first_time_fork {
             None => Ok(ForkCondition::Never),
@@ -168,9 +160,7 @@ fn merge(
             )),
         };
     };
-    let known = KNOWN_MERGE_BLOCKS
-        .iter()
-        .find(|(chain, _)| *chain == config.chain_id);
+    let known = KNOWN_MERGE_BLOCKS.iter().find(|(chain, _)| *chain == config.chain_id);
     let activation_block_number = if total_difficulty.is_zero() {
         0
     } else if let Some((_, block)) = known {

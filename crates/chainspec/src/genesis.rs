@@ -27,20 +27,17 @@ pub struct GenesisAllocation<'a> {
 
 /// The accounts of the file, by rising address.
 pub(crate) fn allocations(genesis: &Genesis) -> impl Iterator<Item = GenesisAllocation<'_>> {
-    genesis
-        .alloc
-        .iter()
-        .map(|(address, account)| GenesisAllocation {
-            address: *address,
-            nonce: account.nonce.unwrap_or(0),
-            balance: account.balance,
-            code: account.non_empty_code(),
-            storage: account
-                .storage_slots()
-                .filter(|(_, value)| !value.is_zero())
-                .map(|(slot, value)| (slot.into(), value))
-                .collect(),
-        })
+    genesis.alloc.iter().map(|(address, account)| GenesisAllocation {
+        address: *address,
+        nonce: account.nonce.unwrap_or(0),
+        balance: account.balance,
+        code: account.non_empty_code(),
+        storage: account
+            .storage_slots()
+            .filter(|(_, value)| !value.is_zero())
+            .map(|(slot, value)| (slot.into(), value))
+            .collect(),
+    })
 }
 
 /// State root of the accounts, computed from scratch.
@@ -57,9 +54,7 @@ pub(crate) fn header(genesis: &Genesis, forks: &impl EthereumHardforks) -> Heade
     let cancun = london && forks.is_cancun_active_at_timestamp(time);
     let prague = london && forks.is_prague_active_at_timestamp(time);
     let amsterdam = london && forks.is_amsterdam_active_at_timestamp(time);
-    let base_fee = genesis
-        .base_fee_per_gas
-        .and_then(|fee| u64::try_from(fee).ok());
+    let base_fee = genesis.base_fee_per_gas.and_then(|fee| u64::try_from(fee).ok());
     Header {
         parent_hash: genesis.parent_hash.unwrap_or_default(),
         beneficiary: genesis.coinbase,

@@ -39,9 +39,8 @@ impl PlasmaParams {
         let fields = Fields::new("config.plasma", value)?;
         let defaults = Self::default();
         let registry = fields.address("registry")?;
-        let share = fields
-            .u64("keeperGasSharePercent")?
-            .unwrap_or(defaults.keeper_gas_share_percent);
+        let share =
+            fields.u64("keeperGasSharePercent")?.unwrap_or(defaults.keeper_gas_share_percent);
         if share > 100 {
             return Err(ChainSpecError::field(
                 fields.path_of("keeperGasSharePercent"),
@@ -49,9 +48,7 @@ impl PlasmaParams {
                 share.to_string(),
             ));
         }
-        let premium = fields
-            .u64("premiumPpb")?
-            .unwrap_or(u64::from(defaults.premium_ppb));
+        let premium = fields.u64("premiumPpb")?.unwrap_or(u64::from(defaults.premium_ppb));
         let premium_ppb = u32::try_from(premium).map_err(|_| {
             ChainSpecError::field(
                 fields.path_of("premiumPpb"),
@@ -66,10 +63,6 @@ impl PlasmaParams {
                 Some(value),
             ));
         }
-        Ok(Self {
-            registry,
-            keeper_gas_share_percent: share,
-            premium_ppb,
-        })
+        Ok(Self { registry, keeper_gas_share_percent: share, premium_ppb })
     }
 }

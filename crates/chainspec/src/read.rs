@@ -39,11 +39,7 @@ pub(crate) fn read_genesis(json: &str) -> Result<ParsedGenesis, ChainSpecError> 
 
     for name in ["number", "gasUsed"] {
         if let Some(found) = fields.u64(name)?.filter(|found| *found != 0) {
-            return Err(ChainSpecError::field(
-                name,
-                "0 in a genesis block",
-                found.to_string(),
-            ));
+            return Err(ChainSpecError::field(name, "0 in a genesis block", found.to_string()));
         }
     }
     let gas_limit = fields.u64("gasLimit")?;
@@ -61,11 +57,8 @@ pub(crate) fn read_genesis(json: &str) -> Result<ParsedGenesis, ChainSpecError> 
         "a difficulty (0 for a chain that starts merged)",
         difficulty,
     )?;
-    let alloc = fields.required(
-        "alloc",
-        "an object of accounts by address",
-        fields.get("alloc"),
-    )?;
+    let alloc =
+        fields.required("alloc", "an object of accounts by address", fields.get("alloc"))?;
 
     let genesis = Genesis {
         config,
@@ -116,9 +109,7 @@ fn read_config(fields: &Fields<'_>) -> Result<(ChainConfig, Vec<String>), ChainS
         config.blob_schedule = read_blob_schedule(&schedule)?;
     }
     if let Some(plasma) = fields.get("plasma") {
-        config
-            .extra_fields
-            .insert("plasma".to_owned(), plasma.clone());
+        config.extra_fields.insert("plasma".to_owned(), plasma.clone());
     }
     for name in OTHERS {
         fields.get(name);
@@ -180,11 +171,7 @@ fn read_account(fields: &Fields<'_>) -> Result<GenesisAccount, ChainSpecError> {
         nonce: fields.u64("nonce")?,
         balance,
         code: fields.bytes("code")?,
-        storage: fields
-            .object("storage")?
-            .as_ref()
-            .map(read_storage)
-            .transpose()?,
+        storage: fields.object("storage")?.as_ref().map(read_storage).transpose()?,
         private_key: None,
     })
 }

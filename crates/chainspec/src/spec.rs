@@ -128,17 +128,12 @@ impl ChainSpec {
 
     /// All forks of the chain that have an activation, in order.
     pub fn forks(&self) -> impl Iterator<Item = (EthereumHardfork, ForkCondition)> + '_ {
-        self.forks
-            .iter()
-            .copied()
-            .filter(|(_, condition)| *condition != ForkCondition::Never)
+        self.forks.iter().copied().filter(|(_, condition)| *condition != ForkCondition::Never)
     }
 
     /// Forks that the file sets although their rules are not final: to be warned of.
     pub fn experimental_forks(&self) -> Vec<(EthereumHardfork, ForkCondition)> {
-        self.forks()
-            .filter(|(fork, _)| EXPERIMENTAL.contains(fork))
-            .collect()
+        self.forks().filter(|(fork, _)| EXPERIMENTAL.contains(fork)).collect()
     }
 
     /// Blob parameters that hold at `timestamp` (seconds); `None` before Cancun.

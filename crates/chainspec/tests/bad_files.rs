@@ -41,9 +41,7 @@ fn with(pointer: &str, value: Option<Value>) -> Value {
 }
 
 fn message(file: &Value) -> String {
-    ChainSpec::from_json(&file.to_string())
-        .unwrap_err()
-        .to_string()
+    ChainSpec::from_json(&file.to_string()).unwrap_err().to_string()
 }
 
 #[test]
@@ -226,13 +224,8 @@ fn messages() {
 
 #[test]
 fn text_that_is_no_json_says_where() {
-    let error = ChainSpec::from_json("{\n  \"config\": ,")
-        .unwrap_err()
-        .to_string();
-    assert_eq!(
-        error,
-        "genesis is not valid JSON: expected value at line 2 column 13"
-    );
+    let error = ChainSpec::from_json("{\n  \"config\": ,").unwrap_err().to_string();
+    assert_eq!(error, "genesis is not valid JSON: expected value at line 2 column 13");
     let error = ChainSpec::from_json("[]").unwrap_err().to_string();
     assert_eq!(error, "genesis: expected an object, found an array");
     let deep = "[".repeat(100_000);
@@ -241,10 +234,7 @@ fn text_that_is_no_json_says_where() {
 
 #[test]
 fn long_values_are_shortened() {
-    let text = message(&with(
-        "/config/plasma/registry",
-        Some(json!("x".repeat(5000))),
-    ));
+    let text = message(&with("/config/plasma/registry", Some(json!("x".repeat(5000)))));
     assert!(text.ends_with("... (5002 characters)"), "{text}");
     assert!(text.len() < 250);
 }

@@ -62,24 +62,11 @@ fn forks_follow_one_another() {
         (u64::MAX, u64::MAX, Fork::Amsterdam),
     ];
     for (number, time, fork) in table {
-        assert_eq!(
-            spec.fork_at(number, time),
-            fork,
-            "block {number}, time {time}"
-        );
+        assert_eq!(spec.fork_at(number, time), fork, "block {number}, time {time}");
     }
-    assert_eq!(
-        spec.experimental_forks(),
-        vec![(Fork::Amsterdam, ForkCondition::Timestamp(100))]
-    );
-    assert_eq!(
-        spec.ethereum_fork_activation(Fork::Dao),
-        ForkCondition::Never
-    );
-    assert_eq!(
-        spec.ethereum_fork_activation(Fork::Bogota),
-        ForkCondition::Never
-    );
+    assert_eq!(spec.experimental_forks(), vec![(Fork::Amsterdam, ForkCondition::Timestamp(100))]);
+    assert_eq!(spec.ethereum_fork_activation(Fork::Dao), ForkCondition::Never);
+    assert_eq!(spec.ethereum_fork_activation(Fork::Bogota), ForkCondition::Never);
 }
 
 #[test]
@@ -101,33 +88,18 @@ fn blob_parameters_follow_the_schedule() {
     ] {
         let params = spec.blob_params_at(time).unwrap();
         assert_eq!(
-            (
-                params.target_blob_count,
-                params.max_blob_count,
-                params.max_blobs_per_tx
-            ),
+            (params.target_blob_count, params.max_blob_count, params.max_blobs_per_tx),
             (target, max, per_transaction),
             "time {time}"
         );
-        assert_eq!(
-            params.blob_base_cost,
-            if time >= 40 { 8192 } else { 0 },
-            "time {time}"
-        );
+        assert_eq!(params.blob_base_cost, if time >= 40 { 8192 } else { 0 }, "time {time}");
     }
 }
 
 #[test]
 fn of_forks_at_one_time_the_latest_counts() {
     let mut file = ladder();
-    for name in [
-        "shanghaiTime",
-        "cancunTime",
-        "pragueTime",
-        "osakaTime",
-        "bpo1Time",
-        "bpo2Time",
-    ] {
+    for name in ["shanghaiTime", "cancunTime", "pragueTime", "osakaTime", "bpo1Time", "bpo2Time"] {
         file["config"][name] = json!(0);
     }
     let spec = spec(&file);
@@ -151,19 +123,13 @@ fn the_merge_block_comes_from_what_the_file_tells() {
         let mut file = ladder();
         edit(&mut file);
         match spec(&file).ethereum_fork_activation(Fork::Paris) {
-            ForkCondition::TTD {
-                activation_block_number,
-                ..
-            } => Some(activation_block_number),
+            ForkCondition::TTD { activation_block_number, .. } => Some(activation_block_number),
             ForkCondition::Never => None,
             other => panic!("{other:?}"),
         }
     };
     assert_eq!(merge_block(&|_| ()), Some(13));
-    assert_eq!(
-        merge_block(&|file| file["config"]["terminalTotalDifficulty"] = json!(0)),
-        Some(0)
-    );
+    assert_eq!(merge_block(&|file| file["config"]["terminalTotalDifficulty"] = json!(0)), Some(0));
     assert_eq!(
         merge_block(&|file| {
             file["config"]["mergeNetsplitBlock"] = Value::Null;
@@ -188,25 +154,16 @@ fn the_merge_block_comes_from_what_the_file_tells() {
 fn an_unnamed_petersburg_comes_with_constantinople() {
     let mut file = ladder();
     file["config"]["petersburgBlock"] = Value::Null;
-    assert_eq!(
-        spec(&file).ethereum_fork_activation(Fork::Petersburg),
-        ForkCondition::Block(5)
-    );
+    assert_eq!(spec(&file).ethereum_fork_activation(Fork::Petersburg), ForkCondition::Block(5));
 }
 
 #[test]
 fn the_dao_fork_needs_its_support_flag() {
     let mut file = ladder();
     file["config"]["daoForkBlock"] = json!(2);
-    assert_eq!(
-        spec(&file).ethereum_fork_activation(Fork::Dao),
-        ForkCondition::Never
-    );
+    assert_eq!(spec(&file).ethereum_fork_activation(Fork::Dao), ForkCondition::Never);
     file["config"]["daoForkSupport"] = json!(true);
-    assert_eq!(
-        spec(&file).ethereum_fork_activation(Fork::Dao),
-        ForkCondition::Block(2)
-    );
+    assert_eq!(spec(&file).ethereum_fork_activation(Fork::Dao), ForkCondition::Block(2));
 }
 
 #[test]
@@ -222,15 +179,9 @@ fn base_fees_begin_at_london() {
     assert_eq!(spec.next_base_fee(&parent(9, None), 0), Some(1_000_000_000));
     // An empty block lowers the fee by an eighth, a full one raises it by an eighth.
     assert_eq!(spec.next_base_fee(&parent(10, Some(800)), 0), Some(700));
-    let full = Header {
-        gas_used: 30_000_000,
-        ..parent(10, Some(800))
-    };
+    let full = Header { gas_used: 30_000_000, ..parent(10, Some(800)) };
     assert_eq!(spec.next_base_fee(&full, 0), Some(900));
-    let half = Header {
-        gas_used: 15_000_000,
-        ..parent(10, Some(800))
-    };
+    let half = Header { gas_used: 15_000_000, ..parent(10, Some(800)) };
     assert_eq!(spec.next_base_fee(&half, 0), Some(800));
 }
 

@@ -57,36 +57,22 @@ fn mainnet_has_its_genesis_hash_and_forks() {
     assert_eq!(spec.genesis_state_root(), MAINNET_STATE_ROOT);
     assert_eq!(spec.genesis_hash(), MAINNET_HASH);
     assert_eq!(spec.genesis_alloc().count(), 8893);
-    assert!(
-        spec.ignored_fields().is_empty(),
-        "{:?}",
-        spec.ignored_fields()
-    );
+    assert!(spec.ignored_fields().is_empty(), "{:?}", spec.ignored_fields());
 
     // The library's own table of mainnet is the second opinion on every fork.
     for (fork, condition) in EthereumHardfork::mainnet() {
         let ours = spec.ethereum_fork_activation(fork);
         match (ours, condition) {
             (
-                ForkCondition::TTD {
-                    activation_block_number: a,
-                    total_difficulty: d,
-                    ..
-                },
-                ForkCondition::TTD {
-                    activation_block_number: b,
-                    total_difficulty: e,
-                    ..
-                },
+                ForkCondition::TTD { activation_block_number: a, total_difficulty: d, .. },
+                ForkCondition::TTD { activation_block_number: b, total_difficulty: e, .. },
             ) => assert_eq!((a, d), (b, e), "{fork:?}"),
             _ => assert_eq!(ours, condition, "{fork:?}"),
         }
     }
     assert_eq!(
         spec.deposit_contract_address(),
-        Some(alloy_primitives::address!(
-            "00000000219ab540356cbb839cbe05303d7705fa"
-        ))
+        Some(alloy_primitives::address!("00000000219ab540356cbb839cbe05303d7705fa"))
     );
 }
 

@@ -25,20 +25,13 @@ pub struct NextBlockAttributes {
 
 /// The environment in which the block with `header` executes.
 pub fn block_env(spec: &ChainSpec, header: &Header) -> EvmEnv {
-    EvmEnv::for_eth_block(
-        header,
-        spec,
-        spec.chain_id(),
-        spec.blob_params_at(header.timestamp()),
-    )
+    EvmEnv::for_eth_block(header, spec, spec.chain_id(), spec.blob_params_at(header.timestamp()))
 }
 
 /// The environment of the block after `parent`.
 pub fn next_block_env(spec: &ChainSpec, parent: &Header, next: &NextBlockAttributes) -> EvmEnv {
-    let base_fee = next
-        .base_fee
-        .or_else(|| spec.next_base_fee(parent, next.timestamp))
-        .unwrap_or(0); // before London there is no base fee
+    let base_fee =
+        next.base_fee.or_else(|| spec.next_base_fee(parent, next.timestamp)).unwrap_or(0); // before London there is no base fee
     EvmEnv::for_eth_next_block(
         parent,
         NextEvmEnvAttributes {

@@ -37,8 +37,7 @@ pub(crate) async fn serve(
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| NodeError::Metrics { address, source })?;
-    let bound =
-        listener.local_addr().map_err(|source| NodeError::Metrics { address, source })?;
+    let bound = listener.local_addr().map_err(|source| NodeError::Metrics { address, source })?;
     let drain = recorder.clone();
     tokio::spawn(async move {
         loop {

@@ -13,8 +13,7 @@ pub fn init_logging(filter: &str, format: LogFormat) -> Result<(), String> {
     }
     .map_err(|error| format!("log filter: {error}"))?;
     let colours = std::io::stderr().is_terminal();
-    let builder =
-        fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
+    let builder = fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => builder.with_target(false).compact().try_init(),
         LogFormat::Json => builder.json().try_init(),

@@ -1,12 +1,12 @@
 //! The running node.
 
 use crate::{DataDir, KeeperSettings, NodeConfig, NodeError, datadir::dev_genesis_now, http};
+use jsonrpsee::Methods;
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
 use plasma_rpc::{DevAccounts, RpcHandle};
 use plasma_storage::{Database, DatabaseOptions};
-use jsonrpsee::Methods;
 use plasma_txpool::{PoolConfig, TxPool};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::task::JoinHandle;
@@ -56,19 +56,12 @@ impl Node {
         for fork in spec.experimental_forks() {
             tracing::warn!(target: "plasma::node", ?fork, "this fork is experimental");
         }
-        std::thread::Builder::new()
-            .name("kzg".into())
-            .spawn(load_trusted_setups)
-            .map_err(|error| NodeError::Stopped(format!("no thread for the KZG set-up: {error}")))?;
-        let keeper = keeper_config(&spec, config.keeper.as_ref())?;
-        let chain = open_chain(
-            &datadir,
-            spec,
-            config.chain,
-            config.pool,
-            keeper,
-            config.history_blocks,
+        std::thread::Builder::new().name("kzg".into()).spawn(load_trusted_setups).map_err(
+            |error| NodeError::Stopped(format!("no thread for the KZG set-up: {error}")),
         )?;
+        let keeper = keeper_config(&spec, config.keeper.as_ref())?;
+        let chain =
+            open_chain(&datadir, spec, config.chain, config.pool, keeper, config.history_blocks)?;
         let accounts =
             Arc::new(if config.dev { DevAccounts::dev() } else { DevAccounts::default() });
         let rpc =

@@ -50,7 +50,8 @@ fn token_code() -> Bytes {
 fn state(accounts: usize) -> InMemoryDB {
     let mut state = InMemoryDB::default();
     for number in 0..accounts {
-        let info = AccountInfo { balance: U256::from(10).pow(U256::from(20)), ..Default::default() };
+        let info =
+            AccountInfo { balance: U256::from(10).pow(U256::from(20)), ..Default::default() };
         state.insert_account_info(account(number), info);
     }
     let info = AccountInfo { nonce: 1, ..Default::default() };

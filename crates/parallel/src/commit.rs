@@ -178,10 +178,8 @@ where
         let batch = self.batch;
         let beneficiary = batch.env.block_env.beneficiary;
         let spec = batch.env.cfg_env.spec;
-        let database_error = |source| ExecutorError::Database {
-            index: index as usize,
-            source: Box::new(source),
-        };
+        let database_error =
+            |source| ExecutorError::Database { index: index as usize, source: Box::new(source) };
         match speculation {
             Speculation::Executed { result, mut state, deferred_fee } => {
                 let change = Some((&mut state, deferred_fee));

@@ -30,7 +30,9 @@ pub enum ExecutorError {
         message: String,
     },
     /// Executing a transaction panicked. The batch is lost; the executor remains usable.
-    #[error("executing transaction {index} of the batch panicked: {message}; this is a defect, please report it")]
+    #[error(
+        "executing transaction {index} of the batch panicked: {message}; this is a defect, please report it"
+    )]
     Panicked {
         /// Position of the transaction within the batch.
         index: usize,
@@ -38,13 +40,17 @@ pub enum ExecutorError {
         message: String,
     },
     /// A worker panicked outside of any transaction. The batch is lost; the executor remains usable.
-    #[error("a worker of the parallel executor panicked: {message}; this is a defect, please report it")]
+    #[error(
+        "a worker of the parallel executor panicked: {message}; this is a defect, please report it"
+    )]
     Worker {
         /// The panic's message.
         message: String,
     },
     /// No worker had anything to do although the batch was not finished.
-    #[error("the parallel executor stopped after {committed} of {total} transactions with nothing left to run; this is a defect, please report it")]
+    #[error(
+        "the parallel executor stopped after {committed} of {total} transactions with nothing left to run; this is a defect, please report it"
+    )]
     Stalled {
         /// Transactions committed so far.
         committed: usize,

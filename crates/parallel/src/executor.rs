@@ -30,11 +30,7 @@ pub struct ParallelConfig {
 impl ParallelConfig {
     /// The ordinary configuration for `threads` threads.
     pub const fn new(threads: NonZeroUsize) -> Self {
-        Self {
-            threads,
-            min_transactions: DEFAULT_MIN_TRANSACTIONS,
-            sequential_when_single: true,
-        }
+        Self { threads, min_transactions: DEFAULT_MIN_TRANSACTIONS, sequential_when_single: true }
     }
 
     /// A configuration that takes the parallel path whatever the batch, as tests want it.

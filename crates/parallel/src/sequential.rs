@@ -68,7 +68,9 @@ where
                 evm.ctx.journaled_state.database.commit(&state);
                 outcomes.push(TransactionOutcome::Executed { result: executed.result, state });
             }
-            Err(EVMError::Transaction(reason)) => outcomes.push(TransactionOutcome::Invalid(reason)),
+            Err(EVMError::Transaction(reason)) => {
+                outcomes.push(TransactionOutcome::Invalid(reason))
+            }
             Err(error) => return Err(batch_error(index, error)),
         }
     }
@@ -196,7 +198,9 @@ impl<D: DatabaseRef> Database for BatchCache<'_, D> {
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, D::Error> {
         match self.codes.entry(code_hash) {
             Entry::Occupied(entry) => Ok(entry.get().clone()),
-            Entry::Vacant(entry) => Ok(entry.insert(self.base.code_by_hash_ref(code_hash)?).clone()),
+            Entry::Vacant(entry) => {
+                Ok(entry.insert(self.base.code_by_hash_ref(code_hash)?).clone())
+            }
         }
     }
 

@@ -67,10 +67,7 @@ impl WriteSet {
     /// Derives the write set of a transaction that read `reads` and ended in `state` (touched
     /// accounts only). The beneficiary's account fields are left to the commit's ledger.
     pub(crate) fn derive(state: &EvmState, reads: &ReadSet, beneficiary: Address) -> Self {
-        let mut writes = Self {
-            accounts: Vec::with_capacity(state.len()),
-            slots: Vec::new(),
-        };
+        let mut writes = Self { accounts: Vec::with_capacity(state.len()), slots: Vec::new() };
         for (address, account) in state {
             writes.add(*address, account, reads, *address == beneficiary);
         }
@@ -146,6 +143,8 @@ impl WriteSet {
 
     /// Whether a slot is written; the set must be sorted.
     pub(crate) fn writes_slot(&self, address: Address, slot: U256) -> bool {
-        self.slots.binary_search_by_key(&(address, slot), |write| (write.address, write.slot)).is_ok()
+        self.slots
+            .binary_search_by_key(&(address, slot), |write| (write.address, write.slot))
+            .is_ok()
     }
 }

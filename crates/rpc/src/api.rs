@@ -162,10 +162,7 @@ impl Api {
     ///
     /// # Errors
     /// -32000 where there is no such block or its state is pruned.
-    pub fn state_and_env(
-        &self,
-        id: Option<BlockId>,
-    ) -> RpcResult<(Arc<dyn StateReader>, EvmEnv)> {
+    pub fn state_and_env(&self, id: Option<BlockId>) -> RpcResult<(Arc<dyn StateReader>, EvmEnv)> {
         match self.existing(id)? {
             Target::Pending(pending) => Ok((pending.state.clone(), pending.env.clone())),
             Target::Sealed(block) => {

@@ -178,9 +178,7 @@ pub fn halt_message(reason: &HaltReason) -> String {
         HaltReason::CreateCollision => "contract address collision",
         HaltReason::NonceOverflow => "nonce uint64 overflow",
         HaltReason::CreateContractSizeLimit => "max code size exceeded",
-        HaltReason::CreateContractStartingWithEF => {
-            "invalid code: must not begin with 0xef"
-        }
+        HaltReason::CreateContractStartingWithEF => "invalid code: must not begin with 0xef",
         HaltReason::CreateInitCodeSizeLimit => "max initcode size exceeded",
         HaltReason::StateChangeDuringStaticCall | HaltReason::CallNotAllowedInsideStatic => {
             "write protection"
@@ -213,13 +211,9 @@ pub fn invalid_transaction_message(invalid: &InvalidTransaction) -> String {
             format!("intrinsic gas too low: have {gas_limit}, want {initial_gas}")
         }
         Invalid::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
-            format!(
-                "insufficient gas for floor data gas cost: have {gas_limit}, want {gas_floor}"
-            )
+            format!("insufficient gas for floor data gas cost: have {gas_limit}, want {gas_floor}")
         }
-        Invalid::GasPriceLessThanBasefee => {
-            "max fee per gas less than block base fee".to_owned()
-        }
+        Invalid::GasPriceLessThanBasefee => "max fee per gas less than block base fee".to_owned(),
         Invalid::PriorityFeeGreaterThanMaxFee => {
             "max priority fee per gas higher than max fee per gas".to_owned()
         }

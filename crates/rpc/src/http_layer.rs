@@ -87,10 +87,8 @@ where
 {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = futures::future::Either<
-        std::future::Ready<Result<Self::Response, Self::Error>>,
-        S::Future,
-    >;
+    type Future =
+        futures::future::Either<std::future::Ready<Result<Self::Response, Self::Error>>, S::Future>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
@@ -110,7 +108,8 @@ impl Rules {
             let text = "the host of this request is not served (--http.vhosts)\n";
             return Some(response(StatusCode::FORBIDDEN, "text/plain", text.to_owned()));
         }
-        let announced = request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+        let announced =
+            request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
         if announced <= self.max_request_bytes {
             return None;
         }

@@ -37,9 +37,7 @@ impl<'a> Arguments<'a> {
         let values: Vec<&RawValue> = serde_json::from_str(text)
             .map_err(|reason| error::invalid_params(format!("invalid parameters: {reason}")))?;
         if values.len() > most {
-            return Err(error::invalid_params(format!(
-                "too many arguments, want at most {most}"
-            )));
+            return Err(error::invalid_params(format!("too many arguments, want at most {most}")));
         }
         Ok(Self { values })
     }

@@ -3,8 +3,8 @@
 use crate::{
     RpcConfig,
     api::Api,
-    debug, dev, eth, http_layer,
-    keeper, live::Live,
+    debug, dev, eth, http_layer, keeper,
+    live::Live,
     middleware::{Front, FrontService},
     modules, net, plasma, sign,
     sign::DevAccounts,
@@ -118,9 +118,8 @@ pub(crate) fn methods(
     sign::register(&mut module, api, accounts);
     dev::register(&mut module, api);
     let mut methods = Methods::new();
-    let conflict = |reason: jsonrpsee::core::RegisterMethodError| {
-        RpcError::Conflict(reason.to_string())
-    };
+    let conflict =
+        |reason: jsonrpsee::core::RegisterMethodError| RpcError::Conflict(reason.to_string());
     methods.merge(module).map_err(conflict)?;
     methods.merge(extra).map_err(conflict)?;
     let mut last = RpcModule::new(api.clone());

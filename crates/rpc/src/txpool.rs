@@ -66,10 +66,7 @@ impl<T> Halves<T> {
     }
 }
 
-fn by_sender<T>(
-    senders: BTreeMap<Address, Queue>,
-    show: fn(&PoolTransaction) -> T,
-) -> BySender<T> {
+fn by_sender<T>(senders: BTreeMap<Address, Queue>, show: fn(&PoolTransaction) -> T) -> BySender<T> {
     let shown = |(sender, queue)| (Checksummed(sender), by_nonce(queue, show));
     senders.into_iter().map(shown).collect()
 }

@@ -16,12 +16,32 @@ fn word(number: u64) -> Bytes {
 async fn params_may_be_absent() {
     let node = Node::start().await;
     for method in [
-        "eth_chainId", "eth_blockNumber", "eth_gasPrice", "eth_syncing", "eth_mining",
-        "eth_hashrate", "eth_coinbase", "eth_protocolVersion", "eth_blobBaseFee", "eth_baseFee",
-        "eth_capabilities", "eth_pendingTransactions", "eth_newBlockFilter",
-        "eth_newPendingTransactionFilter", "net_version", "net_listening", "net_peerCount",
-        "web3_clientVersion", "txpool_status", "txpool_content", "rpc_modules", "keeper_list",
-        "keeper_lanes", "keeper_stats", "keeper_history", "eth_accounts",
+        "eth_chainId",
+        "eth_blockNumber",
+        "eth_gasPrice",
+        "eth_syncing",
+        "eth_mining",
+        "eth_hashrate",
+        "eth_coinbase",
+        "eth_protocolVersion",
+        "eth_blobBaseFee",
+        "eth_baseFee",
+        "eth_capabilities",
+        "eth_pendingTransactions",
+        "eth_newBlockFilter",
+        "eth_newPendingTransactionFilter",
+        "net_version",
+        "net_listening",
+        "net_peerCount",
+        "web3_clientVersion",
+        "txpool_status",
+        "txpool_content",
+        "rpc_modules",
+        "keeper_list",
+        "keeper_lanes",
+        "keeper_stats",
+        "keeper_history",
+        "eth_accounts",
     ] {
         let request = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{method}\"}}");
         let (status, body) = node.post(&request).await;
@@ -44,10 +64,7 @@ async fn malformed_requests_get_json_rpc_errors() {
     let node = Node::start().await;
     let unknown = node.fail("eth_doesNotExist", json!([])).await;
     assert_eq!(unknown.code, -32601);
-    assert_eq!(
-        unknown.message,
-        "the method eth_doesNotExist does not exist/is not available"
-    );
+    assert_eq!(unknown.message, "the method eth_doesNotExist does not exist/is not available");
     let missing = node.fail("eth_getBalance", json!([])).await;
     assert_eq!(missing.code, -32602);
     assert_eq!(missing.message, "missing value for required argument 0");
@@ -135,11 +152,8 @@ async fn a_batch_of_transactions_is_mined_when_it_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sizes_and_hosts_are_checked() {
-    let rpc = RpcConfig {
-        max_request_bytes: 1000,
-        max_response_bytes: 1000,
-        ..RpcConfig::default()
-    };
+    let rpc =
+        RpcConfig { max_request_bytes: 1000, max_response_bytes: 1000, ..RpcConfig::default() };
     let node = Node::with(rpc, |_| ()).await;
     let (status, body) = node.post(&" ".repeat(1001)).await;
     assert_eq!(status, 413);
@@ -179,8 +193,7 @@ async fn subscribers_are_told_of_blocks_logs_and_transactions() {
     assert!(heads_id.as_str().unwrap().starts_with("0x"));
     let filter = json!({"address": [STORER], "topics": [], "fromBlock": "0x0"});
     let logs_id = logs.call("eth_subscribe", json!(["logs", filter])).await;
-    let pending_id =
-        pending.call("eth_subscribe", json!(["newPendingTransactions", false])).await;
+    let pending_id = pending.call("eth_subscribe", json!(["newPendingTransactions", false])).await;
     let full_id = full.call("eth_subscribe", json!(["newPendingTransactions", true])).await;
     let hash = node.send(0, 0, STORER, word(5)).await;
     let head = heads.notified(&heads_id).await;

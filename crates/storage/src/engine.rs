@@ -315,10 +315,19 @@ fn mdbx_error(error: ReadError) -> MdbxError {
     }
 }
 
+/// With less than this free, an I/O error of the engine means that the disk is full.
+const FULL_DISK_BYTES: u64 = 8 << 20;
+
 fn engine_error(path: &Path, action: &'static str, error: MdbxError) -> StorageError {
     let path = path.to_path_buf();
     match error {
         MdbxError::Other(code) if code == libc::ENOSPC || code == libc::EDQUOT => {
+            StorageError::Full { path, reason: "the disk is full".into() }
+        }
+        // A write that the last free blocks cut short is reported as an I/O error.
+        MdbxError::Other(libc::EIO)
+            if fs4::available_space(&path).is_ok_and(|free| free < FULL_DISK_BYTES) =>
+        {
             StorageError::Full { path, reason: "the disk is full".into() }
         }
         MdbxError::MapFull => {

@@ -138,11 +138,7 @@ fn import_file(chain: &Chain, path: &PathBuf) -> Result<()> {
             eprintln!("block {}: {rate:.0} blocks/s", chain.head().number());
         }
     }
-    eprintln!(
-        "{}: {blocks} blocks in {:.1} s",
-        path.display(),
-        started.elapsed().as_secs_f64()
-    );
+    eprintln!("{}: {blocks} blocks in {:.1} s", path.display(), started.elapsed().as_secs_f64());
     Ok(())
 }
 

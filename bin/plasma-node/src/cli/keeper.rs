@@ -5,12 +5,7 @@ use super::{
     signer::{Signer, SignerArgs},
     units,
 };
-use alloy_primitives::{
-    Address, B256, Bytes, U256,
-    aliases::U96,
-    hex,
-    ruint::UintTryFrom as _,
-};
+use alloy_primitives::{Address, B256, Bytes, U256, aliases::U96, hex, ruint::UintTryFrom as _};
 use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
 use clap::{Args, Subcommand, ValueEnum};
 use eyre::{Result, bail, eyre};
@@ -183,8 +178,7 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
 /// The registry's address, from the node.
 fn registry(rpc: &RpcClient) -> Result<Address> {
     let stats: Value = rpc.call("keeper_stats", json!([]))?;
-    serde_json::from_value(stats["registry"].clone())
-        .map_err(|_| eyre!("this node runs no keeper"))
+    serde_json::from_value(stats["registry"].clone()).map_err(|_| eyre!("this node runs no keeper"))
 }
 
 fn register(rpc: &RpcClient, args: &RegisterArgs) -> Result<()> {
@@ -233,13 +227,7 @@ fn registered_id(receipt: &Value) -> Option<U256> {
     })
 }
 
-fn fund(
-    rpc: &RpcClient,
-    signer: &Signer,
-    registry: Address,
-    id: U256,
-    amount: U256,
-) -> Result<()> {
+fn fund(rpc: &RpcClient, signer: &Signer, registry: Address, id: U256, amount: U256) -> Result<()> {
     let call = Registry::addFundsCall {
         id,
         amount: U96::uint_try_from(amount).map_err(|_| eyre!("the amount is above 2^96 wei"))?,

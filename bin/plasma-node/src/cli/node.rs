@@ -43,7 +43,12 @@ pub(crate) struct NodeArgs {
     #[arg(long, alias = "miner.etherbase", env = "PLASMA_BENEFICIARY", default_value_t = Address::ZERO, help_heading = "Blocks")]
     beneficiary: Address,
     /// Gas limit that blocks move towards.
-    #[arg(long = "gas-limit", alias = "miner.gaslimit", default_value_t = 250_000_000, help_heading = "Blocks")]
+    #[arg(
+        long = "gas-limit",
+        alias = "miner.gaslimit",
+        default_value_t = 250_000_000,
+        help_heading = "Blocks"
+    )]
     gas_limit: u64,
     /// Worker threads of the executor [default: one per core].
     #[arg(long, env = "PLASMA_THREADS", help_heading = "Blocks")]
@@ -87,13 +92,23 @@ struct RpcArgs {
     #[arg(long = "http.addr", env = "PLASMA_HTTP_ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "JSON-RPC")]
     http_addr: IpAddr,
     /// Port of HTTP and WebSocket; 0 takes a free one.
-    #[arg(long = "http.port", env = "PLASMA_HTTP_PORT", default_value_t = 8545, help_heading = "JSON-RPC")]
+    #[arg(
+        long = "http.port",
+        env = "PLASMA_HTTP_PORT",
+        default_value_t = 8545,
+        help_heading = "JSON-RPC"
+    )]
     http_port: u16,
     /// Origins that browsers may call from, separated by commas; * allows all.
     #[arg(long = "http.corsdomain", value_delimiter = ',', help_heading = "JSON-RPC")]
     cors: Vec<String>,
     /// Host names that are served, separated by commas; * allows all.
-    #[arg(long = "http.vhosts", value_delimiter = ',', default_value = "localhost", help_heading = "JSON-RPC")]
+    #[arg(
+        long = "http.vhosts",
+        value_delimiter = ',',
+        default_value = "localhost",
+        help_heading = "JSON-RPC"
+    )]
     vhosts: Vec<String>,
     /// Address of a second, WebSocket-only port.
     #[arg(long = "ws.addr", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "JSON-RPC")]

@@ -31,11 +31,10 @@ impl RpcClient {
     /// Calls `method`; errors of the node keep their message.
     pub(crate) fn call<T: DeserializeOwned>(&self, method: &str, params: Value) -> Result<T> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut response = self
-            .agent
-            .post(&self.url)
-            .send_json(&request)
-            .with_context(|| format!("no answer from {}; is a node running there?", self.url))?;
+        let mut response =
+            self.agent.post(&self.url).send_json(&request).with_context(|| {
+                format!("no answer from {}; is a node running there?", self.url)
+            })?;
         let answer: Value = response
             .body_mut()
             .read_json()

@@ -38,9 +38,8 @@ impl SignerArgs {
                 };
                 account.secret_key().to_string()
             }
-            None => std::env::var(KEY_VARIABLE).map_err(|_| {
-                eyre::eyre!("no key: set {KEY_VARIABLE}, or name a --dev-account")
-            })?,
+            None => std::env::var(KEY_VARIABLE)
+                .map_err(|_| eyre::eyre!("no key: set {KEY_VARIABLE}, or name a --dev-account"))?,
         };
         let bytes = hex::decode(secret.trim())
             .with_context(|| format!("{KEY_VARIABLE} is not hexadecimal"))?;

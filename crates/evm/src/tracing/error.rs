@@ -15,7 +15,9 @@ pub enum TracingError {
     UnknownTracer(String),
 
     /// The tracer was given as JavaScript source.
-    #[error("JavaScript tracers are not built in: use one of the named tracers, such as callTracer")]
+    #[error(
+        "JavaScript tracers are not built in: use one of the named tracers, such as callTracer"
+    )]
     JavaScript,
 
     /// The tracer does not accept its `tracerConfig`.

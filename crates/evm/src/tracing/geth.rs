@@ -56,9 +56,10 @@ impl GethTracer {
             options.tracer_config = complete_mux_config(options.tracer_config)?;
         }
         let recording = step_recording(&options);
-        let inspector = DebugInspector::new(options).map_err(
-            |error: DebugInspectorError<Infallible>| TracingError::from_inspector(&name, error),
-        )?;
+        let inspector =
+            DebugInspector::new(options).map_err(|error: DebugInspectorError<Infallible>| {
+                TracingError::from_inspector(&name, error)
+            })?;
         Ok(Self { inspector, name, limits, recording })
     }
 
@@ -81,8 +82,11 @@ impl GethTracer {
         let mut guard = Guard::new(self.limits, self.recording);
         let executed = {
             let listeners = (&mut self.inspector, &mut guard);
-            let mut evm =
-                EthEvmFactory::default().create_evm_with_inspector(&mut *db, env.clone(), listeners);
+            let mut evm = EthEvmFactory::default().create_evm_with_inspector(
+                &mut *db,
+                env.clone(),
+                listeners,
+            );
             evm.transact_raw(tx.clone())
         };
         if let Some(error) = guard.error() {

@@ -28,12 +28,13 @@ pub use alloy_rpc_types_trace::{
         GethDebugTracingOptions, GethDefaultTracingOptions, GethTrace, PreStateConfig,
         PreStateFrame, TraceResult,
     },
-    parity::{
-        LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType,
-    },
+    parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
 };
 
-use revm::{DatabaseRef, context_interface::result::{HaltReason, ResultAndState}};
+use revm::{
+    DatabaseRef,
+    context_interface::result::{HaltReason, ResultAndState},
+};
 
 /// A database that a tracer can execute on and look up the state before the transaction in.
 ///

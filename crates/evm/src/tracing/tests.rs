@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::{BlockEnv, EvmEnv, SpecId, TxEnv};
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, address, bytes, hex, keccak256};
+use alloy_primitives::{
+    Address, B256, Bytes, KECCAK256_EMPTY, U256, address, bytes, hex, keccak256,
+};
 use proptest::prelude::*;
 use revm::{
     context::CfgEnv,
@@ -54,10 +56,16 @@ fn database() -> TestDb {
         let code = Bytecode::new_raw(code.into());
         db.insert_account_info(
             contract,
-            AccountInfo { nonce: 1, code_hash: code.hash_slow(), code: Some(code), ..Default::default() },
+            AccountInfo {
+                nonce: 1,
+                code_hash: code.hash_slow(),
+                code: Some(code),
+                ..Default::default()
+            },
         );
     }
-    db.insert_account_storage(STORING, U256::from(1), U256::from(5)).expect("an in-memory database");
+    db.insert_account_storage(STORING, U256::from(1), U256::from(5))
+        .expect("an in-memory database");
     db
 }
 
@@ -275,14 +283,9 @@ fn parity_frames_equal_the_call_tracers() {
 #[test]
 fn parity_results_answer_what_was_asked() {
     let types = [TraceType::Trace, TraceType::StateDiff].into_iter().collect();
-    let traced = trace_results(
-        &mut database(),
-        &env(),
-        transaction(OUTER),
-        &types,
-        TraceLimits::default(),
-    )
-    .expect("results");
+    let traced =
+        trace_results(&mut database(), &env(), transaction(OUTER), &types, TraceLimits::default())
+            .expect("results");
     assert_eq!(traced.trace.trace.len(), 3);
     assert_eq!(traced.trace.vm_trace, None);
     let diff = serde_json::to_value(traced.trace.state_diff.expect("asked for")).expect("JSON");

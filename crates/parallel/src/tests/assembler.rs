@@ -8,36 +8,90 @@ use revm::bytecode::opcode as op;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// `slot += amount`
-    Add { slot: u8, amount: u8 },
+    Add {
+        slot: u8,
+        amount: u8,
+    },
     /// `slot = calldata[0..32]`
-    StoreInput { slot: u8 },
+    StoreInput {
+        slot: u8,
+    },
     /// `slot = 0`
-    Clear { slot: u8 },
-    StoreBalance { slot: u8, of: u8 },
-    StoreOwnBalance { slot: u8 },
-    StoreCoinbaseBalance { slot: u8 },
-    StoreCodeHash { slot: u8, of: u8 },
-    StoreCodeSize { slot: u8, of: u8 },
-    StoreBlockHash { slot: u8, back: u8 },
+    Clear {
+        slot: u8,
+    },
+    StoreBalance {
+        slot: u8,
+        of: u8,
+    },
+    StoreOwnBalance {
+        slot: u8,
+    },
+    StoreCoinbaseBalance {
+        slot: u8,
+    },
+    StoreCodeHash {
+        slot: u8,
+        of: u8,
+    },
+    StoreCodeSize {
+        slot: u8,
+        of: u8,
+    },
+    StoreBlockHash {
+        slot: u8,
+        back: u8,
+    },
     /// Calls with an input of one word and notes down success in memory.
-    Call { to: u8, value: u8, gas: u16 },
-    StaticCall { to: u8 },
-    DelegateCall { to: u8 },
-    PayCoinbase { value: u8 },
+    Call {
+        to: u8,
+        value: u8,
+        gas: u16,
+    },
+    StaticCall {
+        to: u8,
+    },
+    DelegateCall {
+        to: u8,
+    },
+    PayCoinbase {
+        value: u8,
+    },
     /// Creates from one of the world's init codes.
-    Create { code: u8, value: u8 },
-    Create2 { code: u8, salt: u8, value: u8 },
-    SelfDestruct { to: u8 },
-    Transient { key: u8, slot: u8 },
-    Log { slot: u8 },
+    Create {
+        code: u8,
+        value: u8,
+    },
+    Create2 {
+        code: u8,
+        salt: u8,
+        value: u8,
+    },
+    SelfDestruct {
+        to: u8,
+    },
+    Transient {
+        key: u8,
+        slot: u8,
+    },
+    Log {
+        slot: u8,
+    },
     Revert,
     Invalid,
     /// Burns all gas.
     Loop,
     /// Skips the step unless the slot is odd.
-    IfOdd { slot: u8, step: Box<Step> },
+    IfOdd {
+        slot: u8,
+        step: Box<Step>,
+    },
     /// Skips the step unless the slot of that number is below the one that follows.
-    IfLess { slot: u8, than: u8, step: Box<Step> },
+    IfLess {
+        slot: u8,
+        than: u8,
+        step: Box<Step>,
+    },
 }
 
 /// What the numbers in steps stand for.

@@ -14,7 +14,11 @@ use revm::{
     database::State,
 };
 
-use super::{assert_parallel_equals_sequential, assembler::SLOTS, world::{Scene, World, world}};
+use super::{
+    assembler::SLOTS,
+    assert_parallel_equals_sequential,
+    world::{Scene, World, world},
+};
 use crate::{TransactionOutcome, execute_sequential};
 
 /// Executes the scene one by one with revm's own state and commit.
@@ -92,7 +96,8 @@ fn worlds_are_varied() {
     let mut count = |what, times| *seen.entry(what).or_default() += times;
     for _ in 0..300 {
         let scene = strategy.new_tree(&mut runner).unwrap().current().scene();
-        let batch = assert_parallel_equals_sequential(&scene.state, &scene.env, &scene.transactions);
+        let batch =
+            assert_parallel_equals_sequential(&scene.state, &scene.env, &scene.transactions);
         for outcome in batch.outcomes {
             let TransactionOutcome::Executed { result, state } = outcome else {
                 count("invalid", 1);

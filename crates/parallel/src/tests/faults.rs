@@ -131,8 +131,21 @@ fn a_state_error_names_the_transaction() {
 fn faults_of_void_executions_are_none() {
     // With input: slot 0 = 1. Without: reads the balance of the address in slot 0.
     let code = [
-        op::CALLDATASIZE, op::PUSH1, 9, op::JUMPI, op::PUSH0, op::SLOAD, op::BALANCE, op::POP,
-        op::STOP, op::JUMPDEST, op::PUSH1, 1, op::PUSH0, op::SSTORE, op::STOP,
+        op::CALLDATASIZE,
+        op::PUSH1,
+        9,
+        op::JUMPI,
+        op::PUSH0,
+        op::SLOAD,
+        op::BALANCE,
+        op::POP,
+        op::STOP,
+        op::JUMPDEST,
+        op::PUSH1,
+        1,
+        op::PUSH0,
+        op::SSTORE,
+        op::STOP,
     ];
     let code = Bytecode::new_legacy(code.to_vec().into());
     let pointer = contract(0);

@@ -14,8 +14,7 @@ use alloy_evm::EvmEnv;
 use revm::{DatabaseRef, context::TxEnv};
 
 use crate::{
-    BatchOutcome, ParallelConfig, ParallelExecutor, execute_sequential,
-    interleave::set_intensity,
+    BatchOutcome, ParallelConfig, ParallelExecutor, execute_sequential, interleave::set_intensity,
 };
 
 /// Worker counts that every comparison runs with.

@@ -88,8 +88,9 @@ fn one_chain_of_payments() {
         let info = AccountInfo { balance: U256::from(FUNDS), ..Default::default() };
         state.insert_account_info(sender(0), info);
         // Each can pay only once it was paid.
-        let transactions: Vec<TxEnv> =
-            (0..5).map(|n| call(n, 0, sender(n + 1), FUNDS - (u64::from(n) + 1) * 500_000)).collect();
+        let transactions: Vec<TxEnv> = (0..5)
+            .map(|n| call(n, 0, sender(n + 1), FUNDS - (u64::from(n) + 1) * 500_000))
+            .collect();
         let batch = assert_parallel_equals_sequential(&state, &environment(spec), &transactions);
         assert!(batch.outcomes.iter().all(|outcome| outcome.result().is_some()), "{spec:?}");
     }
@@ -123,10 +124,38 @@ fn a_hot_counter_counts_every_call() {
 fn tokens_move_between_few_accounts() {
     // balances[calldata[0..32]] += 1, balances[caller] -= 1; reverts below zero.
     let code = [
-        op::CALLER, op::SLOAD, op::DUP1, op::ISZERO, op::PUSH1, 21, op::JUMPI, op::PUSH1, 1,
-        op::SWAP1, op::SUB, op::CALLER, op::SSTORE, op::PUSH1, 0, op::CALLDATALOAD, op::DUP1,
-        op::SLOAD, op::PUSH1, 25, op::JUMP, op::JUMPDEST, op::PUSH1, 0, op::INVALID, op::JUMPDEST,
-        op::PUSH1, 1, op::ADD, op::SWAP1, op::SSTORE, op::STOP,
+        op::CALLER,
+        op::SLOAD,
+        op::DUP1,
+        op::ISZERO,
+        op::PUSH1,
+        21,
+        op::JUMPI,
+        op::PUSH1,
+        1,
+        op::SWAP1,
+        op::SUB,
+        op::CALLER,
+        op::SSTORE,
+        op::PUSH1,
+        0,
+        op::CALLDATALOAD,
+        op::DUP1,
+        op::SLOAD,
+        op::PUSH1,
+        25,
+        op::JUMP,
+        op::JUMPDEST,
+        op::PUSH1,
+        0,
+        op::INVALID,
+        op::JUMPDEST,
+        op::PUSH1,
+        1,
+        op::ADD,
+        op::SWAP1,
+        op::SSTORE,
+        op::STOP,
     ];
     for spec in SPECS {
         let mut state = funded();
@@ -153,7 +182,11 @@ fn every_reader_of_the_coinbase_sees_the_fees_before_it() {
     for spec in SPECS {
         let mut state = funded();
         let domain = Domain { addresses: &[NOBODY], init_codes: &NO_CODES };
-        deploy(&mut state, contract(0), assemble(&[Step::StoreCoinbaseBalance { slot: 0 }], &domain));
+        deploy(
+            &mut state,
+            contract(0),
+            assemble(&[Step::StoreCoinbaseBalance { slot: 0 }], &domain),
+        );
         deploy(&mut state, contract(1), assemble(&[Step::PayCoinbase { value: 2 }], &domain));
         let mut transactions = vec![call(0, 0, NOBODY, 1), call(1, 0, contract(0), 0)];
         transactions.push(call(2, 0, contract(1), 10));
@@ -302,7 +335,8 @@ fn empty_accounts_are_cleared_since_spurious_dragon() {
         state.insert_account_info(empty, AccountInfo::default());
         let domain = Domain { addresses: &[empty, NOBODY], init_codes: &NO_CODES };
         // The gas of a call with value tells whether the callee exists.
-        let steps = [Step::Call { to: 0, value: 0, gas: 100 }, Step::Call { to: 1, value: 0, gas: 100 }];
+        let steps =
+            [Step::Call { to: 0, value: 0, gas: 100 }, Step::Call { to: 1, value: 0, gas: 100 }];
         deploy(&mut state, contract(0), assemble(&steps, &domain));
         let transactions = vec![
             call(0, 0, contract(0), 1),
@@ -335,7 +369,11 @@ fn delegations_are_set_changed_used_and_cleared() {
         let mut state = funded();
         deploy(&mut state, contract(0), assemble(&[Step::Add { slot: 0, amount: 1 }], &domain));
         deploy(&mut state, contract(1), assemble(&[Step::Add { slot: 0, amount: 10 }], &domain));
-        deploy(&mut state, contract(2), assemble(&[Step::StoreCodeHash { slot: 1, of: 0 }], &domain));
+        deploy(
+            &mut state,
+            contract(2),
+            assemble(&[Step::StoreCodeHash { slot: 1, of: 0 }], &domain),
+        );
         let transactions = vec![
             call(1, 0, sender(0), 0),
             authorize(2, 0, 0, 0, contract(0)),

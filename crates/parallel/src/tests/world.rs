@@ -165,16 +165,8 @@ fn transaction() -> impl Strategy<Value = TxSpec> {
         (0u8..3, any::<u8>(), 0u8..40, any::<u8>()),
         vec((any::<u8>(), any::<u8>(), 0u8..8), 1..3),
     )
-        .prop_map(|((from, to, value, gas), (tip, input, flaw, kind), authorizations)| TxSpec {
-            from,
-            to,
-            value,
-            gas,
-            tip,
-            input,
-            flaw,
-            kind,
-            authorizations,
+        .prop_map(|((from, to, value, gas), (tip, input, flaw, kind), authorizations)| {
+            TxSpec { from, to, value, gas, tip, input, flaw, kind, authorizations }
         })
 }
 
@@ -219,10 +211,8 @@ impl World {
         // children that the former make.
         let domain = Domain { addresses: &addresses, init_codes: &[] };
         let child = assemble(&self.child, &domain);
-        let init_codes: Vec<Bytes> = vec![
-            init_code(&[], &child, &domain),
-            init_code(&self.prologue, &child, &domain),
-        ];
+        let init_codes: Vec<Bytes> =
+            vec![init_code(&[], &child, &domain), init_code(&self.prologue, &child, &domain)];
         let mut children = Vec::new();
         for creator in (0..2).map(contract) {
             for init in &init_codes {
@@ -292,9 +282,7 @@ impl World {
             state.insert_account_info(contract(number), info);
             for slot in 0..2 {
                 let value = U256::from(number + slot);
-                state
-                    .insert_account_storage(contract(number), U256::from(slot), value)
-                    .unwrap();
+                state.insert_account_storage(contract(number), U256::from(slot), value).unwrap();
             }
         }
         state.insert_account_info(EMPTY, AccountInfo::default());

@@ -69,9 +69,8 @@ fn transactions() -> Vec<Recovered<Transaction>> {
 
 fn block() -> ExecutedBlock {
     let transactions = transactions();
-    let types = [
-        TxType::Legacy, TxType::Eip2930, TxType::Eip1559, TxType::Eip4844, TxType::Eip7702,
-    ];
+    let types =
+        [TxType::Legacy, TxType::Eip2930, TxType::Eip1559, TxType::Eip4844, TxType::Eip7702];
     let receipts = types.into_iter().zip(1..).map(|(tx_type, count)| Receipt {
         tx_type,
         success: tx_type != TxType::Eip2930,

@@ -23,9 +23,7 @@ impl Serialize for RpcTransaction {
         }
         match self.0.block_timestamp {
             Some(_) => self.0.serialize(serializer),
-            None => {
-                Waiting { transaction: &self.0, block_timestamp: () }.serialize(serializer)
-            }
+            None => Waiting { transaction: &self.0, block_timestamp: () }.serialize(serializer),
         }
     }
 }

@@ -88,9 +88,8 @@ fn trace_block_by_hash(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
 fn trace_encoded_block(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
     let encoded: Bytes = arguments.required(0)?;
     let block: alloy_consensus::Block<plasma_storage::Transaction> =
-        alloy_rlp::Decodable::decode(&mut encoded.as_ref()).map_err(|failure| {
-            error::server_error(format!("could not decode block: {failure}"))
-        })?;
+        alloy_rlp::Decodable::decode(&mut encoded.as_ref())
+            .map_err(|failure| error::server_error(format!("could not decode block: {failure}")))?;
     let hash = block.header.hash_slow();
     let known = sealed_block(api, hash.into())?
         .ok_or_else(|| error::server_error(format!("block {hash} is not part of this chain")))?;

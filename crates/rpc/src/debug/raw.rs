@@ -13,8 +13,7 @@ use plasma_storage::Transaction;
 use std::sync::Arc;
 
 fn existing(api: &Api, arguments: &Arguments<'_>) -> RpcResult<Arc<ExecutedBlock>> {
-    super::sealed_block(api, arguments.required::<BlockId>(0)?)?
-        .ok_or_else(error::header_not_found)
+    super::sealed_block(api, arguments.required::<BlockId>(0)?)?.ok_or_else(error::header_not_found)
 }
 
 /// `debug_getRawHeader`: RLP of a header.

@@ -70,13 +70,14 @@ impl<'a> Replay<'a> {
         }
         let skipped = &self.block.transactions[self.position..index];
         let transactions: Vec<TxEnv> = skipped.iter().map(tx_env).collect();
-        let batch = execute_sequential(self.committer.state(), &self.env, &transactions)
-            .map_err(|failure| {
+        let batch = execute_sequential(self.committer.state(), &self.env, &transactions).map_err(
+            |failure| {
                 error::internal(format!(
                     "block {} cannot be replayed: {failure}",
                     self.block.number()
                 ))
-            })?;
+            },
+        )?;
         let mut outcomes = Vec::with_capacity(skipped.len());
         for (transaction, outcome) in skipped.iter().zip(batch.outcomes) {
             match outcome {

@@ -75,10 +75,8 @@ async fn a_block_is_traced_whole() {
     let Scene { node, hashes, .. } = scene().await;
     let block = node.latest().await;
     let options = json!({"tracer": "callTracer"});
-    let by_number =
-        node.call("debug_traceBlockByNumber", json!(["latest", options])).await;
-    let by_hash =
-        node.call("debug_traceBlockByHash", json!([block["hash"], options])).await;
+    let by_number = node.call("debug_traceBlockByNumber", json!(["latest", options])).await;
+    let by_hash = node.call("debug_traceBlockByHash", json!([block["hash"], options])).await;
     let raw = node.call("debug_getRawBlock", json!(["latest"])).await;
     let by_content = node.call("debug_traceBlock", json!([raw, options])).await;
     assert_eq!(by_number, by_hash);
@@ -127,9 +125,8 @@ async fn parity_traces_agree_with_geths() {
         node.call("trace_replayBlockTransactions", json!(["latest", ["trace", "stateDiff"]])).await;
     assert_eq!(replayed[2]["transactionHash"], hashes[2]);
     assert_eq!(replayed[2]["trace"][0]["action"], frames[2]["action"]);
-    let alone = node
-        .call("trace_replayTransaction", json!([hashes[2], ["trace", "stateDiff"]]))
-        .await;
+    let alone =
+        node.call("trace_replayTransaction", json!([hashes[2], ["trace", "stateDiff"]])).await;
     assert_eq!(alone["stateDiff"], replayed[2]["stateDiff"]);
     assert_eq!(node.call("trace_transaction", json!([B256::ZERO])).await, Value::Null);
     assert_eq!(node.call("trace_block", json!(["0x63"])).await, Value::Null);
@@ -220,10 +217,7 @@ async fn raw_forms_hash_to_their_names() {
         )),
         block["receiptsRoot"]
     );
-    assert_eq!(
-        node.call("debug_getRawTransaction", json!([B256::ZERO])).await,
-        json!("0x")
-    );
+    assert_eq!(node.call("debug_getRawTransaction", json!([B256::ZERO])).await, json!("0x"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

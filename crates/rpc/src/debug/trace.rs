@@ -10,9 +10,7 @@ use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, map::HashSet};
 use alloy_rpc_types_trace::{
     filter::TraceFilter,
-    parity::{
-        LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType,
-    },
+    parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
 };
 use plasma_chain::ExecutedBlock;
 use plasma_evm::tracing::{localized_traces, trace_results};
@@ -49,9 +47,8 @@ fn frames_of(
 ) -> RpcResult<Vec<LocalizedTransactionTrace>> {
     let mut replay = Replay::begin(api, block)?;
     replay.skip_to(index)?;
-    let traced = replay.trace_next(|state, env, tx, info| {
-        localized_traces(state, env, tx, info, limits(api))
-    })?;
+    let traced = replay
+        .trace_next(|state, env, tx, info| localized_traces(state, env, tx, info, limits(api)))?;
     traced.ok_or_else(|| error::server_error("transaction not found"))?.map_err(from_tracing)
 }
 
@@ -66,10 +63,7 @@ pub(super) fn block(
     frames_of_block(api, &block).map(Some)
 }
 
-fn frames_of_block(
-    api: &Api,
-    block: &ExecutedBlock,
-) -> RpcResult<Vec<LocalizedTransactionTrace>> {
+fn frames_of_block(api: &Api, block: &ExecutedBlock) -> RpcResult<Vec<LocalizedTransactionTrace>> {
     let mut frames = Vec::new();
     if block.transactions.is_empty() {
         return Ok(frames);
@@ -137,17 +131,14 @@ pub(super) fn filter(
 }
 
 /// `trace_replayTransaction`: frames, steps or state differences of one transaction.
-pub(super) fn replay_transaction(
-    api: &Api,
-    arguments: Arguments<'_>,
-) -> RpcResult<TraceResults> {
+pub(super) fn replay_transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<TraceResults> {
     let (block, index) = sealed_transaction(api, arguments.required::<B256>(0)?)?
         .ok_or_else(|| error::server_error("transaction not found"))?;
     let types: HashSet<TraceType> = arguments.required(1)?;
     let mut replay = Replay::begin(api, &block)?;
     replay.skip_to(index)?;
-    let traced =
-        replay.trace_next(|state, env, tx, _| trace_results(state, env, tx, &types, limits(api)))?;
+    let traced = replay
+        .trace_next(|state, env, tx, _| trace_results(state, env, tx, &types, limits(api)))?;
     traced.ok_or_else(|| error::server_error("transaction not found"))?.map_err(from_tracing)
 }
 

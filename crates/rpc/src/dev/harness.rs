@@ -41,8 +41,8 @@ impl Node {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let genesis = include_str!("../../../../genesis/dev.json");
         let spec = Arc::new(ChainSpec::from_json(genesis).expect("the development genesis"));
-        let database = Database::open(directory.path(), DatabaseOptions::default())
-            .expect("a fresh database");
+        let database =
+            Database::open(directory.path(), DatabaseOptions::default()).expect("a fresh database");
         let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
         let config = ChainConfig {
             dev: dev_mode,
@@ -53,8 +53,7 @@ impl Node {
         let chain = Chain::open(config, spec, database, pool, None).expect("a fresh chain");
         chain.start().expect("the sequencer starts");
         // Machines that run tests may be slow; a test that waits this long has failed anyway.
-        let config =
-            RpcConfig { automine_wait: Duration::from_secs(30), ..RpcConfig::default() };
+        let config = RpcConfig { automine_wait: Duration::from_secs(30), ..RpcConfig::default() };
         let api = Api::new(config, chain);
         let accounts = Arc::new(DevAccounts::dev());
         let mut module = RpcModule::new(api.clone());

@@ -19,14 +19,10 @@ pub(super) fn register(commands: &mut Commands<'_>) {
     commands.command(&["hardhat_mine", "anvil_mine"], 2, mine);
     commands.query(&["evm_increaseTime", "anvil_increaseTime"], 1, increase_time);
     commands.query(&["evm_setTime", "anvil_setTime"], 1, set_time);
-    commands.command(
-        &["evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp"],
-        1,
-        |call| {
-            let Quantity(timestamp) = call.arguments.required(0)?;
-            call.dev.set_next_block_timestamp(timestamp).map_err(refused_by_chain)
-        },
-    );
+    commands.command(&["evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp"], 1, |call| {
+        let Quantity(timestamp) = call.arguments.required(0)?;
+        call.dev.set_next_block_timestamp(timestamp).map_err(refused_by_chain)
+    });
     commands.command(&["evm_setAutomine", "anvil_setAutomine"], 1, |call| {
         call.dev.set_automine(call.arguments.required(0)?).map_err(refused_by_chain)
     });
@@ -34,9 +30,8 @@ pub(super) fn register(commands: &mut Commands<'_>) {
         let Quantity(interval) = call.arguments.required(0)?;
         call.dev.set_interval_mining(interval_ms(interval)).map_err(refused_by_chain)
     });
-    commands.query(&["hardhat_getAutomine", "anvil_getAutomine"], 0, |call| {
-        call.dev.automine().map_err(refused_by_chain)
-    });
+    commands
+        .query(&["hardhat_getAutomine", "anvil_getAutomine"], 0, |call| Ok(call.dev.automine()));
     commands.query(&["anvil_getIntervalMining", "hardhat_getIntervalMining"], 0, |call| {
         let interval = call.dev.interval_mining().map_err(refused_by_chain)?;
         Ok(interval.map(|ms| ms.div_ceil(1000)))
@@ -159,8 +154,7 @@ fn mine(call: &Call<'_>) -> RpcResult<()> {
     let blocks: Option<Quantity> = call.arguments.optional(0)?;
     let interval: Option<Quantity> = call.arguments.optional(1)?;
     let blocks = blocks.map_or(1, |it| it.0);
-    let mined =
-        call.dev.mine(blocks, interval.map(|it| it.0)).map_err(refused_by_chain)?;
+    let mined = call.dev.mine(blocks, interval.map(|it| it.0)).map_err(refused_by_chain)?;
     call.log(format_args!("mined {} block(s)", mined.len()));
     Ok(())
 }

@@ -114,12 +114,10 @@ impl Commands<'_> {
                     async move {
                         let workers = api.workers.clone();
                         let job = move || {
-                            let dev = api.chain.dev().ok_or_else(|| {
-                                error::method_not_found(name)
-                            })?;
+                            let dev =
+                                api.chain.dev().ok_or_else(|| error::method_not_found(name))?;
                             let arguments = Arguments::new(&params, arguments)?;
-                            let call =
-                                Call { api: &api, dev, context: &context, arguments, name };
+                            let call = Call { api: &api, dev, context: &context, arguments, name };
                             raw(&answer(&call)?)
                         };
                         workers.run(job).await

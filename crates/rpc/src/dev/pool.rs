@@ -7,14 +7,10 @@ use serde_json::{Value, json};
 
 pub(super) fn register(commands: &mut Commands<'_>) {
     commands.query(&["hardhat_dropTransaction", "anvil_dropTransaction"], 1, drop_transaction);
-    commands.command(
-        &["anvil_dropAllTransactions", "hardhat_dropAllTransactions"],
-        0,
-        |call| {
-            call.api.chain.pool().clear();
-            Ok(())
-        },
-    );
+    commands.command(&["anvil_dropAllTransactions", "hardhat_dropAllTransactions"], 0, |call| {
+        call.api.chain.pool().clear();
+        Ok(())
+    });
     commands.command(
         &["anvil_removePoolTransactions", "hardhat_removePoolTransactions"],
         1,

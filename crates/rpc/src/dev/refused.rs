@@ -15,10 +15,7 @@ const REFUSED: &[(&[&str], &str)] = &[
         "the chain id is part of this chain's genesis and cannot change while it runs: start the \
          node with a genesis file that has the wanted chain id",
     ),
-    (
-        &["anvil_setRpcUrl"],
-        "this node forks no other chain, so it has no RPC URL to change",
-    ),
+    (&["anvil_setRpcUrl"], "this node forks no other chain, so it has no RPC URL to change"),
     (
         &["anvil_dumpState", "anvil_loadState", "hardhat_dumpState", "hardhat_loadState"],
         "state dumps are not supported: the data directory keeps the chain; use evm_snapshot and \

@@ -19,23 +19,20 @@ pub(super) fn register(commands: &mut Commands<'_>) {
     commands.command(&["anvil_addBalance", "hardhat_addBalance"], 2, |call| {
         let Number(amount) = call.arguments.required(1)?;
         patch_account(call, |account| {
-            account.balance = account.balance.checked_add(amount).ok_or_else(|| {
-                error::invalid_params("the new balance does not fit in 256 bits")
-            })?;
+            account.balance = account
+                .balance
+                .checked_add(amount)
+                .ok_or_else(|| error::invalid_params("the new balance does not fit in 256 bits"))?;
             Ok(())
         })
     });
-    commands.command(
-        &["hardhat_setNonce", "anvil_setNonce", "evm_setAccountNonce"],
-        2,
-        |call| {
-            let Quantity(nonce) = call.arguments.required(1)?;
-            patch_account(call, |account| {
-                account.nonce = nonce;
-                Ok(())
-            })
-        },
-    );
+    commands.command(&["hardhat_setNonce", "anvil_setNonce", "evm_setAccountNonce"], 2, |call| {
+        let Quantity(nonce) = call.arguments.required(1)?;
+        patch_account(call, |account| {
+            account.nonce = nonce;
+            Ok(())
+        })
+    });
     commands.command(&["hardhat_setCode", "anvil_setCode"], 2, set_code);
     commands.command(&["hardhat_setStorageAt", "anvil_setStorageAt"], 3, set_storage);
     commands.command(&["hardhat_impersonateAccount", "anvil_impersonateAccount"], 1, |call| {
@@ -83,11 +80,7 @@ fn patch(
     let mut changes = StateChanges::default();
     changes.accounts.insert(
         address,
-        AccountChange {
-            account: Some(account),
-            storage_wiped: false,
-            storage: extras.storage,
-        },
+        AccountChange { account: Some(account), storage_wiped: false, storage: extras.storage },
     );
     if let Some(code) = extras.code {
         changes.codes.insert(keccak256(&code), code);

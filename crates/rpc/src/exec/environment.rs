@@ -106,9 +106,7 @@ impl Prepared {
             )));
         }
         request.gas = Some(self.capped_gas(request.gas));
-        request
-            .try_into_tx_env(&self.env)
-            .map_err(|reason| error::server_error(reason.to_string()))
+        request.try_into_tx_env(&self.env).map_err(|reason| error::server_error(reason.to_string()))
     }
 
     /// Executes `transaction`; nothing is kept.

@@ -49,9 +49,7 @@ pub fn estimate_gas(prepared: &Prepared, request: TransactionRequest) -> RpcResu
         Trial::Enough(result) => result,
         Trial::Failed(result) => return Err(failure(result)),
         Trial::TooLittle => {
-            return Err(error::server_error(format!(
-                "gas required exceeds allowance ({high})"
-            )));
+            return Err(error::server_error(format!("gas required exceeds allowance ({high})")));
         }
     };
     // Less than what was used cannot do. What was used before refunds, with room for EIP-150's

@@ -159,8 +159,7 @@ impl DevAccounts {
         let position = self.positions.get(&address).ok_or(AccountsError::Unknown(address))?;
         let key = &self.accounts[*position].key;
         let message = Message::from_digest(hash.0);
-        let (recovery, bytes) =
-            SECP256K1.sign_ecdsa_recoverable(&message, key).serialize_compact();
+        let (recovery, bytes) = SECP256K1.sign_ecdsa_recoverable(&message, key).serialize_compact();
         Ok(Signature::new(
             U256::from_be_slice(&bytes[..32]),
             U256::from_be_slice(&bytes[32..]),

@@ -20,8 +20,8 @@ use crate::{
 use alloy_dyn_abi::TypedData;
 use alloy_primitives::{Address, Bytes};
 use jsonrpsee::{RpcModule, types::ErrorObjectOwned};
-use serde::{Deserialize, Serialize};
 use send::Sender;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Adds the methods to `module`, with `accounts` as the keys that the node holds.

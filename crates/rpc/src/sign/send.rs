@@ -86,18 +86,14 @@ impl Sender {
             request.nonce = Some(next_nonce(api, from)?);
         }
         let transaction = kind::build(request)?;
-        let transaction = if has_key {
-            self.sign(from, transaction)?
-        } else {
-            unsigned(from, transaction)?
-        };
-        let (nonce, fee_cap) =
-            (transaction.nonce(), transaction.transaction.max_fee_per_gas());
+        let transaction =
+            if has_key { self.sign(from, transaction)? } else { unsigned(from, transaction)? };
+        let (nonce, fee_cap) = (transaction.nonce(), transaction.transaction.max_fee_per_gas());
         let hash = api.chain.submit(transaction).map_err(error::from_pool)?;
         let base_fee = api.chain.pending().env.block_env.basefee;
         let ready = next_nonce(api, from)? > nonce && fee_cap >= u128::from(base_fee);
         let automine = match api.chain.dev() {
-            Some(dev) => dev.automine().map_err(error::from_chain)?,
+            Some(dev) => dev.automine(),
             None => api.chain.config().automine,
         };
         Ok(Submitted { hash, comes_at_once: ready && automine })
@@ -106,8 +102,7 @@ impl Sender {
     /// Signs as for the network and reads the bytes back, so that a transaction of the node's own
     /// accounts passes the same checks as everybody's.
     fn sign(&self, from: Address, transaction: TypedTransaction) -> RpcResult<PoolTransaction> {
-        let signed =
-            self.0.accounts.sign_transaction(from, transaction).map_err(from_accounts)?;
+        let signed = self.0.accounts.sign_transaction(from, transaction).map_err(from_accounts)?;
         decode_and_recover(&signed.encoded_2718()).map_err(error::from_pool)
     }
 
@@ -120,8 +115,7 @@ impl Sender {
         }
         kind::check(&request)?;
         let transaction = kind::build(fill(api, request)?)?;
-        let signed =
-            self.0.accounts.sign_transaction(from, transaction).map_err(from_accounts)?;
+        let signed = self.0.accounts.sign_transaction(from, transaction).map_err(from_accounts)?;
         Ok(signed.encoded_2718().into())
     }
 }

@@ -2,9 +2,9 @@
 
 use super::TypedDataArgument;
 use crate::dev::harness::{Node, quantity};
+use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, Bytes, Signature, U256};
-use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable};
 use serde_json::{Value, json};
 
 const SOMEBODY: Address = Address::repeat_byte(0x11);
@@ -44,10 +44,7 @@ fn typed_data_comes_as_object_or_text() {
     let object: TypedDataArgument = serde_json::from_str(EIP712_EXAMPLE).unwrap();
     let quoted = serde_json::to_string(EIP712_EXAMPLE).unwrap();
     let text: TypedDataArgument = serde_json::from_str(&quoted).unwrap();
-    assert_eq!(
-        object.0.eip712_signing_hash().unwrap(),
-        text.0.eip712_signing_hash().unwrap()
-    );
+    assert_eq!(object.0.eip712_signing_hash().unwrap(), text.0.eip712_signing_hash().unwrap());
     for wrong in ["3", "\"hello\"", "{}", "{\"types\": {}}"] {
         assert!(serde_json::from_str::<TypedDataArgument>(wrong).is_err(), "{wrong}");
     }
@@ -87,12 +84,8 @@ async fn every_form_of_request_is_sent() {
 async fn a_failing_call_is_told_before_it_is_sent() {
     let node = Node::start();
     // Error("A") as Solidity encodes it, copied from behind the code.
-    let reason = format!(
-        "08c379a0{:064x}{:064x}{}",
-        0x20,
-        1,
-        format_args!("41{}", "00".repeat(31))
-    );
+    let reason =
+        format!("08c379a0{:064x}{:064x}{}", 0x20, 1, format_args!("41{}", "00".repeat(31)));
     let code = format!("0x6064600c5f3960645ffd{}{reason}", "0000");
     node.call("hardhat_setCode", json!([SOMEBODY, code])).await;
     let failure =
@@ -156,10 +149,7 @@ async fn signatures_are_those_of_the_accounts() {
 
     let data: Value = serde_json::from_str(EIP712_EXAMPLE).unwrap();
     let signed = node.call("eth_signTypedData_v4", json!([account, data])).await;
-    assert_eq!(
-        node.call("eth_signTypedData_v4", json!([account, EIP712_EXAMPLE])).await,
-        signed
-    );
+    assert_eq!(node.call("eth_signTypedData_v4", json!([account, EIP712_EXAMPLE])).await, signed);
     assert_eq!(node.fail("eth_sign", json!([SOMEBODY, message])).await.code, -32000);
     assert_eq!(node.fail("eth_signTypedData_v4", json!([account, {}])).await.code, -32602);
 }
@@ -179,6 +169,7 @@ async fn a_signed_transaction_is_ready_to_be_sent() {
 async fn a_node_without_keys_has_no_accounts() {
     let node = Node::with(false);
     // The harness gives its keys to every node; what counts is that nothing is impersonated.
-    let failure = node.fail("eth_sendTransaction", json!([{"from": SOMEBODY, "to": SOMEBODY}])).await;
+    let failure =
+        node.fail("eth_sendTransaction", json!([{"from": SOMEBODY, "to": SOMEBODY}])).await;
     assert!(failure.message.starts_with("unknown account"), "{}", failure.message);
 }

@@ -158,4 +158,3 @@ pub async fn post(address: SocketAddr, host: &str, body: &str) -> (u16, String) 
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
 }
-

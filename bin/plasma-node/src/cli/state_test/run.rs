@@ -27,6 +27,9 @@ use std::sync::Arc;
 /// The chain id of tests that name none.
 const DEFAULT_CHAIN_ID: u64 = 1;
 
+/// From this type on (EIP-4844, EIP-7702) a transaction must name a recipient.
+const FIRST_TYPE_WITHOUT_CREATION: u8 = 3;
+
 /// Runs one case; the error says what differs.
 pub(super) fn run(
     executor: &ParallelExecutor,
@@ -42,11 +45,19 @@ fn check(executor: &ParallelExecutor, case: &Case, fork: SpecId, post: &Post) ->
     let tx = transaction(case, post)?;
     let pre = Arc::new(PreState::new(case));
     let base: Arc<dyn StateReader> = pre.clone();
+    if tx.kind.is_create() && tx.tx_type >= FIRST_TYPE_WITHOUT_CREATION {
+        // Such a transaction has no encoding, so it never reaches execution.
+        ensure!(post.expect_exception.is_some(), "a type {} creation cannot exist", tx.tx_type);
+        let (root, _, _) = finish(&pre, &env, BlockState::new(base), Vec::new())?;
+        ensure!(root == post.hash, "state root {root}, expected {}", post.hash);
+        return Ok(());
+    }
     let block = BlockState::new(base.clone());
     let transactions = [tx];
     let parallel = executor.execute(&block, &env, &transactions)?;
     let sequential = execute_sequential(&block, &env, &transactions)?;
-    let (root, logs, invalid) = finish(&pre, &env, BlockState::new(base.clone()), parallel.outcomes)?;
+    let (root, logs, invalid) =
+        finish(&pre, &env, BlockState::new(base.clone()), parallel.outcomes)?;
     let (other_root, other_logs, other_invalid) =
         finish(&pre, &env, BlockState::new(base), sequential.outcomes)?;
     ensure!(
