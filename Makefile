@@ -26,9 +26,9 @@ test-rust: ## Unit and integration tests only.
 	@scripts/setup.sh test
 	cargo nextest run --workspace --locked
 
-test-contracts: ## Solidity tests, and that recompiling gives the checked-in bytes.
+test-contracts: ## Solidity and genesis tests, and that rebuilding gives the checked-in bytes.
 	@scripts/setup.sh contracts
-	cd contracts && npm run check && npm test
+	@scripts/contracts/check.sh
 
 test-e2e: build ## End-to-end tests with forge, cast, Hardhat, ethers, viem and web3.py.
 	@tests/run.sh $(TARGET)/release/plasma-node

@@ -63,6 +63,7 @@ case "${1:-build}" in
   e2e)
     need_node
     need_command python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
     need_command curl curl
     ;;
   *) echo "setup: unknown purpose $1" >&2; exit 2 ;;

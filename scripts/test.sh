@@ -11,21 +11,19 @@ scripts/setup.sh e2e
 
 step 'formatting'
 cargo fmt --all --check
-step 'contracts: the artifacts are what the sources compile to'
-(cd contracts && npm run --silent check)
-step 'contracts: forge tests'
-(cd contracts && npm run --silent test)
+step 'contracts and genesis: rebuilding gives the checked-in bytes; forge and node tests'
+scripts/contracts/check.sh
 step 'clippy'
 cargo clippy --workspace --all-targets --locked -- -D warnings
 step 'release build'
 cargo build --release --locked -p plasma-node-bin -p plasma-bench
 step 'end to end with real tools'
 tests/run.sh "$target/release/plasma-node"
+step 'crash test'
+KILLS="${KILLS:-50}" tests/crash.sh "$target/release/plasma-node"
 if [ -n "${PLASMA_FIXTURES:-}" ]; then
   step 'state tests of the fixtures'
-  "$target/release/plasma-node" test state --failures \
-    "$PLASMA_FIXTURES/ethereum-tests/GeneralStateTests" "$PLASMA_FIXTURES/legacytests" \
-    "$PLASMA_FIXTURES/eest"
+  scripts/state-tests.sh "$target/release/plasma-node" "$PLASMA_FIXTURES"
 else
   echo 'state tests of the fixtures: skipped, PLASMA_FIXTURES is not set'
 fi

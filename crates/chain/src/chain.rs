@@ -24,7 +24,15 @@ use plasma_storage::{
 };
 use plasma_trie::{AccountProof, StateTrie};
 use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool, with_cell_proofs};
-use std::{collections::VecDeque, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 use tokio::sync::{broadcast, watch};
 
 /// Blocks whose conflict reports are kept.
@@ -56,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) executor: ParallelExecutor,
     pub(crate) producer: Mutex<Producer>,
     pub(crate) signal: Signal,
+    /// Submissions that have begun and have not reached the pool yet.
+    pub(crate) admitting: AtomicUsize,
     view: RwLock<View>,
     tip: RwLock<Tip>,
     recent: RwLock<Recent>,
@@ -106,6 +116,7 @@ impl Chain {
             conflicts: RwLock::default(),
             producer: Mutex::new(producer),
             signal: Signal::default(),
+            admitting: AtomicUsize::new(0),
             sequencer: Mutex::new(None),
             config,
             spec,
@@ -285,13 +296,23 @@ impl Chain {
         conflicts.iter().find(|(block, _)| *block == number).map(|(_, report)| report.clone())
     }
 
+    /// Announces a submission that is about to come, until the answer is dropped: mining on demand
+    /// holds the next block open for a moment, so that what arrives together is mined together.
+    pub fn announce_submission(&self) -> Submission {
+        // Relaxed: the count is a hint for the sequencer and orders nothing else.
+        self.inner.admitting.fetch_add(1, Ordering::Relaxed);
+        Submission { chain: self.inner.clone() }
+    }
+
     /// Validates a transaction, puts it into the pool and wakes the producer. Blocks: call it
     /// off the async runtime.
     pub fn submit(&self, transaction: PoolTransaction) -> Result<B256, PoolError> {
+        let submission = self.announce_submission();
         let view = self.inner.view();
         let osaka = self.inner.spec.is_osaka_active_at_timestamp(view.pool_head.timestamp);
         let transaction = if osaka { with_cell_proofs(transaction)? } else { transaction };
         let added = self.inner.pool.add(transaction, &*view.pending.state, &view.pool_head)?;
+        drop(submission);
         if added.pending {
             self.inner.signal.wake();
         }
@@ -396,6 +417,18 @@ impl Chain {
     /// Developers' commands; `None` outside `--dev`.
     pub fn dev(&self) -> Option<&DevControl> {
         self.inner.dev.as_ref()
+    }
+}
+
+/// A submission that has begun; see [`Chain::announce_submission`].
+#[derive(Debug)]
+pub struct Submission {
+    chain: Arc<Inner>,
+}
+
+impl Drop for Submission {
+    fn drop(&mut self) {
+        self.chain.admitting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -32,7 +32,7 @@ mod validation;
 mod view;
 
 pub use block::{ExecutedBlock, PendingBlock};
-pub use chain::Chain;
+pub use chain::{Chain, Submission};
 pub use config::{ChainConfig, ExecutorKind};
 pub use dev::DevControl;
 pub use error::ChainError;

@@ -13,7 +13,10 @@ use plasma_chain::{Chain, ExecutedBlock, PendingBlock};
 use plasma_evm::{EvmEnv, block_env};
 use plasma_storage::StateReader;
 use serde::Serialize;
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 /// The context of all methods. A cheap handle.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub struct Parts {
     /// Where transactions are decoded and their senders recovered; apart from `workers`, so that
     /// heavy reading does not hold up submissions.
     pub submitters: Workers,
+    /// Submissions that wait for their blocks.
+    pub(crate) waiting: AtomicUsize,
     /// Filters that clients have installed.
     pub(crate) filters: Filters,
     /// Suggested tips.
@@ -86,6 +91,7 @@ impl Api {
             config,
             workers,
             submitters,
+            waiting: AtomicUsize::new(0),
             filters,
             tips: TipOracle::default(),
         }))

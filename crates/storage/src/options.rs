@@ -7,7 +7,7 @@ pub const DEFAULT_HISTORY_BLOCKS: u64 = 256;
 /// Blocks that may wait for the background writer before the caller is slowed down.
 pub const DEFAULT_MAX_UNPERSISTED_BLOCKS: usize = 64;
 /// Blocks that are gathered for one commit, as long as [`DEFAULT_PERSIST_INTERVAL`] allows.
-pub const DEFAULT_PERSIST_BATCH: usize = 8;
+pub const DEFAULT_PERSIST_BATCH: usize = 16;
 /// The oldest waiting block is written after this time even when the batch is not full.
 pub const DEFAULT_PERSIST_INTERVAL: Duration = Duration::from_secs(2);
 /// Hot values (accounts and slots) kept in memory.

@@ -16,11 +16,21 @@ use jsonrpsee::{
     types::{ErrorObject, ErrorObjectOwned},
 };
 use plasma_txpool::PoolTransaction;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// With this many transactions ready for the next block, submissions come in a burst, and nobody
 /// waits for blocks one by one.
 const BURST: usize = 64;
+
+/// So do submissions that come while this many wait for their blocks already: their receipts are
+/// there a block later.
+const BURST_WAITERS: usize = 8;
 
 /// Transactions up to this size (bytes) are admitted on the thread that read them.
 const IN_PLACE_BYTES: usize = 4_096;
@@ -49,6 +59,8 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
 /// so that a receipt asked for right afterwards is there.
 async fn send(api: &Api, raw: Bytes, extensions: &Extensions) -> RpcResult<B256> {
     let in_place = raw.len() <= IN_PLACE_BYTES;
+    // Counts from here, so that the producer knows of what is being decoded, too.
+    let submission = api.chain.announce_submission();
     let job = {
         let api = api.clone();
         move || {
@@ -56,6 +68,7 @@ async fn send(api: &Api, raw: Bytes, extensions: &Extensions) -> RpcResult<B256>
             // Where its nonce is not next or it does not pay the base fee, no block waits for it.
             let ready = expected_nonce(&api, &transaction)? >= transaction.transaction.nonce()
                 && pays_base_fee(&api, &transaction);
+            drop(submission);
             let hash = api.chain.submit(transaction).map_err(error::from_pool)?;
             Ok((hash, ready && comes_at_once(&api)))
         }
@@ -75,13 +88,32 @@ async fn send(api: &Api, raw: Bytes, extensions: &Extensions) -> RpcResult<B256>
 
 /// Waits until `hash` stands in a block, for as long as a submission may.
 pub(crate) async fn wait_for_block(api: &Api, hash: B256) {
+    let _waiting = Waiting::new(&api.waiting);
     // Whether it came in time makes no difference: the pool has the transaction.
     let _ = api.chain.wait_for_inclusion(hash, api.config.automine_wait).await;
 }
 
+/// One that waits for a block, counted while it does.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        // Relaxed, here and below: the count is a hint and orders nothing else.
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// True where the chain mines on demand and is not in a burst.
 pub(crate) fn comes_at_once(api: &Api) -> bool {
-    api.chain.pool().status().pending < BURST
+    api.waiting.load(Ordering::Relaxed) < BURST_WAITERS
+        && api.chain.pool().status().pending < BURST
         && match api.chain.dev() {
             Some(dev) => dev.automine(),
             None => api.chain.config().automine,
