@@ -3,8 +3,10 @@
 #
 #   bench/run.sh [--json] [--write] [TARGET_RELEASE_DIR]
 #
-# --json   print one JSON report (Plasma's rows with their ratios to anvil) instead of tables
+# --json   print one JSON report (Plasma's rows with their ratios to anvil, and the executor's) instead of tables
 # --write  put the tables into bench/RESULTS.md
+#
+# The executor's figures include real blocks where PLASMA_FIXTURES names a folder with mainnet-blocks/.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -83,52 +85,67 @@ load plasma-interval
 start_anvil --block-time 1
 load anvil-interval
 
-small=(--phases latency,sync,transfer,token --transfers 1000 --tokens 1000)
+small=(--label instant- --phases latency,sync,transfer,token --transfers 1000 --tokens 1000)
 start_plasma
 load plasma-instant "${small[@]}"
 start_anvil
 load anvil-instant "${small[@]}"
 
 start_plasma
-load plasma-instant-burst --phases transfer,transfer-batch,token,token-batch
+load plasma-burst --label instant-burst- --phases transfer,transfer-batch,token,token-batch
 
 start_plasma --block-time 1s
 load plasma-performs --phases performs --upkeeps 50,400
 
+echo executor >&2
+executor=("$bench" executor --threads "1,$(nproc)")
+[[ -d ${PLASMA_FIXTURES:-}/mainnet-blocks ]] && executor+=(--blocks "$PLASMA_FIXTURES/mainnet-blocks")
+timeout 600 "${executor[@]}" --json >"$work/executor.json"
+
+plasma_reports=("$work/plasma-interval.json" "$work/plasma-instant.json" "$work/plasma-burst.json" "$work/plasma-performs.json")
 if $json; then
-  "$bench" compare --json "$work/plasma-interval.json" "$work/anvil-interval.json"
-  exit
+  "$bench" compare --json "${plasma_reports[@]}" "$work/executor.json" \
+    --baseline "$work/anvil-interval.json" --baseline "$work/anvil-instant.json"
 fi
 
-machine=$(sed -n 's/^{"machine":"\([^"]*\)".*/\1/p' "$work/plasma-interval.json")
-tables() {
-  echo "Machine: $machine. Date: $(date -u +%Y-%m-%d). Command: \`bench/run.sh\`."
-  echo "Load average before the run: $load_before (anything much above 0 means that others used the machine, too;"
-  echo "\`node_cpu_s\` and the ratios are then more telling than rates)."
+machine=$(sed -n 's/^{"machine":"\([^"]*\)".*/\1/p' "$work/executor.json")
+circumstances="Machine: $machine. Date: $(date -u +%Y-%m-%d). Command: \`bench/run.sh\`. Load average before the run: $load_before
+(much above 0 means that others used the machine, too: then \`node_cpu_s\` and ratios tell more than rates)."
+{
+  echo "$circumstances"
   echo
   echo "### A block per second (\`plasma-node node --dev --block-time 1s\`, \`anvil --block-time 1\`)"
   echo
-  "$bench" compare --baseline-name anvil "$work/plasma-interval.json" "$work/anvil-interval.json"
+  "$bench" compare "$work/plasma-interval.json" --baseline "$work/anvil-interval.json" --baseline-name anvil
   echo
   echo "### Mining on demand (\`plasma-node node --dev\`, \`anvil\`), bursts of 1,000"
   echo
-  "$bench" compare --baseline-name anvil "$work/plasma-instant.json" "$work/anvil-instant.json"
+  "$bench" compare "$work/plasma-instant.json" --baseline "$work/anvil-instant.json" --baseline-name anvil
   echo
-  echo "### Mining on demand, whole bursts (Plasma alone: anvil does not finish them within a minute)"
+  echo "### Mining on demand, whole bursts (Plasma alone: anvil did not finish a burst of 2,000 in 200 s)"
   echo
-  "$bench" compare "$work/plasma-instant-burst.json"
+  "$bench" compare "$work/plasma-burst.json"
   echo
   echo "### Upkeeps due in every block (\`--block-time 1s\`; Plasma alone)"
   echo
   "$bench" compare "$work/plasma-performs.json"
-}
-tables >"$work/tables.md"
-cat "$work/tables.md"
-if $write; then
-  awk -v tables="$work/tables.md" '
+} >"$work/load.md"
+{
+  echo "$circumstances"
+  echo
+  "$bench" compare --wide "$work/executor.json"
+} >"$work/executor.md"
+$json || cat "$work/load.md" "$work/executor.md"
+# write SECTION: puts $work/SECTION.md between its marks in RESULTS.md.
+write_section() {
+  awk -v section="$1" -v file="$work/$1.md" '
     !inside { print }
-    /<!-- load:begin -->/ { inside = 1; print ""; while ((getline line < tables) > 0) print line; print "" }
-    /<!-- load:end -->/ { inside = 0; print }
+    $0 == "<!-- " section ":begin -->" { inside = 1; print ""; while ((getline line < file) > 0) print line; print "" }
+    $0 == "<!-- " section ":end -->" { inside = 0; print }
   ' "$here/RESULTS.md" >"$work/RESULTS.md"
   cp "$work/RESULTS.md" "$here/RESULTS.md"
+}
+if $write; then
+  write_section load
+  write_section executor
 fi

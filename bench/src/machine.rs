@@ -32,6 +32,8 @@ pub(crate) struct Usage {
     pub(crate) cpu_s: f64,
     pub(crate) rss_mib: f64,
     pub(crate) peak_rss_mib: f64,
+    /// What only this process can hold: without mapped files, whose pages the kernel may take back.
+    pub(crate) private_mib: f64,
 }
 
 /// The use of a process; `None` where it is gone or this is not Linux.
@@ -51,6 +53,7 @@ pub(crate) fn usage(pid: u32) -> Option<Usage> {
         cpu_s: (user + system) / TICKS_PER_SECOND,
         rss_mib: mib("VmRSS:")?,
         peak_rss_mib: mib("VmHWM:")?,
+        private_mib: mib("RssAnon:")?,
     })
 }
 

@@ -156,7 +156,7 @@ impl Report {
             return String::new();
         };
         let columns: Vec<&str> = widest.figures.iter().map(|(name, _)| name.as_str()).collect();
-        let mut table = format!("{}\n\n| row | threads |", self.machine);
+        let mut table = "| row | threads |".to_owned();
         for column in &columns {
             let _ = write!(table, " {column} |");
         }

@@ -1,9 +1,6 @@
 //! Snapshots of Ethereum blocks with the state that they touch.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::Path};
 
 use alloy_evm::EvmEnv;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -103,7 +100,7 @@ pub(crate) fn load(folder: &Path) -> Result<Vec<Workload>> {
     numbered.iter().map(|(_, path)| load_block(path, &codes)).collect()
 }
 
-fn load_block(path: &PathBuf, codes: &BTreeMap<B256, Bytecode>) -> Result<Workload> {
+fn load_block(path: &Path, codes: &BTreeMap<B256, Bytecode>) -> Result<Workload> {
     let block: BlockFile = read(&path.join("block.json"))?;
     let transactions: Vec<TransactionEntry> = read(&path.join("txs.json"))?;
     let accounts: BTreeMap<Address, AccountEntry> = read(&path.join("pre_state.json"))?;

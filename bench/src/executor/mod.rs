@@ -37,6 +37,12 @@ pub(crate) struct ExecutorArgs {
     /// Leave the generated workloads out.
     #[arg(long, requires = "blocks")]
     only_blocks: bool,
+    /// Only workloads and blocks whose names contain this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Take the parallel path with a single thread and for short batches, too: shows what it costs.
+    #[arg(long)]
+    always_parallel: bool,
     /// Rounds of each workload; medians are printed.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -49,6 +55,12 @@ pub(crate) struct ExecutorArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+impl ExecutorArgs {
+    fn selects(&self, workload: &Workload) -> bool {
+        self.only.as_ref().is_none_or(|only| workload.name.contains(only.as_str()))
+    }
 }
 
 /// A batch with everything that executing it needs.
@@ -77,23 +89,31 @@ pub(crate) fn run(args: &ExecutorArgs) -> Result<()> {
     let threads = if args.threads.is_empty() { vec![cores] } else { args.threads.clone() };
     let mut report = Report { machine: machine::description(), rows: Vec::new() };
     for threads in threads {
-        let executor = ParallelExecutor::new(ParallelConfig::new(threads))?;
+        let config = if args.always_parallel {
+            ParallelConfig::always_parallel(threads)
+        } else {
+            ParallelConfig::new(threads)
+        };
+        let executor = ParallelExecutor::new(config)?;
         if !args.only_blocks {
             for generate in workloads::ALL {
                 let workload = generate(args.scale);
+                if !args.selects(&workload) {
+                    continue;
+                }
                 let measured = measure(&executor, &workload, args.rounds)?;
                 eprintln!("{}: done", workload.name);
                 report.rows.push(row(&workload, threads, &measured));
             }
         }
         if let Some(folder) = &args.blocks {
-            report.rows.extend(blocks(&executor, threads, folder, args.block_rounds)?);
+            report.rows.extend(blocks(&executor, threads, folder, args)?);
         }
     }
     if args.json {
         return report.print(true);
     }
-    print!("{}", report.wide_table());
+    print!("{}\n\n{}", report.machine, report.wide_table());
     Ok(())
 }
 
@@ -168,16 +188,16 @@ fn blocks(
     executor: &ParallelExecutor,
     threads: NonZeroUsize,
     folder: &std::path::Path,
-    rounds: u32,
+    args: &ExecutorArgs,
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let (mut sequential, mut parallel, mut gas, mut transactions) =
         (Duration::ZERO, Duration::ZERO, 0, 0);
     for workload in mainnet::load(folder)? {
-        if workload.transactions.is_empty() {
+        if workload.transactions.is_empty() || !args.selects(&workload) {
             continue;
         }
-        let measured = measure(executor, &workload, rounds)?;
+        let measured = measure(executor, &workload, args.block_rounds)?;
         sequential += measured.sequential;
         parallel += measured.parallel;
         gas += measured.gas;

@@ -182,7 +182,6 @@ impl Builder {
             gas_limit: u64::MAX,
             basefee: BASE_FEE,
             prevrandao: Some(B256::ZERO),
-            blob_excess_gas_and_price: None,
             ..BlockEnv::default()
         };
         Workload {

@@ -115,6 +115,9 @@ pub(crate) struct LoadArgs {
     /// A burst that is not mined within this many seconds is reported as not finished.
     #[arg(long, default_value_t = 60)]
     timeout: u64,
+    /// Put before the names of the rows, so that reports of several runs can be put together.
+    #[arg(long, default_value = "")]
+    label: String,
     /// A report (JSON) of an earlier run to compare with.
     #[arg(long)]
     baseline: Option<PathBuf>,
@@ -155,6 +158,7 @@ pub(crate) fn run(args: &LoadArgs) -> Result<()> {
             Row::new("memory", machine::cores())
                 .figure("rss_after_mib", after.rss_mib)
                 .figure("rss_peak_mib", after.peak_rss_mib)
+                .figure("private_after_mib", after.private_mib)
                 .figure("rss_before_mib", before.rss_mib),
         );
     }
@@ -162,6 +166,9 @@ pub(crate) fn run(args: &LoadArgs) -> Result<()> {
 }
 
 fn finish(args: &LoadArgs, mut report: Report) -> Result<()> {
+    for row in &mut report.rows {
+        row.name.insert_str(0, &args.label);
+    }
     if let Some(path) = &args.baseline {
         report.compare(&Report::read(path)?);
     }
