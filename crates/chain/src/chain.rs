@@ -5,13 +5,12 @@ use crate::{
     block::ExecutedBlock,
     dev::DevState,
     genesis::ensure_genesis,
-    open_block::OpenBlock,
-    producer::{Producer, pool_head},
-    recent::{RECENT_BLOCKS, Recent},
+    inner::{Inner, Tip},
+    producer::Producer,
     recover,
     replay::{self, BlockReplay},
     sequencer::{self, Signal},
-    view::{View, empty_view, with_patch},
+    view::empty_view,
 };
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, U256};
@@ -19,27 +18,17 @@ use parking_lot::{Mutex, RwLock};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{Decision, Keeper, KeeperConfig, KeeperStats, UpkeepInfo, decode_decisions};
 use plasma_parallel::{ConflictReport, ParallelConfig, ParallelExecutor};
-use plasma_storage::{
-    Database, StateChanges, StateReader, StateSnapshot, StorageError, TrieUpdates,
-};
+use plasma_storage::{Database, StateReader};
 use plasma_trie::{AccountProof, StateTrie};
 use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool, with_cell_proofs};
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 use tokio::sync::{broadcast, watch};
-
-/// Blocks whose conflict reports are kept.
-const CONFLICT_REPORTS: usize = 256;
-
-/// Trie nodes kept in memory; the others are read from the database when they are needed.
-const HOT_TRIE_NODES: usize = 2_000_000;
 
 /// Events that a slow listener may lag behind before it misses some.
 const EVENT_BACKLOG: usize = 1_024;
@@ -48,40 +37,6 @@ const EVENT_BACKLOG: usize = 1_024;
 #[derive(Clone, Debug)]
 pub struct Chain {
     inner: Arc<Inner>,
-}
-
-/// The head's trie with the snapshot that holds its stored nodes.
-struct Tip {
-    trie: StateTrie,
-    snapshot: StateSnapshot,
-}
-
-pub(crate) struct Inner {
-    pub(crate) config: ChainConfig,
-    pub(crate) spec: Arc<ChainSpec>,
-    pub(crate) db: Database,
-    pub(crate) pool: Arc<TxPool>,
-    pub(crate) executor: ParallelExecutor,
-    pub(crate) producer: Mutex<Producer>,
-    pub(crate) signal: Signal,
-    /// Submissions that have begun and have not reached the pool yet.
-    pub(crate) admitting: AtomicUsize,
-    view: RwLock<View>,
-    tip: RwLock<Tip>,
-    recent: RwLock<Recent>,
-    conflicts: RwLock<VecDeque<(u64, Arc<ConflictReport>)>>,
-    events: broadcast::Sender<ChainEvent>,
-    head_number: watch::Sender<u64>,
-    /// Why production stopped by itself.
-    failure: watch::Sender<Option<String>>,
-    sequencer: Mutex<Option<JoinHandle<()>>>,
-    dev: Option<DevControl>,
-}
-
-impl std::fmt::Debug for Inner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Chain").field("head", &self.head().number()).finish_non_exhaustive()
-    }
 }
 
 impl Chain {
@@ -429,162 +384,5 @@ pub struct Submission {
 impl Drop for Submission {
     fn drop(&mut self) {
         self.chain.admitting.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Inner {
-    fn view(&self) -> View {
-        self.view.read().clone()
-    }
-
-    pub(crate) fn head(&self) -> Arc<ExecutedBlock> {
-        self.view.read().head.clone()
-    }
-
-    /// The open block as readers see it.
-    pub(crate) fn pending(&self) -> Arc<PendingBlock> {
-        self.view.read().pending.clone()
-    }
-
-    pub(crate) fn block(&self, number: u64) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
-        if let Some(block) = self.recent.read().by_number.get(&number) {
-            return Ok(Some(block.clone()));
-        }
-        if number > self.head().number() {
-            return Ok(None);
-        }
-        Ok(self.db.block_record(number)?.map(|record| Arc::new(ExecutedBlock::from(record))))
-    }
-
-    /// The head's trie, to be changed at will, and the snapshot that holds its stored nodes.
-    pub(crate) fn trie_at_head(&self) -> Result<(StateTrie, StateSnapshot), StorageError> {
-        let tip = self.tip.read();
-        Ok((tip.trie.clone(), tip.snapshot.clone()))
-    }
-
-    /// Moves `trie`, which stands at the head, back to block `number`.
-    fn rewind(
-        &self,
-        trie: &mut StateTrie,
-        snapshot: &StateSnapshot,
-        number: u64,
-    ) -> Result<(), ChainError> {
-        let back = self.db.reverse_changes(number)?;
-        trie.update(snapshot, &back)?;
-        let expected =
-            self.block(number)?.ok_or(ChainError::UnknownBlock(number))?.header.state_root;
-        if trie.root() != expected {
-            return Err(ChainError::invalid(
-                number,
-                "state root after going back to it",
-                trie.root(),
-                expected,
-            ));
-        }
-        Ok(())
-    }
-
-    /// Makes a journaled block the head.
-    pub(crate) fn adopt(
-        &self,
-        block: Arc<ExecutedBlock>,
-        changes: Arc<StateChanges>,
-        updates: Arc<TrieUpdates>,
-        trie: StateTrie,
-        producer: &Producer,
-    ) -> Result<(), ChainError> {
-        let hashes = block.transactions.iter().map(|tx| *tx.tx_hash()).collect();
-        let for_pool = changes.clone();
-        self.db.push_block_state(block.number(), block.hash, hashes, changes, updates)?;
-        let snapshot = self.db.latest()?;
-        let mut trie = trie;
-        trie.evict(HOT_TRIE_NODES);
-        *self.tip.write() = Tip { trie, snapshot };
-        self.recent.write().insert(block.clone());
-        self.set_head(block, producer, Some(&for_pool))
-    }
-
-    /// Shows `block`, whose state is the database's tip, as the head.
-    fn set_head(
-        &self,
-        block: Arc<ExecutedBlock>,
-        producer: &Producer,
-        changes: Option<&StateChanges>,
-    ) -> Result<(), ChainError> {
-        let number = block.number();
-        self.view.write().head = block;
-        self.refresh_pending(producer)?;
-        let view = self.view();
-        match changes {
-            Some(changes) => self.pool.on_block(&view.pool_head, changes),
-            None => self.pool.on_head(&view.pool_head, &*view.pending.state)?,
-        }
-        self.head_number.send_replace(number);
-        Ok(())
-    }
-
-    /// Builds what readers see of the present anew: head state, pending block, pool head.
-    pub(crate) fn refresh_pending(&self, producer: &Producer) -> Result<(), ChainError> {
-        let head = self.head();
-        let snapshot: Arc<dyn StateReader> = Arc::new(self.tip.read().snapshot.clone());
-        let view = match &producer.open {
-            Some(open) if !open.transactions.is_empty() => View {
-                head,
-                state: with_patch(snapshot, producer),
-                pending: Arc::new(open.pending()),
-                pool_head: pool_head(open),
-            },
-            _ => empty_view(&self.spec, &self.config, producer, head, snapshot)?,
-        };
-        *self.view.write() = view;
-        Ok(())
-    }
-
-    /// Shows the open block to readers after a tick.
-    pub(crate) fn publish_pending(&self, open: &OpenBlock) {
-        let pending = Arc::new(open.pending());
-        self.view.write().pending = pending.clone();
-        self.announce(ChainEvent::Tick(pending));
-    }
-
-    pub(crate) fn announce(&self, event: ChainEvent) {
-        // Without listeners there is nobody to tell; that is no failure.
-        let _listeners = self.events.send(event);
-    }
-
-    pub(crate) fn remember_conflicts(&self, number: u64, report: Arc<ConflictReport>) {
-        let mut conflicts = self.conflicts.write();
-        if conflicts.len() >= CONFLICT_REPORTS {
-            conflicts.pop_front();
-        }
-        conflicts.push_back((number, report));
-    }
-
-    /// Unwinds the chain to block `number`; the caller holds the producer.
-    pub(crate) fn revert_to(&self, producer: &mut Producer, number: u64) -> Result<(), ChainError> {
-        producer.open = None;
-        let from = self.head().number();
-        let mut removed = Vec::new();
-        for gone in (number + 1..=from).rev().take(RECENT_BLOCKS) {
-            removed.extend(self.block(gone)?);
-        }
-        if number < from {
-            self.db.revert_to(number)?;
-        }
-        self.recent.write().truncate(number);
-        self.conflicts.write().retain(|(block, _)| *block <= number);
-        let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
-        let snapshot = self.db.latest()?;
-        *self.tip.write() = Tip { trie: StateTrie::new(head.header.state_root), snapshot };
-        self.pool.clear();
-        self.set_head(head, producer, None)?;
-        if let Some(keeper) = producer.keeper.as_mut() {
-            let view = self.view();
-            keeper.reload(&*view.state, &view.pending.env)?;
-        }
-        if number < from {
-            self.announce(ChainEvent::Reverted { from, to: number, removed });
-        }
-        Ok(())
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: a patch of state is part of the next block's journal record, so that replay and
 //! restart meet the same state as the developer did.
 
-use crate::{ChainError, block::ExecutedBlock, chain::Inner, producer::now_s};
+use crate::{ChainError, block::ExecutedBlock, inner::Inner, producer::now_s};
 use alloy_primitives::{Address, B256, map::HashSet};
 use parking_lot::RwLock;
 use plasma_storage::StateChanges;
@@ -137,8 +137,8 @@ impl DevControl {
             if let (Some(interval), true) = (interval_s, nth > 0) {
                 producer.dev.next_timestamp = Some(chain.head().header.timestamp + interval.max(1));
             }
-            producer.tick(&chain, false)?;
-            mined.push(producer.seal(&chain)?);
+            let sealed = producer.tick(&chain, false).and_then(|_| producer.seal(&chain));
+            mined.push(chain.or_stop(sealed)?);
         }
         Ok(mined)
     }
@@ -223,7 +223,8 @@ impl DevControl {
         let chain = self.chain()?;
         let mut producer = chain.producer.lock();
         if producer.open.as_ref().is_some_and(|open| !open.transactions.is_empty()) {
-            producer.seal(&chain)?;
+            let sealed = producer.seal(&chain);
+            chain.or_stop(sealed)?;
         }
         let number = chain.head().number();
         let dev = &mut producer.dev;
@@ -258,7 +259,8 @@ impl DevControl {
         dev.gas_limit = snapshot.gas_limit;
         dev.coinbase = snapshot.coinbase;
         dev.patch = snapshot.patch;
-        chain.revert_to(&mut producer, snapshot.number)?;
+        let reverted = chain.revert_to(&mut producer, snapshot.number);
+        chain.or_stop(reverted)?;
         Ok(true)
     }
 
@@ -272,7 +274,8 @@ impl DevControl {
             ..DevState::default()
         };
         *self.impersonated.write() = Impersonation::default();
-        chain.revert_to(&mut producer, 0)
+        let reverted = chain.revert_to(&mut producer, 0);
+        chain.or_stop(reverted)
     }
 
     /// Changes the state as it is after the latest block. The next block begins with it.
@@ -280,7 +283,8 @@ impl DevControl {
         let chain = self.chain()?;
         let mut producer = chain.producer.lock();
         if producer.open.as_ref().is_some_and(|open| !open.transactions.is_empty()) {
-            producer.seal(&chain)?;
+            let sealed = producer.seal(&chain);
+            chain.or_stop(sealed)?;
         }
         producer.open = None;
         producer.dev.patch.merge(changes);

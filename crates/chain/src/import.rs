@@ -3,7 +3,7 @@
 use crate::{
     ChainError, ChainEvent,
     block::ExecutedBlock,
-    chain::Inner,
+    inner::Inner,
     replay::{differences, execute_with_report},
     validation::validate_block,
 };

@@ -21,6 +21,7 @@ mod error;
 mod events;
 mod genesis;
 mod import;
+mod inner;
 mod metrics;
 mod open_block;
 mod producer;

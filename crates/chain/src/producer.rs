@@ -3,7 +3,7 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, block::ExecutedBlock, chain::Inner, dev::DevState,
+    ChainConfig, ChainError, ChainEvent, block::ExecutedBlock, dev::DevState, inner::Inner,
     metrics, open_block::OpenBlock,
 };
 use alloy_consensus::transaction::Recovered;

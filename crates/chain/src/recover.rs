@@ -2,7 +2,7 @@
 //! are the ticks of the block that was open.
 
 use crate::{
-    ChainError, block::ExecutedBlock, chain::Inner, producer::Producer, replay::execute_record,
+    ChainError, block::ExecutedBlock, inner::Inner, producer::Producer, replay::execute_record,
 };
 use alloy_consensus::transaction::Recovered;
 use plasma_evm::NextBlockAttributes;

@@ -1,6 +1,6 @@
 //! Executes stored blocks again and compares everything that can be compared.
 
-use crate::{ChainError, ExecutorKind, block::ExecutedBlock, chain::Inner};
+use crate::{ChainError, ExecutorKind, block::ExecutedBlock, inner::Inner};
 use alloy_consensus::{Header, transaction::Recovered};
 use alloy_primitives::B256;
 use plasma_evm::{BlockCommitter, BlockContext, BlockState, FinishedBlock, block_env, tx_env};

@@ -2,7 +2,7 @@
 
 use crate::{
     ChainError,
-    chain::Inner,
+    inner::Inner,
     producer::{Producer, now_ms},
 };
 use parking_lot::{Condvar, Mutex};

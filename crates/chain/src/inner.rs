@@ -1,0 +1,236 @@
+//! What all handles to the chain share.
+//!
+//! Invariant: head, state and trie move together; nothing becomes visible here before its journal
+//! record is durable.
+
+use crate::{
+    ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock,
+    block::ExecutedBlock,
+    open_block::OpenBlock,
+    producer::{Producer, pool_head},
+    recent::{RECENT_BLOCKS, Recent},
+    sequencer::Signal,
+    view::{View, empty_view, with_patch},
+};
+use parking_lot::{Mutex, RwLock};
+use plasma_chainspec::ChainSpec;
+use plasma_parallel::{ConflictReport, ParallelExecutor};
+use plasma_storage::{
+    Database, StateChanges, StateReader, StateSnapshot, StorageError, TrieUpdates,
+};
+use plasma_trie::StateTrie;
+use plasma_txpool::TxPool;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::AtomicUsize},
+    thread::JoinHandle,
+};
+use tokio::sync::{broadcast, watch};
+
+/// Blocks whose conflict reports are kept.
+const CONFLICT_REPORTS: usize = 256;
+
+/// Trie nodes kept in memory; the others are read from the database when they are needed.
+const HOT_TRIE_NODES: usize = 2_000_000;
+
+/// The head's trie with the snapshot that holds its stored nodes.
+pub(crate) struct Tip {
+    pub(crate) trie: StateTrie,
+    pub(crate) snapshot: StateSnapshot,
+}
+
+pub(crate) struct Inner {
+    pub(crate) config: ChainConfig,
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) db: Database,
+    pub(crate) pool: Arc<TxPool>,
+    pub(crate) executor: ParallelExecutor,
+    pub(crate) producer: Mutex<Producer>,
+    pub(crate) signal: Signal,
+    /// Submissions that have begun and have not reached the pool yet.
+    pub(crate) admitting: AtomicUsize,
+    pub(crate) view: RwLock<View>,
+    pub(crate) tip: RwLock<Tip>,
+    pub(crate) recent: RwLock<Recent>,
+    pub(crate) conflicts: RwLock<VecDeque<(u64, Arc<ConflictReport>)>>,
+    pub(crate) events: broadcast::Sender<ChainEvent>,
+    pub(crate) head_number: watch::Sender<u64>,
+    /// Why production stopped by itself.
+    pub(crate) failure: watch::Sender<Option<String>>,
+    pub(crate) sequencer: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) dev: Option<DevControl>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chain").field("head", &self.head().number()).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(crate) fn view(&self) -> View {
+        self.view.read().clone()
+    }
+
+    pub(crate) fn head(&self) -> Arc<ExecutedBlock> {
+        self.view.read().head.clone()
+    }
+
+    /// The open block as readers see it.
+    pub(crate) fn pending(&self) -> Arc<PendingBlock> {
+        self.view.read().pending.clone()
+    }
+
+    pub(crate) fn block(&self, number: u64) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
+        if let Some(block) = self.recent.read().by_number.get(&number) {
+            return Ok(Some(block.clone()));
+        }
+        if number > self.head().number() {
+            return Ok(None);
+        }
+        Ok(self.db.block_record(number)?.map(|record| Arc::new(ExecutedBlock::from(record))))
+    }
+
+    /// The head's trie, to be changed at will, and the snapshot that holds its stored nodes.
+    pub(crate) fn trie_at_head(&self) -> Result<(StateTrie, StateSnapshot), StorageError> {
+        let tip = self.tip.read();
+        Ok((tip.trie.clone(), tip.snapshot.clone()))
+    }
+
+    /// Moves `trie`, which stands at the head, back to block `number`.
+    pub(crate) fn rewind(
+        &self,
+        trie: &mut StateTrie,
+        snapshot: &StateSnapshot,
+        number: u64,
+    ) -> Result<(), ChainError> {
+        let back = self.db.reverse_changes(number)?;
+        trie.update(snapshot, &back)?;
+        let expected =
+            self.block(number)?.ok_or(ChainError::UnknownBlock(number))?.header.state_root;
+        if trie.root() != expected {
+            return Err(ChainError::invalid(
+                number,
+                "state root after going back to it",
+                trie.root(),
+                expected,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Makes a journaled block the head.
+    pub(crate) fn adopt(
+        &self,
+        block: Arc<ExecutedBlock>,
+        changes: Arc<StateChanges>,
+        updates: Arc<TrieUpdates>,
+        trie: StateTrie,
+        producer: &Producer,
+    ) -> Result<(), ChainError> {
+        let hashes = block.transactions.iter().map(|tx| *tx.tx_hash()).collect();
+        let for_pool = changes.clone();
+        self.db.push_block_state(block.number(), block.hash, hashes, changes, updates)?;
+        let snapshot = self.db.latest()?;
+        let mut trie = trie;
+        trie.evict(HOT_TRIE_NODES);
+        *self.tip.write() = Tip { trie, snapshot };
+        self.recent.write().insert(block.clone());
+        self.set_head(block, producer, Some(&for_pool))
+    }
+
+    /// Shows `block`, whose state is the database's tip, as the head.
+    fn set_head(
+        &self,
+        block: Arc<ExecutedBlock>,
+        producer: &Producer,
+        changes: Option<&StateChanges>,
+    ) -> Result<(), ChainError> {
+        let number = block.number();
+        self.view.write().head = block;
+        self.refresh_pending(producer)?;
+        let view = self.view();
+        match changes {
+            Some(changes) => self.pool.on_block(&view.pool_head, changes),
+            None => self.pool.on_head(&view.pool_head, &*view.pending.state)?,
+        }
+        self.head_number.send_replace(number);
+        Ok(())
+    }
+
+    /// Builds what readers see of the present anew: head state, pending block, pool head.
+    pub(crate) fn refresh_pending(&self, producer: &Producer) -> Result<(), ChainError> {
+        let head = self.head();
+        let snapshot: Arc<dyn StateReader> = Arc::new(self.tip.read().snapshot.clone());
+        let view = match &producer.open {
+            Some(open) if !open.transactions.is_empty() => View {
+                head,
+                state: with_patch(snapshot, producer),
+                pending: Arc::new(open.pending()),
+                pool_head: pool_head(open),
+            },
+            _ => empty_view(&self.spec, &self.config, producer, head, snapshot)?,
+        };
+        *self.view.write() = view;
+        Ok(())
+    }
+
+    /// Shows the open block to readers after a tick.
+    pub(crate) fn publish_pending(&self, open: &OpenBlock) {
+        let pending = Arc::new(open.pending());
+        self.view.write().pending = pending.clone();
+        self.announce(ChainEvent::Tick(pending));
+    }
+
+    pub(crate) fn announce(&self, event: ChainEvent) {
+        // Without listeners there is nobody to tell; that is no failure.
+        let _listeners = self.events.send(event);
+    }
+
+    pub(crate) fn remember_conflicts(&self, number: u64, report: Arc<ConflictReport>) {
+        let mut conflicts = self.conflicts.write();
+        if conflicts.len() >= CONFLICT_REPORTS {
+            conflicts.pop_front();
+        }
+        conflicts.push_back((number, report));
+    }
+
+    /// Passes `result` on. An error of making a block ends production: what stood in the open block is
+    /// in the journal or was acknowledged to nobody, and going on could break what was promised.
+    pub(crate) fn or_stop<T>(&self, result: Result<T, ChainError>) -> Result<T, ChainError> {
+        if let Err(error) = &result {
+            tracing::error!(target: "plasma::chain", %error, "block production stopped");
+            self.failure.send_replace(Some(error.to_string()));
+            self.signal.stop();
+        }
+        result
+    }
+
+    /// Unwinds the chain to block `number`; the caller holds the producer.
+    pub(crate) fn revert_to(&self, producer: &mut Producer, number: u64) -> Result<(), ChainError> {
+        producer.open = None;
+        let from = self.head().number();
+        let mut removed = Vec::new();
+        for gone in (number + 1..=from).rev().take(RECENT_BLOCKS) {
+            removed.extend(self.block(gone)?);
+        }
+        if number < from {
+            self.db.revert_to(number)?;
+        }
+        self.recent.write().truncate(number);
+        self.conflicts.write().retain(|(block, _)| *block <= number);
+        let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
+        let snapshot = self.db.latest()?;
+        *self.tip.write() = Tip { trie: StateTrie::new(head.header.state_root), snapshot };
+        self.pool.clear();
+        self.set_head(head, producer, None)?;
+        if let Some(keeper) = producer.keeper.as_mut() {
+            let view = self.view();
+            keeper.reload(&*view.state, &view.pending.env)?;
+        }
+        if number < from {
+            self.announce(ChainEvent::Reverted { from, to: number, removed });
+        }
+        Ok(())
+    }
+}
