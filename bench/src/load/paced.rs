@@ -21,6 +21,8 @@ use crate::{machine, report::Row, statistics::quantile_ms};
 const WORKERS: usize = 192;
 /// Stack of such a thread.
 const STACK_BYTES: usize = 256 << 10;
+/// Time for the threads to start and to connect before the first transaction.
+const LEAD: Duration = Duration::from_secs(1);
 /// Sent later than this after its turn counts as late.
 const LATE: Duration = Duration::from_millis(5);
 /// A receipt is asked for again after a tenth of the time waited so far, within these bounds: a
@@ -71,7 +73,7 @@ impl Paced {
         let meter = Meter::start(target);
         let next = AtomicUsize::new(0);
         let interval = Duration::from_secs(1) / self.per_second;
-        let started = Instant::now() + Duration::from_millis(100);
+        let started = Instant::now() + LEAD;
         let deadline = started + interval * u32::try_from(count)? + target.timeout;
         let fates: Vec<Fate> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..WORKERS)
