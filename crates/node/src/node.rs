@@ -56,7 +56,7 @@ impl Node {
         for fork in spec.experimental_forks() {
             tracing::warn!(target: "plasma::node", ?fork, "this fork is experimental");
         }
-        std::thread::Builder::new().name("kzg".into()).spawn(load_trusted_setups).map_err(
+        std::thread::Builder::new().name("kzg".into()).spawn(plasma_txpool::load_trusted_setup).map_err(
             |error| NodeError::Stopped(format!("no thread for the KZG set-up: {error}")),
         )?;
         let keeper = keeper_config(&spec, config.keeper.as_ref())?;
@@ -134,12 +134,4 @@ fn keeper_config(
         gas_share_percent: spec.plasma().keeper_gas_share_percent,
         ..KeeperConfig::new(registry, lanes)
     }))
-}
-
-/// Loads the tables that blob transactions and the point evaluation precompile need, so that the
-/// first user of them does not wait for seconds.
-fn load_trusted_setups() {
-    use alloy_eips::eip4844::env_settings::EnvKzgSettings;
-    let _precompile = EnvKzgSettings::Default.get();
-    plasma_txpool::load_trusted_setup();
 }
