@@ -56,9 +56,12 @@ impl Node {
         for fork in spec.experimental_forks() {
             tracing::warn!(target: "plasma::node", ?fork, "this fork is experimental");
         }
-        std::thread::Builder::new().name("kzg".into()).spawn(plasma_txpool::load_trusted_setup).map_err(
-            |error| NodeError::Stopped(format!("no thread for the KZG set-up: {error}")),
-        )?;
+        std::thread::Builder::new()
+            .name("kzg".into())
+            .spawn(plasma_txpool::load_trusted_setup)
+            .map_err(|error| {
+                NodeError::Stopped(format!("no thread for the KZG set-up: {error}"))
+            })?;
         let keeper = keeper_config(&spec, config.keeper.as_ref())?;
         let chain =
             open_chain(&datadir, spec, config.chain, config.pool, keeper, config.history_blocks)?;
@@ -84,6 +87,11 @@ impl Node {
     /// Where JSON-RPC is served.
     pub fn http_address(&self) -> SocketAddr {
         self.rpc.http_address()
+    }
+
+    /// Where JSON-RPC is served to those with a token, if it is.
+    pub fn auth_address(&self) -> Option<SocketAddr> {
+        self.rpc.auth_address()
     }
 
     /// Where metrics and health are served.

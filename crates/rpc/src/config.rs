@@ -1,7 +1,20 @@
 //! Settings and limits of the JSON-RPC server. Every limit is a flag of the node, and the errors
 //! name the flag.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Settings of the authenticated port.
+#[derive(Clone, Debug)]
+pub struct AuthConfig {
+    /// Its address (`--authrpc.addr`, `--authrpc.port`). Port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Values of the `Host` header that are served (`--authrpc.vhosts`), as those of
+    /// [`RpcConfig::virtual_hosts`].
+    pub virtual_hosts: Vec<String>,
+    /// File with the secret that tokens are signed with (`--authrpc.jwtsecret`), 32 bytes in hex;
+    /// made with mode 0600 where absent.
+    pub secret_file: PathBuf,
+}
 
 /// Settings of the JSON-RPC server.
 #[derive(Clone, Debug)]
@@ -10,6 +23,8 @@ pub struct RpcConfig {
     pub http_address: SocketAddr,
     /// A second address for WebSocket alone (`--ws.addr`, `--ws.port`).
     pub ws_address: Option<SocketAddr>,
+    /// The authenticated port; `None`: there is none.
+    pub auth: Option<AuthConfig>,
     /// Origins that browsers may call from (`--http.corsdomain`); `*` allows all, empty none.
     pub cors_origins: Vec<String>,
     /// Values of the `Host` header that are served (`--http.vhosts`); `*` allows all. IP addresses
@@ -59,6 +74,7 @@ impl Default for RpcConfig {
         Self {
             http_address: SocketAddr::from(([127, 0, 0, 1], 8545)),
             ws_address: None,
+            auth: None,
             cors_origins: Vec::new(),
             virtual_hosts: vec!["localhost".to_owned()],
             max_request_bytes: 15 << 20,

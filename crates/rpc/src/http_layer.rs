@@ -52,15 +52,19 @@ pub(crate) struct GuardLayer(Arc<Rules>);
 struct Rules {
     /// `None`: all hosts are served.
     hosts: Option<Vec<String>>,
+    /// The flag that sets them.
+    flag: &'static str,
     max_request_bytes: u64,
 }
 
 impl GuardLayer {
-    pub(crate) fn new(config: &RpcConfig) -> Self {
-        let all = config.virtual_hosts.iter().any(|host| host == "*");
-        let hosts = config.virtual_hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+    /// Serves `hosts`, which the flag `flag` sets.
+    pub(crate) fn new(config: &RpcConfig, hosts: &[String], flag: &'static str) -> Self {
+        let all = hosts.iter().any(|host| host == "*");
+        let hosts = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
         Self(Arc::new(Rules {
             hosts: (!all).then_some(hosts),
+            flag,
             max_request_bytes: config.max_request_bytes.into(),
         }))
     }
@@ -105,8 +109,8 @@ where
 impl Rules {
     fn refusal<B>(&self, request: &Request<B>) -> Option<Response<HttpBody>> {
         if !self.serves_host(request) {
-            let text = "the host of this request is not served (--http.vhosts)\n";
-            return Some(response(StatusCode::FORBIDDEN, "text/plain", text.to_owned()));
+            let text = format!("the host of this request is not served ({})\n", self.flag);
+            return Some(response(StatusCode::FORBIDDEN, "text/plain", text));
         }
         let announced =
             request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
@@ -136,7 +140,8 @@ impl Rules {
     }
 }
 
-fn response(status: StatusCode, kind: &'static str, body: String) -> Response<HttpBody> {
+/// A response with a body of the content type `kind`.
+pub(crate) fn response(status: StatusCode, kind: &'static str, body: String) -> Response<HttpBody> {
     let mut response = Response::new(HttpBody::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -148,12 +153,9 @@ mod tests {
     use super::*;
 
     fn rules(hosts: &[&str]) -> Arc<Rules> {
-        let config = RpcConfig {
-            virtual_hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            max_request_bytes: 100,
-            ..RpcConfig::default()
-        };
-        GuardLayer::new(&config).0
+        let config = RpcConfig { max_request_bytes: 100, ..RpcConfig::default() };
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        GuardLayer::new(&config, &hosts, "--http.vhosts").0
     }
 
     fn refused(hosts: &[&str], header: (&str, &str)) -> Option<StatusCode> {

@@ -1,7 +1,8 @@
 //! JSON-RPC: nothing but translation between the wire and the chain.
 //!
 //! One module per namespace registers its methods on a [`jsonrpsee::RpcModule`] whose context is
-//! [`api::Api`]. [`serve`] puts all of them behind one HTTP and WebSocket server.
+//! [`api::Api`]. [`serve`] puts all of them behind one HTTP and WebSocket server, and those of
+//! Ethereum behind a second one that asks for tokens.
 //!
 //! - [`params`]: positional parameters, and what is wrong with them;
 //! - [`error`]: the one place that makes JSON-RPC errors;
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod auth;
 mod config;
 pub mod convert;
 mod debug;
@@ -40,6 +42,6 @@ mod sign;
 mod txpool;
 pub mod workers;
 
-pub use config::RpcConfig;
+pub use config::{AuthConfig, RpcConfig};
 pub use server::{RpcError, RpcHandle, serve};
 pub use sign::{AccountsError, DEV_ACCOUNTS, DEV_MNEMONIC, DevAccount, DevAccounts};

@@ -1,6 +1,6 @@
 //! What happens to every request: names of unknown methods, limits on batches, figures.
 
-use crate::{api::Api, error, eth::submit};
+use crate::{api::Api, auth::engine, error, eth::submit};
 use alloy_primitives::B256;
 use futures::{FutureExt, StreamExt, stream};
 use jsonrpsee::{
@@ -47,16 +47,28 @@ impl BatchSubmissions {
 pub(crate) struct Front {
     api: Api,
     methods: Arc<HashSet<&'static str>>,
+    /// Whether consensus clients are spoken to here.
+    engine: bool,
 }
 
 impl Front {
     pub(crate) fn new(api: Api, methods: &Methods) -> Self {
-        Self { api, methods: Arc::new(methods.method_names().collect()) }
+        let engine = methods.method_names().any(engine::is_engine);
+        Self { api, methods: Arc::new(methods.method_names().collect()), engine }
     }
 
     /// The method's own name where it exists: figures must not grow with what clients invent.
     fn known(&self, method: &str) -> Option<&'static str> {
         self.methods.get(method).copied()
+    }
+
+    /// The answer to a method that does not exist.
+    fn unknown(&self, method: &str) -> ErrorObjectOwned {
+        let name = cut(method);
+        if self.engine && engine::is_engine(&name) {
+            return engine::not_served(&name);
+        }
+        error::method_not_found(&name)
     }
 
     /// Limits that jsonrpsee enforces, in words that name the flag.
@@ -108,7 +120,7 @@ where
         async move {
             let Some(method) = front.known(request.method_name()) else {
                 counter!("rpc_requests_total", "method" => "unknown").increment(1);
-                let refusal = error::method_not_found(&cut(request.method_name()));
+                let refusal = front.unknown(request.method_name());
                 return MethodResponse::error(request.id, refusal);
             };
             let started = Instant::now();

@@ -3,7 +3,10 @@
 use crate::{
     RpcConfig,
     api::Api,
-    debug, dev, eth, http_layer, keeper,
+    auth::{self, AuthLayer, JwtSecret},
+    debug, dev, eth,
+    http_layer::{self, GuardLayer},
+    keeper,
     live::Live,
     middleware::{Front, FrontService},
     modules, net, plasma, sign,
@@ -21,8 +24,9 @@ use jsonrpsee::{
     types::SubscriptionId,
 };
 use plasma_chain::Chain;
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::task::JoinHandle;
+use tower_http::cors::CorsLayer;
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,14 @@ pub enum RpcError {
     /// An additional module has a method that exists already.
     #[error("two modules have the same JSON-RPC method: {0}")]
     Conflict(String),
+    /// The secret of the authenticated port cannot be used.
+    #[error("--authrpc.jwtsecret: the file {} {reason}", path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it; never what it holds.
+        reason: String,
+    },
     /// A setting cannot be understood.
     #[error("{flag}: {reason}")]
     Setting {
@@ -66,6 +78,7 @@ pub enum RpcError {
 pub struct RpcHandle {
     http_address: SocketAddr,
     ws_address: SocketAddr,
+    auth_address: Option<SocketAddr>,
     servers: Vec<ServerHandle>,
     live: JoinHandle<()>,
 }
@@ -79,6 +92,11 @@ impl RpcHandle {
     /// The address of WebSocket.
     pub fn ws_address(&self) -> SocketAddr {
         self.ws_address
+    }
+
+    /// The address of the authenticated port, where there is one.
+    pub fn auth_address(&self) -> Option<SocketAddr> {
+        self.auth_address
     }
 
     /// Takes no more requests, lets those in progress end, and closes all connections.
@@ -132,7 +150,8 @@ pub(crate) fn methods(
 /// `extra` as further methods. Must be called within a tokio runtime.
 ///
 /// # Errors
-/// Where an address cannot be listened on, or a setting cannot be understood.
+/// Where an address cannot be listened on, a setting cannot be understood, or the secret of the
+/// authenticated port cannot be used.
 pub async fn serve(
     config: RpcConfig,
     chain: Chain,
@@ -158,47 +177,75 @@ pub async fn serve(
             .set_id_provider(HexIds)
     };
     let first = if both { base().build() } else { base().http_only().build() };
-    let (http_address, http) =
-        start(config.http_address, "--http.port", first, config, &front, &methods).await?;
+    let cors = http_layer::cors(&config.cors_origins)?;
+    let guard = GuardLayer::new(config, &config.virtual_hosts, "--http.vhosts");
+    let open = Door { cors, guard, auth: None, front, methods };
+    let (http_address, http) = open.start(config.http_address, "--http.port", first).await?;
     let mut servers = vec![http];
     let mut ws_address = http_address;
     if let Some(address) = config.ws_address {
         let second = base().ws_only().build();
-        let (bound, ws) = start(address, "--ws.port", second, config, &front, &methods).await?;
+        let (bound, ws) = open.start(address, "--ws.port", second).await?;
         ws_address = bound;
         servers.push(ws);
     }
+    let mut auth_address = None;
+    if let Some(auth) = &config.auth {
+        let secret = JwtSecret::from_file(&auth.secret_file)?;
+        let methods = auth::methods(&api, &live)?;
+        let locked = Door {
+            cors: None,
+            guard: GuardLayer::new(config, &auth.virtual_hosts, "--authrpc.vhosts"),
+            auth: Some(AuthLayer::new(secret)),
+            front: Front::new(api.clone(), &methods),
+            methods,
+        };
+        let (bound, server) = locked.start(auth.address, "--authrpc.port", base().build()).await?;
+        auth_address = Some(bound);
+        servers.push(server);
+    }
     let live = tokio::spawn(live.run(api.clone()));
-    Ok(RpcHandle { http_address, ws_address, servers, live })
+    Ok(RpcHandle { http_address, ws_address, auth_address, servers, live })
 }
 
-async fn start(
-    address: SocketAddr,
-    flag: &'static str,
-    server: ServerConfig,
-    config: &RpcConfig,
-    front: &Front,
-    methods: &Methods,
-) -> Result<(SocketAddr, ServerHandle), RpcError> {
-    let bind = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => RpcError::PortInUse { address, flag },
-        _ => RpcError::Bind { address, flag, source },
-    };
-    let http = tower::ServiceBuilder::new()
-        .option_layer(http_layer::cors(&config.cors_origins)?)
-        .layer(http_layer::GuardLayer::new(config));
-    let front = front.clone();
-    let rpc = RpcServiceBuilder::new()
-        .layer_fn(move |inner| FrontService { front: front.clone(), inner });
-    let server = Server::builder()
-        .set_config(server)
-        .set_http_middleware(http)
-        .set_rpc_middleware(rpc)
-        .build(address)
-        .await
-        .map_err(bind)?;
-    let bound = server.local_addr().map_err(bind)?;
-    Ok((bound, server.start(methods.clone())))
+/// What stands between a port and the methods behind it.
+struct Door {
+    cors: Option<CorsLayer>,
+    guard: GuardLayer,
+    auth: Option<AuthLayer>,
+    front: Front,
+    methods: Methods,
+}
+
+impl Door {
+    /// Starts a server on `address`, whose port the flag `flag` sets.
+    async fn start(
+        &self,
+        address: SocketAddr,
+        flag: &'static str,
+        server: ServerConfig,
+    ) -> Result<(SocketAddr, ServerHandle), RpcError> {
+        let bind = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => RpcError::PortInUse { address, flag },
+            _ => RpcError::Bind { address, flag, source },
+        };
+        let http = tower::ServiceBuilder::new()
+            .option_layer(self.cors.clone())
+            .layer(self.guard.clone())
+            .option_layer(self.auth.clone());
+        let front = self.front.clone();
+        let rpc = RpcServiceBuilder::new()
+            .layer_fn(move |inner| FrontService { front: front.clone(), inner });
+        let server = Server::builder()
+            .set_config(server)
+            .set_http_middleware(http)
+            .set_rpc_middleware(rpc)
+            .build(address)
+            .await
+            .map_err(bind)?;
+        let bound = server.local_addr().map_err(bind)?;
+        Ok((bound, server.start(self.methods.clone())))
+    }
 }
 
 /// Subscription ids as geth's: random hex.

@@ -10,7 +10,7 @@ use plasma_node::{DataDir, init_logging, open_chain};
 use plasma_txpool::PoolConfig;
 use std::{
     io::Write,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -121,7 +121,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<()> {
     Ok(())
 }
 
-fn import_file(chain: &Chain, path: &PathBuf) -> Result<()> {
+fn import_file(chain: &Chain, path: &Path) -> Result<()> {
     let mut file = ChainFile::open(path)?;
     let started = Instant::now();
     let mut told = started;

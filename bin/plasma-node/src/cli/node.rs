@@ -7,12 +7,12 @@ use eyre::{Context as _, Result};
 use plasma_chain::{ChainConfig, ExecutorKind};
 use plasma_keeper::DEFAULT_LANES;
 use plasma_node::{KeeperSettings, LogFormat, Node, NodeConfig, init_logging, print_banner};
-use plasma_rpc::RpcConfig;
+use plasma_rpc::{AuthConfig, RpcConfig};
 use plasma_txpool::PoolConfig;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -73,6 +73,8 @@ pub(crate) struct NodeArgs {
 
     #[command(flatten)]
     rpc: RpcArgs,
+    #[command(flatten)]
+    auth: AuthArgs,
 
     /// Serve Prometheus metrics and health here, like 127.0.0.1:9001.
     #[arg(long, env = "PLASMA_METRICS", help_heading = "Observability")]
@@ -139,6 +141,46 @@ struct RpcArgs {
     max_logs: usize,
 }
 
+/// Settings of the authenticated port.
+#[derive(Debug, Args)]
+struct AuthArgs {
+    /// Address of the authenticated port.
+    #[arg(long = "authrpc.addr", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), requires = "auth_port", help_heading = "Authenticated JSON-RPC")]
+    auth_addr: IpAddr,
+    /// Port for HTTP and WebSocket with JWT authentication, usually 8551; 0 takes a free one
+    /// [default: none].
+    #[arg(long = "authrpc.port", help_heading = "Authenticated JSON-RPC")]
+    auth_port: Option<u16>,
+    /// Host names that the authenticated port serves, separated by commas; * allows all.
+    #[arg(
+        long = "authrpc.vhosts",
+        value_delimiter = ',',
+        default_value = "localhost",
+        requires = "auth_port",
+        help_heading = "Authenticated JSON-RPC"
+    )]
+    auth_vhosts: Vec<String>,
+    /// File with the secret that tokens are signed with, 32 bytes in hex; made with mode 0600
+    /// where absent [default: DATADIR/jwt.hex].
+    #[arg(
+        long = "authrpc.jwtsecret",
+        value_name = "FILE",
+        requires = "auth_port",
+        help_heading = "Authenticated JSON-RPC"
+    )]
+    auth_secret: Option<PathBuf>,
+}
+
+impl AuthArgs {
+    fn config(self, datadir: &Path) -> Option<AuthConfig> {
+        Some(AuthConfig {
+            address: SocketAddr::new(self.auth_addr, self.auth_port?),
+            virtual_hosts: self.auth_vhosts,
+            secret_file: self.auth_secret.unwrap_or_else(|| datadir.join("jwt.hex")),
+        })
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
     Text,
@@ -183,6 +225,7 @@ pub(crate) fn run(args: NodeArgs) -> Result<()> {
         tracing::info!(
             target: "plasma::node",
             http = %node.http_address(),
+            authrpc = ?node.auth_address(),
             metrics = ?node.metrics_address(),
             head = node.chain().head().number(),
             dev,
@@ -239,6 +282,7 @@ fn config(args: NodeArgs) -> NodeConfig {
     let rpc = RpcConfig {
         http_address: SocketAddr::new(args.rpc.http_addr, args.rpc.http_port),
         ws_address: args.rpc.ws_port.map(|port| SocketAddr::new(args.rpc.ws_addr, port)),
+        auth: args.auth.config(&args.datadir),
         cors_origins: args.rpc.cors,
         virtual_hosts: args.rpc.vhosts,
         max_request_bytes: args.rpc.max_request_size,

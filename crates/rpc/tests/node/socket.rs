@@ -14,17 +14,27 @@ pub struct Socket {
 
 impl Socket {
     pub async fn connect(address: SocketAddr) -> Self {
+        Self::try_connect(address, "").await.unwrap_or_else(|head| panic!("{head}"))
+    }
+
+    /// Shakes hands with further header lines, each with its line end; the head of the answer where
+    /// the server refuses.
+    pub async fn try_connect(address: SocketAddr, headers: &str) -> Result<Self, String> {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        let request = "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n\
-                       connection: upgrade\r\nsec-websocket-version: 13\r\n\
-                       sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+        let request = format!(
+            "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n\
+             connection: upgrade\r\nsec-websocket-version: 13\r\n{headers}\
+             sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.unwrap());
         }
-        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-        Self { stream }
+        if !head.starts_with(b"HTTP/1.1 101") {
+            return Err(String::from_utf8_lossy(&head).into_owned());
+        }
+        Ok(Self { stream })
     }
 
     pub async fn send(&mut self, request: &Value) {

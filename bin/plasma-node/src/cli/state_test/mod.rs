@@ -11,7 +11,12 @@ use clap::Args;
 use eyre::{Context as _, Result};
 use plasma_parallel::{ParallelConfig, ParallelExecutor};
 use serde::Serialize;
-use std::{collections::BTreeMap, io::Write, num::NonZeroUsize, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    num::NonZeroUsize,
+    path::{Path, PathBuf},
+};
 
 /// Arguments of `plasma-node test state`.
 #[derive(Debug, Args)]
@@ -94,9 +99,9 @@ pub(crate) fn run(args: &StateTestArgs) -> Result<()> {
     Ok(())
 }
 
-fn collect(path: &PathBuf, files: &mut Vec<PathBuf>) -> Result<()> {
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if !path.is_dir() {
-        files.push(path.clone());
+        files.push(path.to_path_buf());
         return Ok(());
     }
     for entry in
