@@ -95,14 +95,14 @@ impl Report {
     }
 
     /// Gives each row its ratio to the row of that name in `baseline`, by the first figure that has
-    /// a direction.
+    /// a direction. A row without such a peer keeps the ratio that it has.
     pub(crate) fn compare(&mut self, baseline: &Self) {
         for row in &mut self.rows {
-            let other = baseline.rows.iter().find(|other| other.name == row.name);
-            row.ratio = other.and_then(|other| {
-                let headline = row.figures.iter().find(|(name, _)| better(name).is_some())?;
-                ratio(&headline.0, row, other)
-            });
+            let Some(peer) = baseline.rows.iter().find(|peer| peer.name == row.name) else {
+                continue;
+            };
+            let headline = row.figures.iter().find(|(name, _)| better(name).is_some());
+            row.ratio = headline.and_then(|(name, _)| ratio(name, row, peer));
         }
     }
 
@@ -261,6 +261,8 @@ mod tests {
         let mut ours = report(3000.0, 2.0);
         ours.compare(&report(1000.0, 10.0));
         assert_eq!(ours.rows[0].ratio, Some(3.0));
+        assert_eq!(ours.rows[1].ratio, Some(5.0));
+        ours.compare(&Report { machine: String::new(), rows: Vec::new() });
         assert_eq!(ours.rows[1].ratio, Some(5.0));
         let table = ours.markdown("a", Some((&report(1000.0, 10.0), "b")));
         assert!(table.contains("| burst | mined_per_s | 3000 | 1000 | **3.00** |"), "{table}");
