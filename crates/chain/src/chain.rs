@@ -259,8 +259,8 @@ impl Chain {
         Submission { chain: self.inner.clone() }
     }
 
-    /// Validates a transaction, puts it into the pool and wakes the producer. Blocks: call it
-    /// off the async runtime.
+    /// Validates a transaction, puts it into the pool and wakes the producer. Takes microseconds,
+    /// but tens of milliseconds for each blob: call it off the async runtime for those.
     pub fn submit(&self, transaction: PoolTransaction) -> Result<B256, PoolError> {
         let submission = self.announce_submission();
         let view = self.inner.view();
