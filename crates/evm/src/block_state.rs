@@ -3,7 +3,10 @@
 //! Invariant: a read sees the last committed write of this block, else the parent's post-state.
 
 use crate::state_db::{StateDbError, account_info, cached_code, stored_account};
-use alloy_primitives::{Address, B256, Bytes, U256, map::AddressMap};
+use alloy_primitives::{
+    Address, B256, Bytes, U256,
+    map::{AddressMap, HashSet},
+};
 use plasma_storage::{Account, AccountChange, StateChanges, StateReader, StorageError};
 use revm::{
     Database, DatabaseCommit, DatabaseRef,
@@ -47,6 +50,15 @@ impl StateReader for LayeredState {
         match self.newest_first().find_map(|layer| changed_slot(layer, address, slot)) {
             Some(value) => Ok(value),
             None => self.base.storage(address, slot),
+        }
+    }
+
+    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
+        let mut hidden = hidden.clone();
+        let mut changes = self.newest_first().filter_map(|layer| layer.accounts.get(&address));
+        match changes.find_map(|change| change.has_storage(&mut hidden)) {
+            Some(answer) => Ok(answer),
+            None => self.base.has_storage(address, &hidden),
         }
     }
 
@@ -140,6 +152,15 @@ impl StateReader for BlockState {
         match changed_slot(&self.tick, address, slot) {
             Some(value) => Ok(value),
             None => self.below.storage(address, slot),
+        }
+    }
+
+    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
+        let mut hidden = hidden.clone();
+        let change = self.tick.accounts.get(&address);
+        match change.and_then(|change| change.has_storage(&mut hidden)) {
+            Some(answer) => Ok(answer),
+            None => self.below.has_storage(address, &hidden),
         }
     }
 

@@ -4,7 +4,10 @@
 //! them changed. [`RecordingState`] notes accounts and slots with their values,
 //! [`WatchedBlock`] notes whether anything of the block's environment was asked for.
 
-use alloy_primitives::{Address, B256, Bytes, U256, map::HashMap};
+use alloy_primitives::{
+    Address, B256, Bytes, U256,
+    map::{HashMap, HashSet},
+};
 use parking_lot::Mutex;
 use plasma_evm::{
     BlockEnv,
@@ -58,6 +61,13 @@ impl StateReader for RecordingState<'_> {
         let value = self.state.storage(address, slot)?;
         self.reads.lock().slots.insert((address, slot), value);
         Ok(value)
+    }
+
+    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
+        // Which slots the answer rests on is not told, so the simulation counts as one that must
+        // run again in the next block.
+        self.reads.lock().block = true;
+        self.state.has_storage(address, hidden)
     }
 
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StorageError> {

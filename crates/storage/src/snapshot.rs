@@ -8,7 +8,7 @@ use crate::{
     },
     view::View,
 };
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, map::HashSet};
 use std::sync::Arc;
 
 /// The state after one block. Cloning is cheap, and any number of threads may read at once; it
@@ -97,6 +97,43 @@ impl StateSnapshot {
         base.caches.storage.insert(base.generation, key, value);
         Ok(value)
     }
+
+    /// The first persisted slot of `address` that is not below `from`.
+    fn persisted_slot_from(
+        &self,
+        address: Address,
+        from: U256,
+    ) -> Result<Option<U256>, StorageError> {
+        let record = self.view.base.reader().seek::<Storage>(&(address, from).encode())?;
+        Ok(record.and_then(|((found, slot), _)| (found == address).then_some(slot)))
+    }
+
+    /// [`StateReader::has_storage`] of a block before the persisted one: a slot that held a value
+    /// then holds one still, or has been changed since.
+    fn had_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
+        let held = |slot| Ok(!hidden.contains(&slot) && !self.storage(address, slot)?.is_zero());
+        let mut next = Some(U256::ZERO);
+        while let Some(from) = next {
+            let Some(slot) = self.persisted_slot_from(address, from)? else { break };
+            if held(slot)? {
+                return Ok(true);
+            }
+            next = slot.checked_add(U256::ONE);
+        }
+        let mut next = Some(U256::ZERO);
+        while let Some(from) = next {
+            let from = (address, from, 0).encode();
+            let slot = match self.view.base.reader().seek::<StorageHistory>(&from)? {
+                Some(((found, slot, _), _)) if found == address => slot,
+                _ => break,
+            };
+            if held(slot)? {
+                return Ok(true);
+            }
+            next = slot.checked_add(U256::ONE);
+        }
+        Ok(false)
+    }
 }
 
 impl StateReader for StateSnapshot {
@@ -133,6 +170,30 @@ impl StateReader for StateSnapshot {
             }
         }
         self.persisted_slot(address, slot)
+    }
+
+    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
+        let Place::Layers(count) = self.place else {
+            return self.had_storage(address, hidden);
+        };
+        let mut hidden = hidden.clone();
+        for layer in self.view.layers[..count].iter().rev() {
+            if let Some(change) = layer.changes.accounts.get(&address)
+                && let Some(answer) = change.has_storage(&mut hidden)
+            {
+                return Ok(answer);
+            }
+        }
+        let mut next = Some(U256::ZERO);
+        while let Some(from) = next {
+            match self.persisted_slot_from(address, from)? {
+                None => return Ok(false),
+                // Slots without a value have no record.
+                Some(slot) if !hidden.contains(&slot) => return Ok(true),
+                Some(slot) => next = slot.checked_add(U256::ONE),
+            }
+        }
+        Ok(false)
     }
 
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StorageError> {

@@ -4,7 +4,7 @@ use crate::StorageError;
 use alloy_consensus::{EthereumReceipt, EthereumTxEnvelope, TxEip4844};
 use alloy_primitives::{
     Address, B256, Bytes, U256,
-    map::{AddressMap, B256Map, HashMap},
+    map::{AddressMap, B256Map, HashMap, HashSet},
 };
 use alloy_trie::Nibbles;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,13 @@ pub trait StateReader: Send + Sync {
 
     /// The value of `slot` in the storage of `address`; zero where nothing is stored.
     fn storage(&self, address: Address, slot: U256) -> Result<U256, StorageError>;
+
+    /// True where a slot of `address` outside `hidden` holds a value.
+    ///
+    /// EIP-7610 asks this of an account without nonce and code, before a contract is created there;
+    /// for an account with much storage it may take long. `hidden` are slots that layers above this
+    /// state have written.
+    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError>;
 
     /// The code with this Keccak-256 hash, or `None` where it is unknown.
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StorageError>;
@@ -51,6 +58,19 @@ pub struct AccountChange {
     pub storage_wiped: bool,
     /// Slots with their values after the change; zero: the slot is empty now.
     pub storage: HashMap<U256, U256>,
+}
+
+impl AccountChange {
+    /// Whether a slot outside `hidden` holds a value, as far as this change tells; `None` leaves it
+    /// to the state below, in which this change's slots, now added to `hidden`, do not count.
+    pub fn has_storage(&self, hidden: &mut HashSet<U256>) -> Option<bool> {
+        for (slot, value) in &self.storage {
+            if hidden.insert(*slot) && !value.is_zero() {
+                return Some(true);
+            }
+        }
+        self.wipes_storage().then_some(false)
+    }
 }
 
 impl StateChanges {

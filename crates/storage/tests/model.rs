@@ -1,7 +1,7 @@
 //! The database against a model that keeps the full state of every block.
 
 use alloy_consensus::Header;
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::HashSet};
 use alloy_trie::Nibbles;
 use plasma_storage::{
     Account, AccountChange, Database, DatabaseOptions, StateChanges, StateReader, StateSnapshot,
@@ -350,6 +350,13 @@ fn check_state(snapshot: &StateSnapshot, state: &State) {
             let expected = state.storage.get(&(address, slot(s))).copied().unwrap_or_default();
             let found = snapshot.storage(address, slot(s)).unwrap();
             assert_eq!(found, expected, "{address} {s} at {}", snapshot.number());
+        }
+        for from in 0..=5 {
+            let hidden: HashSet<U256> = (0..from).map(slot).collect();
+            let value = |s| state.storage.get(&(address, slot(s)));
+            let expected = (from..5).any(|s| value(s).is_some_and(|value| !value.is_zero()));
+            let found = snapshot.has_storage(address, &hidden).unwrap();
+            assert_eq!(found, expected, "{address} from {from} at {}", snapshot.number());
         }
     }
     for (hash, code) in &state.codes {

@@ -3,7 +3,7 @@
 
 mod support;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, map::HashSet};
 use plasma_chainspec::{BlobParams, EthereumHardfork as Fork};
 use plasma_storage::{Account, StateReader, StorageError};
 use plasma_txpool::{PoolConfig, PoolError, PoolHead, TxPool, decode_and_recover, intrinsic_gas};
@@ -30,6 +30,10 @@ impl StateReader for Rich {
 
     fn storage(&self, _: Address, _: U256) -> Result<U256, StorageError> {
         Ok(U256::ZERO)
+    }
+
+    fn has_storage(&self, _: Address, _: &HashSet<U256>) -> Result<bool, StorageError> {
+        Ok(false)
     }
 
     fn code(&self, _: B256) -> Result<Option<Bytes>, StorageError> {

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{
     Address, B256, Bytes, Log, TxKind, U256, address, keccak256,
-    map::{B256Map, HashMap},
+    map::{B256Map, HashMap, HashSet},
 };
 use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
 use plasma_chainspec::ChainSpec;
@@ -75,6 +75,13 @@ impl StateReader for Genesis {
 
     fn storage(&self, address: Address, slot: U256) -> Result<U256, StorageError> {
         Ok(self.slots.get(&(address, slot)).copied().unwrap_or_default())
+    }
+
+    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
+        let holds = |((owner, slot), value): (&(Address, U256), &U256)| {
+            *owner == address && !hidden.contains(slot) && !value.is_zero()
+        };
+        Ok(self.slots.iter().any(holds))
     }
 
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StorageError> {

@@ -6,7 +6,7 @@ use alloy_consensus::{
     EthereumTypedTransaction, SignableTransaction, TxEip1559, TxEip4844, TxLegacy,
     crypto::secp256k1::{recover_signer, sign_message},
 };
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256, map::HashSet};
 use plasma_chainspec::ChainSpec;
 use plasma_storage::{Account, StateReader, StorageError, Transaction};
 use plasma_txpool::{PoolConfig, PoolHead, PoolTransaction, TxPool};
@@ -119,6 +119,10 @@ impl StateReader for TestState {
 
     fn storage(&self, _: Address, _: U256) -> Result<U256, StorageError> {
         Ok(U256::ZERO)
+    }
+
+    fn has_storage(&self, _: Address, _: &HashSet<U256>) -> Result<bool, StorageError> {
+        Ok(false)
     }
 
     fn code(&self, hash: B256) -> Result<Option<Bytes>, StorageError> {

@@ -7,7 +7,10 @@ use alloy_eips::{
     eip7825::MAX_TX_GAS_LIMIT_OSAKA,
     eip7840::BlobParams,
 };
-use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256, keccak256, map::B256Map};
+use alloy_primitives::{
+    Address, B256, Bytes, Log, TxKind, U256, keccak256,
+    map::{B256Map, HashSet},
+};
 use alloy_rlp::Encodable;
 use eyre::{ContextCompat as _, Result, bail, ensure};
 use k256::ecdsa::SigningKey;
@@ -282,6 +285,11 @@ impl StateReader for PreState {
     fn storage(&self, address: Address, slot: U256) -> Result<U256, StorageError> {
         let change = self.changes.accounts.get(&address);
         Ok(change.and_then(|change| change.storage.get(&slot)).copied().unwrap_or(U256::ZERO))
+    }
+
+    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
+        let mut slots = self.changes.accounts.get(&address).into_iter().flat_map(|it| &it.storage);
+        Ok(slots.any(|(slot, value)| !hidden.contains(slot) && !value.is_zero()))
     }
 
     fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StorageError> {
