@@ -36,7 +36,13 @@ pub struct ChainConfig {
     pub executor: ExecutorKind,
     /// Most transactions taken from the pool for one batch.
     pub batch_limit: usize,
+    /// Memory for nodes of the state trie; the others are read from the database when they are
+    /// needed.
+    pub trie_cache_bytes: usize,
 }
+
+/// Enough for the trie of 1,000,000 accounts.
+const DEFAULT_TRIE_CACHE_BYTES: usize = 512 << 20;
 
 impl Default for ChainConfig {
     fn default() -> Self {
@@ -51,6 +57,7 @@ impl Default for ChainConfig {
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             executor: ExecutorKind::Parallel,
             batch_limit: 20_000,
+            trie_cache_bytes: DEFAULT_TRIE_CACHE_BYTES,
         }
     }
 }

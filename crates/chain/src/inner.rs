@@ -30,9 +30,6 @@ use tokio::sync::{broadcast, watch};
 /// Blocks whose conflict reports are kept.
 const CONFLICT_REPORTS: usize = 256;
 
-/// Trie nodes kept in memory; the others are read from the database when they are needed.
-const HOT_TRIE_NODES: usize = 2_000_000;
-
 /// The head's trie with the snapshot that holds its stored nodes.
 pub(crate) struct Tip {
     pub(crate) trie: StateTrie,
@@ -133,7 +130,7 @@ impl Inner {
         self.db.push_block_state(block.number(), block.hash, hashes, changes, updates)?;
         let snapshot = self.db.latest()?;
         let mut trie = trie;
-        trie.evict(HOT_TRIE_NODES);
+        trie.evict(self.config.trie_cache_bytes);
         *self.tip.write() = Tip { trie, snapshot };
         self.recent.write().insert(block.clone());
         self.set_head(block, producer, Some(&for_pool))

@@ -67,9 +67,9 @@ fn main() {
     let start = Instant::now();
     trie.update(&EmptyNodes, &genesis).expect("nothing is loaded");
     println!(
-        "{threads} threads; {ACCOUNTS} accounts at once: {:?}, {} nodes in memory",
+        "{threads} threads; {ACCOUNTS} accounts at once: {:?}, {} bytes in memory",
         start.elapsed(),
-        trie.hot_nodes()
+        trie.hot_bytes()
     );
     drop(genesis);
 

@@ -10,8 +10,9 @@ use crate::{
 use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::Decodable;
 use alloy_trie::{EMPTY_ROOT_HASH, Nibbles, TrieAccount};
-use plasma_storage::{Account, AccountChange, StateChanges};
+use plasma_storage::{Account, AccountChange};
 use rayon::prelude::*;
+use std::borrow::Cow;
 
 /// Keys from which on hashing them is divided among threads.
 const PARALLEL_KEYS: usize = 256;
@@ -65,9 +66,9 @@ pub(crate) struct AccountEdit<'a> {
 }
 
 impl<'a> AccountEdit<'a> {
-    /// The edits of all accounts in `changes`, sorted.
-    pub(crate) fn all(changes: &'a StateChanges) -> Vec<Self> {
-        sorted(changes.accounts.iter().collect(), |(address, change)| {
+    /// The edits of these accounts, sorted.
+    pub(crate) fn all(accounts: &'a [(Address, Cow<'_, AccountChange>)]) -> Vec<Self> {
+        sorted(accounts.iter().collect(), |(address, change)| {
             let hash = account_key(*address);
             let key = Nibbles::unpack_array(&hash);
             AccountEdit { key, hash, change, wiped: false, nodes: Vec::new() }
@@ -183,80 +184,5 @@ impl Edit for SlotEdit {
         }
         value.rlp = rlp.as_slice().into();
         Ok(Applied::Changed)
-    }
-}
-
-/// Loads what a change of an account would reach, and changes nothing.
-pub(crate) struct AccountTouch<'a> {
-    key: Nibbles,
-    hash: B256,
-    change: &'a AccountChange,
-}
-
-impl<'a> AccountTouch<'a> {
-    /// The touches of all accounts in `changes`, sorted.
-    pub(crate) fn all(changes: &'a StateChanges) -> Vec<Self> {
-        sorted(changes.accounts.iter().collect(), |(address, change)| {
-            let hash = account_key(*address);
-            AccountTouch { key: Nibbles::unpack_array(&hash), hash, change }
-        })
-    }
-}
-
-impl Edit for AccountTouch<'_> {
-    fn key(&self) -> &Nibbles {
-        &self.key
-    }
-
-    fn weight(&self) -> usize {
-        1 + self.change.storage.len()
-    }
-
-    fn is_removal(&self) -> bool {
-        true
-    }
-
-    fn apply(
-        &mut self,
-        walk: &Walk<'_>,
-        value: &mut Value,
-        _exists: bool,
-    ) -> Result<Applied, TrieError> {
-        if !self.change.storage_wiped && !self.change.storage.is_empty() {
-            let storage_root = decode_account(&value.rlp, &self.key)?.storage_root;
-            let mut root = Link::root(storage_root, value.storage.take());
-            let mut edits = sorted(self.change.storage.keys().collect(), |slot| {
-                SlotTouch(Nibbles::unpack_array(&slot_key(*slot)))
-            });
-            let walk = walk.storage(self.hash);
-            edit_slot(&walk, &mut root, &Nibbles::new(), &mut edits, &mut Vec::new())?;
-            value.storage = root.and_then(|link| link.node);
-        }
-        Ok(Applied::Unchanged)
-    }
-}
-
-struct SlotTouch(Nibbles);
-
-impl Edit for SlotTouch {
-    fn key(&self) -> &Nibbles {
-        &self.0
-    }
-
-    fn weight(&self) -> usize {
-        1
-    }
-
-    fn is_removal(&self) -> bool {
-        true
-    }
-
-    fn apply(
-        &mut self,
-        _walk: &Walk<'_>,
-        _value: &mut Value,
-        _exists: bool,
-    ) -> Result<Applied, TrieError> {
-        Ok(Applied::Unchanged)
     }
 }

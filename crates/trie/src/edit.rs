@@ -147,7 +147,12 @@ fn edit_leaf<E: Edit>(
     let key = path.join(&leaf.key);
     let own = edits.iter().position(|edit| *edit.key() == key);
     let applied = match own {
-        Some(index) => edits[index].apply(walk, &mut leaf.value, true)?,
+        Some(index) => {
+            let before = leaf.value.rlp_bytes();
+            let applied = edits[index].apply(walk, &mut leaf.value, true)?;
+            walk.count(leaf.value.rlp_bytes().saturating_sub(before));
+            applied
+        }
         None => Applied::Unchanged,
     };
     let mut items = match own {
@@ -228,11 +233,12 @@ fn split_extension<E: Edit>(
     let lower = if rest.is_empty() {
         child
     } else {
-        walk.count(1);
-        let lower = Extension { key: rest, child: Box::new(child) };
-        Link::fresh(Node::Extension(lower), walk.generation)
+        let lower = Node::Extension(Extension { key: rest, child: Box::new(child) });
+        walk.count(lower.bytes());
+        Link::fresh(lower, walk.generation)
     };
     let mut branch = Branch::with_capacity(2);
+    walk.count(Node::Branch(Branch::default()).bytes() + branch.link_bytes());
     branch.set(extension.key.get_unchecked(at), Some(lower));
     let node = match edit_branch(walk, &mut branch, &path.join(&prefix), edits, removed)? {
         Outcome::Unchanged | Outcome::Changed => Node::Branch(branch),
@@ -249,11 +255,13 @@ fn edit_branch<E: Edit>(
     edits: &mut [E],
     removed: &mut Vec<Nibbles>,
 ) -> Result<Outcome, TrieError> {
+    let before = branch.link_bytes();
     let changed = if weight(edits) >= PARALLEL_WEIGHT {
         edit_children_in_parallel(walk, branch, path, edits, removed)?
     } else {
         edit_children(walk, branch, path, edits, removed)?
     };
+    walk.count(branch.link_bytes().saturating_sub(before));
     if !changed {
         return Ok(Outcome::Unchanged);
     }
@@ -339,9 +347,10 @@ fn collapse(
 ) -> Result<Outcome, TrieError> {
     let path = child_path(path, nibble);
     if matches!(**walk.load(&mut link, &path)?, Node::Branch(_)) {
-        walk.count(1);
         let key = Nibbles::from_nibbles_unchecked([nibble]);
-        return Ok(Outcome::Replaced(Node::Extension(Extension { key, child: Box::new(link) })));
+        let node = Node::Extension(Extension { key, child: Box::new(link) });
+        walk.count(node.bytes());
+        return Ok(Outcome::Replaced(node));
     }
     if link.stored {
         removed.push(path);
@@ -365,9 +374,10 @@ fn prefixed(walk: &Walk<'_>, prefix: &Nibbles, node: Node) -> Node {
         Node::Leaf(leaf) => Node::Leaf(Leaf { key: prefix.join(&leaf.key), ..leaf }),
         Node::Extension(node) => Node::Extension(Extension { key: prefix.join(&node.key), ..node }),
         Node::Branch(_) => {
-            walk.count(1);
             let child = Box::new(Link::fresh(node, walk.generation));
-            Node::Extension(Extension { key: *prefix, child })
+            let node = Node::Extension(Extension { key: *prefix, child });
+            walk.count(node.bytes());
+            node
         }
     }
 }
@@ -405,12 +415,13 @@ fn apply_new<E: Edit>(walk: &Walk<'_>, edits: &mut [E]) -> Result<Vec<Item>, Tri
 /// The subtree of `items` (at least one, sorted, with distinct keys), `depth` nibbles below the
 /// root.
 fn build(walk: &Walk<'_>, depth: usize, items: &mut [Item]) -> Node {
-    walk.count(1);
     let (first, last) = match items {
         [] => unreachable!("a subtree is built of one leaf or more"),
         [item] => {
             let value = mem::take(&mut item.value);
-            return Node::Leaf(Leaf { key: item.key.slice(depth..), value });
+            let node = Node::Leaf(Leaf { key: item.key.slice(depth..), value });
+            walk.count(node.bytes());
+            return node;
         }
         [first, .., last] => (first.key, last.key),
     };
@@ -424,7 +435,9 @@ fn build(walk: &Walk<'_>, depth: usize, items: &mut [Item]) -> Node {
         branch.set(nibble, Some(Link::fresh(build(walk, shared + 1, group), walk.generation)));
         rest = tail;
     }
-    prefixed(walk, &first.slice(depth..shared), Node::Branch(branch))
+    let node = Node::Branch(branch);
+    walk.count(node.bytes());
+    prefixed(walk, &first.slice(depth..shared), node)
 }
 
 fn weight<E: Edit>(edits: &[E]) -> usize {

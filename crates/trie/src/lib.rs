@@ -13,6 +13,7 @@
 //!   works on its storage trie when the batch reaches it, so that the accounts' storage tries and
 //!   the children of the upper branches are worked on by all threads of the rayon pool.
 //! - `hash` computes the hashes of changed nodes from the leaves up and collects what to store.
+//! - `open` does all this for a block that is still open, so that little is left when it is sealed.
 //! - `evict` bounds memory; `proof` answers EIP-1186; `full` computes roots from scratch.
 //!
 //! Invariants:
@@ -32,12 +33,14 @@ mod evict;
 mod full;
 mod hash;
 mod node;
+mod open;
 mod proof;
 mod source;
 mod state_trie;
 
 pub use error::{NodeName, TrieError};
 pub use full::full_state_root;
+pub use open::OpenTrie;
 pub use proof::{AccountProof, StorageProof};
 pub use source::{EmptyNodes, NodeSource};
 pub use state_trie::StateTrie;

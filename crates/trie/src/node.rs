@@ -11,6 +11,15 @@ use std::sync::Arc;
 /// The longest path in a trie, in nibbles: a Keccak-256 hash.
 pub(crate) const MAX_PATH: usize = 64;
 
+/// Bytes of the two counts in front of what an [`Arc`] holds.
+const REFERENCE_COUNTS: usize = 2 * size_of::<usize>();
+
+/// Memory that an allocation of `bytes` takes: allocators round up to classes of size, about an
+/// eighth apart.
+const fn allocated(bytes: usize) -> usize {
+    bytes + bytes / 16
+}
+
 /// A parent's reference to a child.
 ///
 /// What the parent's encoding needs stands here and not in the child, so that hashing a branch
@@ -92,6 +101,13 @@ pub(crate) struct Value {
     pub(crate) storage: Option<Arc<Node>>,
 }
 
+impl Value {
+    /// Memory of the RLP, in bytes.
+    pub(crate) fn rlp_bytes(&self) -> usize {
+        allocated(self.rlp.len())
+    }
+}
+
 /// Nibbles that all keys below share.
 #[derive(Clone, Debug)]
 pub(crate) struct Extension {
@@ -157,6 +173,11 @@ impl Branch {
         (0..16u8).filter(move |nibble| mask & (1 << nibble) != 0).zip(&mut self.links)
     }
 
+    /// Memory of the children's links, in bytes.
+    pub(crate) fn link_bytes(&self) -> usize {
+        allocated(self.links.capacity() * size_of::<Link>())
+    }
+
     /// The only child left, taken out.
     pub(crate) fn take_only_child(&mut self) -> Option<(u8, Link)> {
         if self.len() != 1 {
@@ -170,6 +191,10 @@ impl Branch {
     /// The children in order.
     pub(crate) fn links(&self) -> &[Link] {
         &self.links
+    }
+
+    pub(crate) fn links_mut(&mut self) -> &mut [Link] {
+        &mut self.links
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -189,6 +214,17 @@ impl Branch {
 }
 
 impl Node {
+    /// Memory that the node takes without its children, in bytes, with what an allocator adds.
+    pub(crate) fn bytes(&self) -> usize {
+        const SHARED: usize = size_of::<Node>() + REFERENCE_COUNTS;
+        let outside = match self {
+            Self::Leaf(leaf) => leaf.value.rlp_bytes(),
+            Self::Extension(_) => allocated(size_of::<Link>()),
+            Self::Branch(branch) => branch.link_bytes(),
+        };
+        allocated(SHARED) + outside
+    }
+
     /// Appends the node's RLP. All its children must be hashed.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {

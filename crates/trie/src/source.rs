@@ -43,7 +43,7 @@ pub(crate) struct Walk<'a> {
     pub(crate) owner: Option<B256>,
     /// Number of this update; nodes remember the last one that reached them.
     pub(crate) generation: u32,
-    /// Nodes that came into memory during this update.
+    /// Bytes that came into memory during this update.
     pub(crate) added: &'a AtomicUsize,
 }
 
@@ -53,10 +53,10 @@ impl<'a> Walk<'a> {
         Self { owner: Some(owner), ..self }
     }
 
-    /// Counts nodes that came into memory.
-    pub(crate) fn count(&self, nodes: usize) {
+    /// Counts bytes that came into memory.
+    pub(crate) fn count(&self, bytes: usize) {
         // A plain sum that is read after all threads of the update were joined: no ordering needed.
-        self.added.fetch_add(nodes, Ordering::Relaxed);
+        self.added.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Makes sure that the node behind `link` is in memory, and marks it as used.
@@ -67,8 +67,9 @@ impl<'a> Walk<'a> {
     ) -> Result<&'l mut Arc<Node>, TrieError> {
         link.used = self.generation;
         if link.node.is_none() {
-            link.node = Some(Arc::new(fetch(self.source, self.owner, path, link)?));
-            self.count(1);
+            let node = fetch(self.source, self.owner, path, link)?;
+            self.count(node.bytes());
+            link.node = Some(Arc::new(node));
         }
         Ok(link.node.as_mut().expect("the node was loaded just above"))
     }

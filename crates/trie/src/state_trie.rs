@@ -2,17 +2,17 @@
 
 use crate::{
     NodeSource, TrieError,
-    change::{AccountEdit, AccountTouch},
+    change::AccountEdit,
     edit::edit_slot,
     evict,
     hash::hash_root,
     node::Link,
     source::Walk,
 };
-use alloy_primitives::{B256, Bytes, map::HashMap};
+use alloy_primitives::{Address, B256, Bytes, map::HashMap};
 use alloy_trie::Nibbles;
-use plasma_storage::{StateChanges, TrieNodeKey, TrieUpdates};
-use std::sync::atomic::AtomicUsize;
+use plasma_storage::{AccountChange, StateChanges, TrieNodeKey, TrieUpdates};
+use std::{borrow::Cow, sync::atomic::AtomicUsize};
 
 /// The account trie with all storage tries (yellow paper, section 4.1 and appendix D), in memory
 /// as far as it was used lately.
@@ -25,14 +25,14 @@ pub struct StateTrie {
     pub(crate) root: Option<Link>,
     /// Number of the last update.
     generation: u32,
-    /// Nodes in memory, never too low.
-    hot_nodes: usize,
+    /// Memory that the nodes take, never too low.
+    hot_bytes: usize,
 }
 
 impl StateTrie {
     /// The state trie with this root hash, of which nothing is in memory yet.
     pub fn new(root: B256) -> Self {
-        Self { root: Link::root(root, None), generation: 0, hot_nodes: 0 }
+        Self { root: Link::root(root, None), generation: 0, hot_bytes: 0 }
     }
 
     /// The state root: the Keccak-256 hash of the account trie's root node.
@@ -40,10 +40,10 @@ impl StateTrie {
         Link::root_hash(self.root.as_ref())
     }
 
-    /// How many nodes are in memory, at most: what is dropped by changes is counted until the next
-    /// [`evict`](Self::evict) that has something to do.
-    pub const fn hot_nodes(&self) -> usize {
-        self.hot_nodes
+    /// Memory that the nodes take, in bytes, at most: what is dropped by changes is counted until the
+    /// next [`evict`](Self::evict) that has something to do.
+    pub const fn hot_bytes(&self) -> usize {
+        self.hot_bytes
     }
 
     /// Applies what a block changed and returns the stored nodes that differ afterwards.
@@ -60,62 +60,50 @@ impl StateTrie {
         source: &dyn NodeSource,
         changes: &StateChanges,
     ) -> Result<TrieUpdates, TrieError> {
-        if changes.accounts.is_empty() {
+        let accounts: Vec<_> = changes
+            .accounts
+            .iter()
+            .map(|(address, change)| (*address, Cow::Borrowed(change)))
+            .collect();
+        self.update_accounts(source, &accounts)
+    }
+
+    /// [`Self::update`] with distinct accounts.
+    pub(crate) fn update_accounts(
+        &mut self,
+        source: &dyn NodeSource,
+        accounts: &[(Address, Cow<'_, AccountChange>)],
+    ) -> Result<TrieUpdates, TrieError> {
+        if accounts.is_empty() {
             return Ok(TrieUpdates::default());
         }
         let before = self.root();
         let added = AtomicUsize::new(0);
-        let result = self.apply(source, changes, &added);
+        let result = self.apply(source, accounts, &added);
         self.after(before, added.into_inner(), result.is_ok());
         result
     }
 
-    /// Loads the nodes that [`update`](Self::update) with the same changes would reach, so that it
-    /// finds them in memory. Values do not matter here, only addresses and slots. For use while a
-    /// block is still open. A removal that leaves a single child to a branch may still need that
-    /// child from the source.
+    /// Drops nodes from memory until they take `keep_bytes` at most: first those that no update has
+    /// reached for longest, and of these the deepest.
     ///
-    /// # Errors
-    /// Where a node cannot be loaded. The trie is then still at its root, with nothing in memory.
-    pub fn preload(
-        &mut self,
-        source: &dyn NodeSource,
-        changes: &StateChanges,
-    ) -> Result<(), TrieError> {
-        if changes.accounts.is_empty() {
-            return Ok(());
-        }
-        let before = self.root();
-        let added = AtomicUsize::new(0);
-        self.generation = self.generation.saturating_add(1);
-        let walk = Walk { source, owner: None, generation: self.generation, added: &added };
-        let mut touches = AccountTouch::all(changes);
-        let path = Nibbles::new();
-        let result = edit_slot(&walk, &mut self.root, &path, &mut touches, &mut Vec::new());
-        self.after(before, added.into_inner(), result.is_ok());
-        result.map(|_| ())
-    }
-
-    /// Drops nodes from memory until `keep_nodes` are left at most: first those that no update
-    /// has reached for longest, and of these the deepest.
-    ///
-    /// Where there are more, a quarter less than `keep_nodes` is kept, so that the next calls have
+    /// Where they take more, a quarter less than `keep_bytes` is kept, so that the next calls have
     /// nothing to do. The nodes of the last update must be stored before.
-    pub fn evict(&mut self, keep_nodes: usize) {
-        if self.hot_nodes > keep_nodes {
-            self.hot_nodes = evict::evict(self.root.as_mut(), keep_nodes - keep_nodes / 4);
+    pub fn evict(&mut self, keep_bytes: usize) {
+        if self.hot_bytes > keep_bytes {
+            self.hot_bytes = evict::evict(self.root.as_mut(), keep_bytes - keep_bytes / 4);
         }
     }
 
     fn apply(
         &mut self,
         source: &dyn NodeSource,
-        changes: &StateChanges,
+        accounts: &[(Address, Cow<'_, AccountChange>)],
         added: &AtomicUsize,
     ) -> Result<TrieUpdates, TrieError> {
         self.generation = self.generation.saturating_add(1);
         let walk = Walk { source, owner: None, generation: self.generation, added };
-        let mut edits = AccountEdit::all(changes);
+        let mut edits = AccountEdit::all(accounts);
         let mut removed = Vec::new();
         edit_slot(&walk, &mut self.root, &Nibbles::new(), &mut edits, &mut removed)?;
         let nodes = hash_root(self.root.as_mut(), edits.len());
@@ -144,7 +132,7 @@ impl StateTrie {
     /// changed, while those in the source are still right.
     fn after(&mut self, root_before: B256, added: usize, is_ok: bool) {
         if is_ok {
-            self.hot_nodes = self.hot_nodes.saturating_add(added);
+            self.hot_bytes = self.hot_bytes.saturating_add(added);
         } else {
             *self = Self { generation: self.generation, ..Self::new(root_before) };
         }

@@ -71,7 +71,7 @@ struct Raw {
     store: Store,
     model: BTreeMap<Nibbles, Vec<u8>>,
     generation: u32,
-    hot_nodes: usize,
+    hot_bytes: usize,
 }
 
 impl Raw {
@@ -91,7 +91,7 @@ impl Raw {
         let path = Nibbles::new();
         edit_slot(&walk, &mut self.root, &path, &mut edits, &mut removed).unwrap();
         let nodes = hash_root(self.root.as_mut(), edits.len());
-        self.hot_nodes += added.into_inner();
+        self.hot_bytes += added.into_inner();
         for (path, rlp) in removed.into_iter().map(|path| (path, None)).chain(nodes) {
             match rlp {
                 Some(rlp) => self.store.0.insert(path, rlp),
@@ -101,8 +101,8 @@ impl Raw {
     }
 
     fn evict(&mut self, keep: usize) {
-        self.hot_nodes = evict::evict(self.root.as_mut(), keep);
-        assert!(self.hot_nodes <= keep);
+        self.hot_bytes = evict::evict(self.root.as_mut(), keep);
+        assert!(self.hot_bytes <= keep);
     }
 
     fn root(&self) -> B256 {
@@ -120,7 +120,7 @@ impl Raw {
     fn check(&self) {
         assert_eq!(self.root(), self.expected_root());
         let in_memory = evict::evict(self.root.clone().as_mut(), usize::MAX);
-        assert!(in_memory <= self.hot_nodes, "{in_memory} > {}", self.hot_nodes);
+        assert!(in_memory <= self.hot_bytes, "{in_memory} > {}", self.hot_bytes);
         let mut reached = BTreeSet::new();
         if self.root() != EMPTY_ROOT_HASH {
             self.reach(Nibbles::new(), &RlpNode::word_rlp(&self.root()), &mut reached);
@@ -186,7 +186,7 @@ proptest! {
         for (batch, pause) in batches {
             match pause {
                 0 => trie.root = Link::root(trie.root(), None),
-                1 => trie.evict(3),
+                1 => trie.evict(700),
                 _ => {}
             }
             trie.update(batch);

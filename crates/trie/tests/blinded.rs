@@ -49,26 +49,7 @@ fn only_what_is_touched_is_loaded() {
     trie.update(&source, &block).unwrap();
     let loads = source.1.into_inner();
     assert!((2..=12).contains(&loads), "{loads} nodes were loaded");
-    assert!(trie.hot_nodes() >= loads);
-    chain.block(&block);
-    assert_eq!(trie.root(), chain.trie.root());
-}
-
-#[test]
-fn what_is_preloaded_is_not_loaded_again() {
-    let mut chain = populated();
-    let mut block = StateChanges::default();
-    for number in 0..150 {
-        let slots = if number == 7 { &[(1, 7), (5, 1), (61, 2)][..] } else { &[] };
-        block
-            .accounts
-            .extend(changes([(address(number), Some(account(9, 9)), false, slots)]).accounts);
-    }
-    let mut trie = StateTrie::new(chain.trie.root());
-    let untouched = trie.clone();
-    trie.preload(&chain.store, &block).unwrap();
-    trie.update(&EmptyNodes, &block).unwrap();
-    assert_eq!(untouched.root(), chain.trie.root());
+    assert!(trie.hot_bytes() >= loads * 100);
     chain.block(&block);
     assert_eq!(trie.root(), chain.trie.root());
 }
@@ -120,7 +101,7 @@ fn a_missing_node_is_named_and_nothing_is_lost() {
     assert_eq!(*node.key(), key);
     assert!(error.to_string().contains(&owner.to_string()), "{error}");
     assert_eq!(trie.root(), root);
-    assert_eq!(trie.hot_nodes(), 0);
+    assert_eq!(trie.hot_bytes(), 0);
 
     // With the right source the same trie goes on.
     let mut chain = Chain { trie, ..chain };
@@ -146,7 +127,7 @@ fn a_damaged_node_is_refused() {
     assert!(error.to_string().starts_with("the node at path "), "{error}");
     let error = trie.account_proof(&store, address(3), &[]).unwrap_err();
     assert!(matches!(error, TrieError::HashMismatch { .. }));
-    assert!(trie.preload(&store, &block).is_err());
+    assert!(trie.update(&store, &block).is_err());
 }
 
 #[test]
@@ -199,14 +180,14 @@ fn a_failure_of_storage_is_passed_on() {
 #[test]
 fn eviction_bounds_memory_and_keeps_the_recent() {
     let mut chain = populated();
-    assert!(chain.trie.hot_nodes() > 400);
-    chain.trie.evict(100_000);
-    assert!(chain.trie.hot_nodes() > 400, "within the bound nothing is dropped");
+    assert!(chain.trie.hot_bytes() > 40_000);
+    chain.trie.evict(1 << 20);
+    assert!(chain.trie.hot_bytes() > 40_000, "within the bound nothing is dropped");
 
     let recent = changes([(address(3), Some(account(5, 5)), false, &[])]);
     chain.block(&recent);
-    chain.trie.evict(100);
-    assert!((1..=100).contains(&chain.trie.hot_nodes()));
+    chain.trie.evict(16_000);
+    assert!((1..=16_000).contains(&chain.trie.hot_bytes()));
     // What was used last is still there.
     let again = changes([(address(3), Some(account(6, 6)), false, &[])]);
     let updates = chain.trie.update(&EmptyNodes, &again).unwrap();
@@ -215,7 +196,7 @@ fn eviction_bounds_memory_and_keeps_the_recent() {
     chain.check();
 
     chain.trie.evict(0);
-    assert_eq!(chain.trie.hot_nodes(), 0);
+    assert_eq!(chain.trie.hot_bytes(), 0);
     assert!(chain.trie.clone().update(&EmptyNodes, &again).is_err());
     chain.block(&changes([(address(3), None, false, &[]), (address(7), None, false, &[])]));
 }

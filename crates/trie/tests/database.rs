@@ -60,7 +60,7 @@ fn roots_survive_restarts_and_reverts() {
         assert_eq!(trie.root(), root);
         match step % 10 {
             3 => trie = StateTrie::new(root),
-            5 => trie.evict(50),
+            5 => trie.evict(20_000),
             7 => {
                 database.flush().unwrap();
                 drop(database);

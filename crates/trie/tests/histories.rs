@@ -5,83 +5,23 @@ mod support;
 
 use alloy_primitives::{B256, U256};
 use alloy_trie::EMPTY_ROOT_HASH;
-use plasma_storage::{Account, AccountChange, StateChanges};
+use plasma_storage::{AccountChange, StateChanges};
 use plasma_trie::{EmptyNodes, StateTrie};
 use proptest::{collection::vec, prelude::*};
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use support::{Chain, account, address, changes};
-
-/// What happens to the trie between two blocks.
-#[derive(Clone, Debug)]
-enum Pause {
-    Nothing,
-    Evict(usize),
-    Reopen,
-    Preload,
-}
-
-fn pauses() -> impl Strategy<Value = Pause> {
-    prop_oneof![
-        2 => Just(Pause::Nothing),
-        2 => (0usize..60).prop_map(Pause::Evict),
-        1 => Just(Pause::Reopen),
-        1 => Just(Pause::Preload),
-    ]
-}
-
-fn account_changes() -> impl Strategy<Value = AccountChange> {
-    let account = prop_oneof![
-        1 => Just(None),
-        4 => (0u64..3, 0u64..3, any::<bool>()).prop_map(|(nonce, balance, has_code)| {
-            let bytecode_hash = has_code.then(|| B256::with_last_byte(nonce as u8));
-            Some(Account { nonce, balance: U256::from(balance), bytecode_hash })
-        }),
-    ];
-    let value = prop_oneof![3 => Just(0u64), 3 => 1u64..3, 1 => any::<u64>()];
-    let storage = prop_oneof![
-        2 => vec((0u64..24, value.clone()), 0..4),
-        1 => vec((0u64..24, value), 0..48),
-        1 => Just((0u64..24).map(|slot| (slot, 0)).collect::<Vec<_>>()),
-    ];
-    (account, prop::bool::weighted(0.15), storage).prop_map(|(account, storage_wiped, storage)| {
-        let storage =
-            storage.into_iter().map(|(slot, value)| (U256::from(slot), U256::from(value)));
-        AccountChange { account, storage_wiped, storage: storage.collect() }
-    })
-}
-
-fn blocks() -> impl Strategy<Value = Vec<(StateChanges, Pause)>> {
-    let accounts = prop_oneof![
-        4 => vec((0u64..40, account_changes()), 0..8),
-        1 => vec((0u64..40, account_changes()), 20..80),
-    ];
-    let block = accounts.prop_map(|accounts| StateChanges {
-        accounts: accounts.into_iter().map(|(number, change)| (address(number), change)).collect(),
-        ..Default::default()
-    });
-    vec((block, pauses()), 1..24)
-}
+use support::{
+    Chain, account, address, changes,
+    strategies::{block, pause},
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(160))]
 
     #[test]
-    fn root_equals_full_rebuild(blocks in blocks()) {
+    fn root_equals_full_rebuild(blocks in vec((block(), pause()), 1..24)) {
         let mut chain = Chain::default();
         for (block, pause) in blocks {
-            match pause {
-                Pause::Nothing => {}
-                Pause::Evict(keep) => {
-                    chain.trie.evict(keep);
-                    prop_assert!(chain.trie.hot_nodes() <= keep);
-                }
-                Pause::Reopen => chain.trie = StateTrie::new(chain.trie.root()),
-                Pause::Preload => {
-                    let root = chain.trie.root();
-                    chain.trie.preload(&chain.store, &block).unwrap();
-                    prop_assert_eq!(chain.trie.root(), root);
-                }
-            }
+            chain.pause(&pause);
             chain.block(&block);
         }
     }
@@ -116,7 +56,7 @@ fn long_seeded_history() {
             block.accounts.insert(address(random.random_range(0..3000)), change);
         }
         match number % 7 {
-            3 => chain.trie.evict(500),
+            3 => chain.trie.evict(100_000),
             5 => chain.trie = StateTrie::new(chain.trie.root()),
             _ => {}
         }
@@ -181,7 +121,7 @@ fn a_clone_stays_at_its_root() {
         chain.block_unchecked(&changes([gone, changed]));
     }
     chain.check();
-    chain.trie.evict(10);
+    chain.trie.evict(2_000);
 
     assert_eq!(old.root(), old_root);
     let proof = old.account_proof(&EmptyNodes, address(7), &[B256::with_last_byte(3)]).unwrap();

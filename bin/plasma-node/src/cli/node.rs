@@ -19,6 +19,11 @@ use std::{
 /// Past states that a development node keeps: long test suites go back far.
 const DEV_HISTORY_BLOCKS: u64 = 1_000_000;
 
+/// The default of `--trie.cache`.
+fn trie_cache_mib() -> usize {
+    ChainConfig::default().trie_cache_bytes >> 20
+}
+
 /// Arguments of `plasma-node node`.
 #[derive(Debug, Args)]
 pub(crate) struct NodeArgs {
@@ -59,6 +64,10 @@ pub(crate) struct NodeArgs {
     /// Past states that are kept, in blocks [default: 256; with --dev 1000000].
     #[arg(long = "history.blocks", help_heading = "Blocks")]
     history_blocks: Option<u64>,
+
+    /// Memory for the state trie in MiB; what does not fit is read from the database.
+    #[arg(long = "trie.cache", env = "PLASMA_TRIE_CACHE", value_name = "MIB", default_value_t = trie_cache_mib(), help_heading = "Blocks")]
+    trie_cache: usize,
 
     /// Fire no upkeeps.
     #[arg(long = "no-keeper", help_heading = "Keeper")]
@@ -269,6 +278,7 @@ fn config(args: NodeArgs) -> NodeConfig {
         gas_limit_target: args.gas_limit,
         threads: args.threads.unwrap_or(defaults.threads),
         executor: args.executor.into(),
+        trie_cache_bytes: args.trie_cache.saturating_mul(1 << 20),
         ..defaults
     };
     let keeper = (!args.no_keeper).then(|| KeeperSettings {

@@ -1,6 +1,8 @@
 //! A node store, a plain model of state, and checks that do not use the crate's own code.
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part.
 
+pub mod strategies;
+
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::HashMap};
 use alloy_rlp::Decodable;
 use alloy_trie::{
@@ -126,6 +128,25 @@ impl Model {
         }))
     }
 
+    /// The changes that lead from this state to `other`, slot by slot.
+    pub fn changes_to(&self, other: &Self) -> StateChanges {
+        let mut changes = StateChanges::default();
+        for address in self.0.keys().chain(other.0.keys()) {
+            let (before, after) = (self.0.get(address), other.0.get(address));
+            if before == after {
+                continue;
+            }
+            let change = changes.accounts.entry(*address).or_default();
+            let Some((account, storage)) = after else { continue };
+            change.account = Some(*account);
+            if let Some((_, gone)) = before {
+                change.storage.extend(gone.keys().map(|slot| (*slot, U256::ZERO)));
+            }
+            change.storage.extend(storage.iter().map(|(slot, value)| (*slot, *value)));
+        }
+        changes
+    }
+
     pub fn account(&self, address: Address) -> Option<Account> {
         self.0.get(&address).map(|(account, _)| *account)
     }
@@ -139,17 +160,31 @@ impl Model {
     }
 }
 
+/// What happens to the trie between two blocks.
+#[derive(Clone, Debug)]
+pub enum Pause {
+    Nothing,
+    /// Memory is bounded to this many KiB.
+    Evict(usize),
+    /// A restart: only what is stored is left.
+    Reopen,
+    /// Back by this many blocks, in one step, by the reverse changes.
+    Revert(usize),
+}
+
 /// The model, the store and the trie, moving together.
 pub struct Chain {
     pub model: Model,
     pub store: NodeStore,
     pub trie: StateTrie,
+    /// States before the present one.
+    pub past: Vec<Model>,
 }
 
 impl Default for Chain {
     fn default() -> Self {
         let trie = StateTrie::new(EMPTY_ROOT_HASH);
-        Self { model: Model::default(), store: NodeStore::default(), trie }
+        Self { model: Model::default(), store: NodeStore::default(), trie, past: Vec::new() }
     }
 }
 
@@ -160,7 +195,28 @@ impl Chain {
         self.check();
     }
 
+    pub fn pause(&mut self, pause: &Pause) {
+        match *pause {
+            Pause::Nothing => {}
+            Pause::Evict(keep) => {
+                self.trie.evict(keep << 10);
+                assert!(self.trie.hot_bytes() <= keep << 10);
+            }
+            Pause::Reopen => self.trie = StateTrie::new(self.trie.root()),
+            Pause::Revert(blocks) => {
+                let kept = self.past.len().saturating_sub(blocks);
+                let Some(target) = self.past.drain(kept..).next() else { return };
+                let back = self.model.changes_to(&target);
+                self.block_unchecked(&back);
+                self.past.pop();
+                assert!(self.model.0 == target.0);
+                self.check();
+            }
+        }
+    }
+
     pub fn block_unchecked(&mut self, changes: &StateChanges) {
+        self.past.push(self.model.clone());
         let updates = self.trie.update(&self.store, changes).unwrap();
         self.store.apply(&updates);
         self.model.apply(changes);
