@@ -8,6 +8,7 @@ use alloy_primitives::{
     map::{AddressMap, HashSet},
 };
 use plasma_storage::{Account, AccountChange, StateChanges, StateReader, StorageError};
+use plasma_vm::{StorageProbe, StorageProbeRef};
 use revm::{
     Database, DatabaseCommit, DatabaseRef,
     state::{Account as EvmAccount, AccountInfo, Bytecode},
@@ -213,6 +214,26 @@ impl Database for BlockState {
 
     fn block_hash(&mut self, number: u64) -> Result<B256, StateDbError> {
         self.block_hash_ref(number)
+    }
+}
+
+impl StorageProbeRef for BlockState {
+    fn has_storage_ref(
+        &self,
+        address: Address,
+        hidden: &HashSet<U256>,
+    ) -> Result<bool, StateDbError> {
+        Ok(StateReader::has_storage(self, address, hidden)?)
+    }
+}
+
+impl StorageProbe for BlockState {
+    fn has_storage(
+        &mut self,
+        address: Address,
+        hidden: &HashSet<U256>,
+    ) -> Result<bool, StateDbError> {
+        self.has_storage_ref(address, hidden)
     }
 }
 

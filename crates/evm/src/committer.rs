@@ -7,20 +7,19 @@ use crate::{BlockState, EvmEnv, StateDbError};
 use alloy_consensus::{EthereumReceipt, Header, Transaction as _, TxType, Typed2718};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
-    Evm, EvmFactory,
+    Evm,
     block::{BlockExecutionError, BlockExecutionResult, BlockExecutor},
     eth::{
-        EthBlockExecutionCtx, EthBlockExecutor, EthEvm, EthEvmFactory, EthTxResult,
+        EthBlockExecutionCtx, EthBlockExecutor, EthTxResult,
         receipt_builder::{ReceiptBuilder as AlloyReceiptBuilder, ReceiptBuilderCtx},
     },
-    precompiles::PrecompilesMap,
 };
 use alloy_primitives::{B256, Bytes};
 use plasma_chainspec::ChainSpec;
 use plasma_storage::{Receipt, StateChanges, Transaction};
+use plasma_vm::PlasmaEvm;
 use revm::{
     context_interface::result::{ExecutionResult, HaltReason, ResultAndState},
-    inspector::NoOpInspector,
     state::EvmState,
 };
 use std::{borrow::Cow, sync::Arc};
@@ -71,7 +70,7 @@ impl AlloyReceiptBuilder for ReceiptBuilder {
 
 type Inner<'a> = EthBlockExecutor<
     'a,
-    EthEvm<BlockState, NoOpInspector, PrecompilesMap>,
+    PlasmaEvm<BlockState>,
     Arc<ChainSpec>,
     ReceiptBuilder,
 >;
@@ -142,7 +141,7 @@ impl<'a> BlockCommitter<'a> {
     /// Upstream's executor with the state and the totals as they are.
     fn executor(&mut self) -> Inner<'a> {
         let state = self.state.take();
-        let evm = EthEvmFactory::default().create_evm(state, self.env.clone());
+        let evm = PlasmaEvm::new(state, self.env.clone());
         let mut inner =
             EthBlockExecutor::new(evm, self.context.clone(), self.spec.clone(), ReceiptBuilder);
         let totals = std::mem::take(&mut self.totals);

@@ -33,6 +33,7 @@ pub use committer::{
     BlockCommitter, BlockContext, BlockError, FinishedBlock, Outcome, ReceiptBuilder,
 };
 pub use env::{NextBlockAttributes, block_env, next_block_env, tx_env};
+pub use plasma_vm::{MainnetMachine, PlasmaEvm, StorageProbe, StorageProbeRef};
 pub use revm;
 pub use revm::{
     context::{BlockEnv, TxEnv},

@@ -1,8 +1,9 @@
 //! Calls whose effects are thrown away.
 
 use crate::{EvmEnv, StateDb, StateDbError};
-use alloy_evm::{Evm, EvmFactory, eth::EthEvmFactory};
+use alloy_evm::Evm;
 use plasma_storage::StateReader;
+use plasma_vm::PlasmaEvm;
 use revm::{
     context::TxEnv,
     context_interface::result::{EVMError, HaltReason, ResultAndState},
@@ -21,5 +22,5 @@ pub fn simulate(
     env: EvmEnv,
     tx: TxEnv,
 ) -> Result<ResultAndState<HaltReason>, SimulationError> {
-    EthEvmFactory::default().create_evm(WrapDatabaseRef(StateDb(state)), env).transact_raw(tx)
+    PlasmaEvm::new(WrapDatabaseRef(StateDb(state)), env).transact_raw(tx)
 }

@@ -1,8 +1,12 @@
 //! Any [`StateReader`] as a revm database.
 
-use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, map::B256Map};
+use alloy_primitives::{
+    Address, B256, KECCAK256_EMPTY, U256,
+    map::{B256Map, HashSet},
+};
 use parking_lot::RwLock;
 use plasma_storage::{Account, StateReader, StorageError};
+use plasma_vm::StorageProbeRef;
 use revm::{
     DatabaseRef,
     database_interface::DBErrorMarker,
@@ -59,6 +63,16 @@ impl<R: std::ops::Deref<Target: StateReader>> DatabaseRef for StateDb<R> {
 
     fn block_hash_ref(&self, number: u64) -> Result<B256, StateDbError> {
         self.0.block_hash(number)?.ok_or(StateDbError::MissingBlockHash(number))
+    }
+}
+
+impl<R: std::ops::Deref<Target: StateReader>> StorageProbeRef for StateDb<R> {
+    fn has_storage_ref(
+        &self,
+        address: Address,
+        hidden: &HashSet<U256>,
+    ) -> Result<bool, StateDbError> {
+        Ok(self.0.has_storage(address, hidden)?)
     }
 }
 

@@ -7,13 +7,13 @@ use crate::{
 };
 use alloy_primitives::{Address, Bytes, TxKind};
 use plasma_evm::{
-    BlockEnv, EVMError, EvmEnv, ExecutionResult, HaltReason, InvalidTransaction, StateDb,
-    StateDbError, TxEnv,
+    BlockEnv, EVMError, EvmEnv, ExecutionResult, HaltReason, InvalidTransaction, MainnetMachine,
+    StateDb, StateDbError, TxEnv,
     revm::{
         context::{CfgEnv, Context, Journal},
         context_interface::{Cfg, ContextTr, LocalContextTr},
         database_interface::WrapDatabaseRef,
-        handler::{EvmTr, Handler, MainBuilder, MainnetEvm, execution::create_init_frame},
+        handler::{EvmTr, Handler, execution::create_init_frame},
         interpreter::{FrameInput, GasTracker, SharedMemory, interpreter_action::FrameInit},
     },
 };
@@ -57,7 +57,7 @@ pub(crate) fn free_call(
 type CallDb<'a> = WrapDatabaseRef<StateDb<&'a dyn StateReader>>;
 type BlockContext<'a, B> = Context<B, TxEnv, CfgEnv, CallDb<'a>, Journal<CallDb<'a>>, ()>;
 type CallContext<'a> = BlockContext<'a, WatchedBlock<'a>>;
-type CallEvm<'a> = MainnetEvm<CallContext<'a>>;
+type CallEvm<'a> = MainnetMachine<CallContext<'a>>;
 
 fn run(
     state: &dyn StateReader,
@@ -78,7 +78,7 @@ fn run(
         .with_block(WatchedBlock::new(&env.block_env))
         .with_cfg(env.cfg_env.clone())
         .with_tx(tx);
-    let mut evm = context.build_mainnet();
+    let mut evm = MainnetMachine::new(context);
     let result = CallHandler { caller: call.caller, state: std::marker::PhantomData }
         .run_system_call(&mut evm)
         .map_err(|error| match error {
@@ -91,7 +91,7 @@ fn run(
         ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => CallEnd::OutOfGas,
         ExecutionResult::Halt { reason, .. } => CallEnd::Halted(format!("halted: {reason:?}")),
     };
-    Ok((end, evm.ctx.block.was_read()))
+    Ok((end, evm.context().block.was_read()))
 }
 
 /// Runs only the execution phase, with a caller of its own choice.

@@ -10,8 +10,8 @@
 
 use alloy_primitives::{Address, U256};
 use parking_lot::Mutex;
+use plasma_vm::StorageProbeRef;
 use revm::{
-    DatabaseRef,
     context::result::EVMError,
     primitives::hardfork::SpecId,
     state::{Account, AccountInfo, EvmState, TransactionId},
@@ -42,7 +42,7 @@ struct Page {
 }
 
 impl Page {
-    fn account<D: DatabaseRef>(
+    fn account<D: StorageProbeRef>(
         &mut self,
         memory: &Memory<'_, D>,
         beneficiary: Address,
@@ -64,7 +64,7 @@ impl Page {
 impl Ledger {
     /// The beneficiary's account for transaction `reader`; `None` unless all earlier transactions
     /// are committed.
-    pub(crate) fn read<D: DatabaseRef>(
+    pub(crate) fn read<D: StorageProbeRef>(
         &self,
         memory: &Memory<'_, D>,
         beneficiary: Address,
@@ -79,7 +79,7 @@ impl Ledger {
 
     /// Completes the final `state` of transaction `index` with its deferred fee, and takes the
     /// beneficiary's account over from it.
-    fn settle<D: DatabaseRef>(
+    fn settle<D: StorageProbeRef>(
         &self,
         memory: &Memory<'_, D>,
         beneficiary: Address,
@@ -132,7 +132,7 @@ fn paid(info: Option<AccountInfo>, fee: U256, spec: SpecId) -> Account {
     account
 }
 
-impl<'a, D: DatabaseRef + Sync> Worker<'a, D>
+impl<'a, D: StorageProbeRef + Sync> Worker<'a, D>
 where
     D::Error: std::error::Error + Send + Sync + 'static,
 {

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 
 use alloy_evm::EvmEnv;
 use alloy_primitives::map::AddressMap;
+use plasma_vm::StorageProbeRef;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use revm::{DatabaseRef, context::TxEnv, primitives::TxKind};
+use revm::{context::TxEnv, primitives::TxKind};
 
 use crate::{
     BatchOutcome, ConflictReport, ExecutorError, execute_sequential,
@@ -93,7 +94,7 @@ impl ParallelExecutor {
     ///
     /// [`ExecutorError`] when the state cannot be read, the environment is incomplete, the EVM
     /// fails or something panics; an invalid transaction is an outcome, not an error.
-    pub fn execute<D: DatabaseRef + Sync>(
+    pub fn execute<D: StorageProbeRef + Sync>(
         &self,
         state: &D,
         env: &EvmEnv,
@@ -126,7 +127,10 @@ impl ParallelExecutor {
         self.collect(batch)
     }
 
-    fn collect<D: DatabaseRef>(&self, batch: Batch<'_, D>) -> Result<BatchOutcome, ExecutorError> {
+    fn collect<D: StorageProbeRef>(
+        &self,
+        batch: Batch<'_, D>,
+    ) -> Result<BatchOutcome, ExecutorError> {
         let (incarnations, committed, stalled) = batch.scheduler.finish();
         if let Some(error) = batch.error.into_inner() {
             return Err(error);

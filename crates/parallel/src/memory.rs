@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy_primitives::{
     Address, B256, U256,
-    map::{AddressMap, B256Map, HashMap},
+    map::{AddressMap, B256Map, HashMap, HashSet},
 };
 use parking_lot::RwLock;
+use plasma_vm::StorageProbeRef;
 use revm::{
-    DatabaseRef,
     primitives::KECCAK_EMPTY,
     state::{AccountInfo, Bytecode},
 };
@@ -211,11 +211,13 @@ pub(crate) struct Memory<'a, D> {
     slots: Box<[RwLock<HashMap<SlotKey, SlotEntry>>]>,
     wipes: RwLock<AddressMap<Versions<()>>>,
     any_wipe: AtomicBool,
+    /// Whether accounts have storage in the base state, as far as it was asked.
+    probes: RwLock<AddressMap<bool>>,
     codes: RwLock<B256Map<Bytecode>>,
     block_hashes: RwLock<HashMap<u64, B256>>,
 }
 
-impl<'a, D: DatabaseRef> Memory<'a, D> {
+impl<'a, D: StorageProbeRef> Memory<'a, D> {
     /// `transactions`: how many will use it, for a guess at its size.
     pub(crate) fn new(base: &'a D, transactions: usize) -> Self {
         // A payment touches two accounts.
@@ -228,6 +230,7 @@ impl<'a, D: DatabaseRef> Memory<'a, D> {
             slots: (0..SHARDS).map(|_| RwLock::default()).collect(),
             wipes: RwLock::default(),
             any_wipe: AtomicBool::new(false),
+            probes: RwLock::default(),
             codes: RwLock::default(),
             block_hashes: RwLock::default(),
         }
@@ -309,6 +312,35 @@ impl<'a, D: DatabaseRef> Memory<'a, D> {
             .versions
             .resolve(reader, LocationKind::Storage)?
             .unwrap_or(Resolved { value, writer: None }))
+    }
+
+    /// Whether an account that has neither nonce nor code for transaction `reader` has storage
+    /// (EIP-7610).
+    ///
+    /// Slots that the batch wrote need not be looked for. Only code at an address writes its slots,
+    /// and an account with code, a delegation (EIP-7702) or a construction behind it is without
+    /// nonce and code only after it was removed, which wiped its storage. The exception are
+    /// contracts from before EIP-158, which start at nonce 0 and may stay without code; but then
+    /// addresses follow from the creator's nonce alone, so that none is created twice.
+    pub(crate) fn has_storage(
+        &self,
+        address: Address,
+        reader: u32,
+    ) -> Result<Resolved<bool>, MemoryError<D::Error>> {
+        match self.latest_wipe(address, reader) {
+            Some((writer, true)) => {
+                return Err(Blocked { writer, kind: LocationKind::Existence }.into());
+            }
+            Some((wiper, false)) => return Ok(Resolved { value: false, writer: Some(wiper) }),
+            None => {}
+        }
+        if let Some(value) = self.probes.read().get(&address) {
+            return Ok(Resolved { value: *value, writer: None });
+        }
+        let value = self.base.has_storage_ref(address, &HashSet::default());
+        let value = value.map_err(MemoryError::Base)?;
+        self.probes.write().insert(address, value);
+        Ok(Resolved { value, writer: None })
     }
 
     /// The latest transaction before `reader` that wiped the storage at `address`, and whether that

@@ -10,10 +10,11 @@ use std::collections::hash_map::Entry;
 use alloy_evm::EvmEnv;
 use alloy_primitives::{
     Address, B256, U256,
-    map::{AddressMap, B256Map, HashMap, U256Map},
+    map::{AddressMap, B256Map, HashMap, HashSet, U256Map},
 };
+use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef};
 use revm::{
-    Context, Database, DatabaseRef, ExecuteEvm, Journal, MainBuilder,
+    Context, Database, ExecuteEvm, Journal,
     context::{
         LocalContext, TxEnv,
         result::{EVMError, InvalidTransaction},
@@ -30,7 +31,7 @@ use crate::{BatchOutcome, ConflictReport, ExecutorError, TransactionOutcome};
 ///
 /// [`ExecutorError`] when the state cannot be read, the environment is incomplete or the EVM fails;
 /// an invalid transaction is an outcome, not an error.
-pub fn execute_sequential<D: DatabaseRef>(
+pub fn execute_sequential<D: StorageProbeRef>(
     state: &D,
     env: &EvmEnv,
     transactions: &[TxEnv],
@@ -49,7 +50,7 @@ where
         env.cfg_env.is_eip7708_disabled(),
         env.cfg_env.is_eip8246_delayed_clear_disabled(),
     );
-    let mut evm = Context {
+    let mut evm = MainnetMachine::new(Context {
         block: &env.block_env,
         tx: first,
         cfg: &env.cfg_env,
@@ -57,15 +58,14 @@ where
         chain: (),
         local: LocalContext::default(),
         error: Ok(()),
-    }
-    .build_mainnet();
+    });
 
     for (index, transaction) in transactions.iter().enumerate() {
         match evm.transact(transaction) {
             Ok(executed) => {
                 let mut state = executed.state;
                 state.retain(|_, account| account.is_touched());
-                evm.ctx.journaled_state.database.commit(&state);
+                evm.context_mut().journaled_state.database.commit(&state);
                 outcomes.push(TransactionOutcome::Executed { result: executed.result, state });
             }
             Err(EVMError::Transaction(reason)) => {
@@ -137,7 +137,7 @@ struct CachedAccount {
     wiped: bool,
 }
 
-impl<'a, D: DatabaseRef> BatchCache<'a, D> {
+impl<'a, D: StorageProbeRef> BatchCache<'a, D> {
     fn new(base: &'a D) -> Self {
         Self {
             base,
@@ -188,7 +188,7 @@ impl<'a, D: DatabaseRef> BatchCache<'a, D> {
     }
 }
 
-impl<D: DatabaseRef> Database for BatchCache<'_, D> {
+impl<D: StorageProbeRef> Database for BatchCache<'_, D> {
     type Error = D::Error;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, D::Error> {
@@ -219,5 +219,19 @@ impl<D: DatabaseRef> Database for BatchCache<'_, D> {
             Entry::Occupied(entry) => Ok(*entry.get()),
             Entry::Vacant(entry) => Ok(*entry.insert(self.base.block_hash_ref(number)?)),
         }
+    }
+}
+
+impl<D: StorageProbeRef> StorageProbe for BatchCache<'_, D> {
+    fn has_storage(&mut self, address: Address, hidden: &HashSet<U256>) -> Result<bool, D::Error> {
+        let base = self.base;
+        let cached = self.account(address)?;
+        let mut hidden = hidden.clone();
+        for (slot, value) in &cached.storage {
+            if hidden.insert(*slot) && !value.is_zero() {
+                return Ok(true);
+            }
+        }
+        if cached.wiped { Ok(false) } else { base.has_storage_ref(address, &hidden) }
     }
 }

@@ -10,7 +10,7 @@
 //! beneficiary's account happen only when every earlier transaction is committed and are final.
 
 use alloy_primitives::{Address, B256, U256};
-use revm::DatabaseRef;
+use plasma_vm::StorageProbeRef;
 
 use crate::{
     Conflict, LocationKind,
@@ -65,11 +65,19 @@ pub(crate) struct SlotRead {
     pub(crate) value: U256,
 }
 
+/// Whether an account without nonce and code had storage (EIP-7610).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProbeRead {
+    pub(crate) address: Address,
+    pub(crate) has_storage: bool,
+}
+
 /// Everything that one execution read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadSet {
     pub(crate) accounts: Vec<AccountRead>,
     pub(crate) slots: Vec<SlotRead>,
+    pub(crate) probes: Vec<ProbeRead>,
     sorted: bool,
 }
 
@@ -105,7 +113,7 @@ pub(crate) enum Validity {
 ///
 /// Everything read is cached in the memory, so that the base state is not asked. Should it be (and
 /// fail), the execution counts as invalid and meets the error itself.
-pub(crate) fn validate<D: DatabaseRef>(
+pub(crate) fn validate<D: StorageProbeRef>(
     memory: &Memory<'_, D>,
     reader: u32,
     reads: &ReadSet,
@@ -133,6 +141,16 @@ pub(crate) fn validate<D: DatabaseRef>(
             Ok(now) => return conflict(read.address, at, LocationKind::Storage, now.writer),
             Err(MemoryError::Blocked(blocked)) => {
                 return conflict(read.address, at, LocationKind::Storage, Some(blocked.writer));
+            }
+            Err(MemoryError::Base(_)) => return Validity::Invalid(None),
+        }
+    }
+    for read in &reads.probes {
+        match memory.has_storage(read.address, reader) {
+            Ok(now) if now.value == read.has_storage => {}
+            Ok(now) => return conflict(read.address, None, LocationKind::Existence, now.writer),
+            Err(MemoryError::Blocked(blocked)) => {
+                return conflict(read.address, None, blocked.kind, Some(blocked.writer));
             }
             Err(MemoryError::Base(_)) => return Validity::Invalid(None),
         }

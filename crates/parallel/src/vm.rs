@@ -8,9 +8,10 @@
 use std::{convert::Infallible, marker::PhantomData, mem};
 
 use alloy_evm::EvmEnv;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, map::HashSet};
+use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef};
 use revm::{
-    Context, Database, DatabaseRef, Journal, MainBuilder, MainnetEvm,
+    Context, Database, Journal,
     context::{
         BlockEnv, CfgEnv, LocalContext, TxEnv,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
@@ -27,7 +28,7 @@ use crate::{
     commit::Ledger,
     interleave::{self, Point},
     memory::{Memory, MemoryError},
-    validation::{AccountRead, ReadSet, SlotRead},
+    validation::{AccountRead, ProbeRead, ReadSet, SlotRead},
     write_set::WriteSet,
 };
 
@@ -94,7 +95,7 @@ pub(crate) struct RecordingDb<'a, D> {
     interrupt: Option<Interrupt>,
 }
 
-impl<D: DatabaseRef> RecordingDb<'_, D> {
+impl<D: StorageProbeRef> RecordingDb<'_, D> {
     fn memory_error(
         &mut self,
         error: MemoryError<D::Error>,
@@ -117,7 +118,7 @@ impl<D: DatabaseRef> RecordingDb<'_, D> {
     }
 }
 
-impl<D: DatabaseRef> Database for RecordingDb<'_, D> {
+impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
     type Error = ReadError<D::Error>;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
@@ -161,6 +162,26 @@ impl<D: DatabaseRef> Database for RecordingDb<'_, D> {
     }
 }
 
+impl<D: StorageProbeRef> StorageProbe for RecordingDb<'_, D> {
+    fn has_storage(
+        &mut self,
+        address: Address,
+        hidden: &HashSet<U256>,
+    ) -> Result<bool, Self::Error> {
+        interleave::point(Point::Read);
+        // No code runs at an address without code, so no slot of it can have been read or written
+        // by this transaction. (In the first place a creation asks; its own account is not asked for.)
+        debug_assert!(hidden.is_empty(), "a slot of an account without code was loaded");
+        match self.memory.has_storage(address, self.reader) {
+            Ok(resolved) => {
+                self.reads.probes.push(ProbeRead { address, has_storage: resolved.value });
+                Ok(resolved.value)
+            }
+            Err(error) => Err(self.memory_error(error, address, None)),
+        }
+    }
+}
+
 type WorkerContext<'a, D> = Context<
     &'a BlockEnv,
     &'a TxEnv,
@@ -169,12 +190,12 @@ type WorkerContext<'a, D> = Context<
     Journal<RecordingDb<'a, D>>,
     Option<U256>,
 >;
-type WorkerEvm<'a, D> = MainnetEvm<WorkerContext<'a, D>>;
+type WorkerEvm<'a, D> = MainnetMachine<WorkerContext<'a, D>>;
 
 /// revm's mainnet handler, except that the beneficiary is not loaded just to be paid.
 struct DeferredFeeHandler<'a, D>(PhantomData<fn(&'a D) -> Infallible>);
 
-impl<'a, D: DatabaseRef> Handler for DeferredFeeHandler<'a, D> {
+impl<'a, D: StorageProbeRef> Handler for DeferredFeeHandler<'a, D> {
     type Evm = WorkerEvm<'a, D>;
     type Error = EVMError<ReadError<D::Error>, InvalidTransaction>;
     type HaltReason = HaltReason;
@@ -184,7 +205,7 @@ impl<'a, D: DatabaseRef> Handler for DeferredFeeHandler<'a, D> {
         evm: &mut Self::Evm,
         exec_result: &mut FrameResult,
     ) -> Result<(), Self::Error> {
-        let context = &mut evm.ctx;
+        let context = evm.context_mut();
         // A transaction that has loaded the beneficiary did so with all earlier fees paid, so that
         // its own can be paid as usual.
         if context.journaled_state.state.contains_key(&context.block.beneficiary()) {
@@ -210,11 +231,11 @@ impl<'a, D: DatabaseRef> Handler for DeferredFeeHandler<'a, D> {
 }
 
 /// One worker's reusable EVM.
-pub(crate) struct Vm<'a, D: DatabaseRef> {
+pub(crate) struct Vm<'a, D: StorageProbeRef> {
     evm: WorkerEvm<'a, D>,
 }
 
-impl<'a, D: DatabaseRef> Vm<'a, D> {
+impl<'a, D: StorageProbeRef> Vm<'a, D> {
     /// An EVM for the batch; `placeholder` is any transaction of it.
     pub(crate) fn new(
         memory: &'a Memory<'a, D>,
@@ -236,7 +257,7 @@ impl<'a, D: DatabaseRef> Vm<'a, D> {
             env.cfg_env.is_eip7708_disabled(),
             env.cfg_env.is_eip8246_delayed_clear_disabled(),
         );
-        let evm = Context {
+        let evm = MainnetMachine::new(Context {
             block: &env.block_env,
             tx: placeholder,
             cfg: &env.cfg_env,
@@ -244,14 +265,13 @@ impl<'a, D: DatabaseRef> Vm<'a, D> {
             chain: None,
             local: LocalContext::default(),
             error: Ok(()),
-        }
-        .build_mainnet();
+        });
         Self { evm }
     }
 
     /// What an execution that panicked had read.
     pub(crate) fn take_reads(&mut self) -> ReadSet {
-        mem::take(&mut self.evm.ctx.journaled_state.database.reads)
+        mem::take(&mut self.evm.context_mut().journaled_state.database.reads)
     }
 
     /// Executes the transaction at position `index`.
@@ -264,7 +284,7 @@ impl<'a, D: DatabaseRef> Vm<'a, D> {
         index: u32,
         transaction: &'a TxEnv,
     ) -> Result<Attempt<D::Error>, Interrupt> {
-        let context = &mut self.evm.ctx;
+        let context = self.evm.context_mut();
         context.tx = transaction;
         context.chain = None;
         context.error = Ok(());
@@ -275,7 +295,7 @@ impl<'a, D: DatabaseRef> Vm<'a, D> {
 
         let result = DeferredFeeHandler::<'a, D>(PhantomData).run(&mut self.evm);
 
-        let context = &mut self.evm.ctx;
+        let context = self.evm.context_mut();
         let deferred_fee = context.chain.take();
         let mut state = context.journaled_state.finalize();
         let db = &mut context.journaled_state.database;

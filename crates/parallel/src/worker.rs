@@ -10,7 +10,8 @@ use std::{
 
 use alloy_evm::EvmEnv;
 use parking_lot::Mutex;
-use revm::{DatabaseRef, context::TxEnv};
+use plasma_vm::StorageProbeRef;
+use revm::context::TxEnv;
 
 use crate::{
     Conflict, ExecutorError, TransactionOutcome,
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// What all workers of a batch share.
-pub(crate) struct Batch<'a, D: DatabaseRef> {
+pub(crate) struct Batch<'a, D: StorageProbeRef> {
     pub(crate) env: &'a EvmEnv,
     pub(crate) transactions: &'a [TxEnv],
     pub(crate) memory: Memory<'a, D>,
@@ -57,7 +58,7 @@ impl<E> Default for Slot<E> {
 
 impl<E> Slot<E> {
     /// Makes the writes of `attempt` the transaction's writes.
-    pub(crate) fn publish<D: DatabaseRef<Error = E>>(
+    pub(crate) fn publish<D: StorageProbeRef<Error = E>>(
         &mut self,
         memory: &Memory<'_, D>,
         index: u32,
@@ -73,7 +74,7 @@ impl<E> Slot<E> {
     }
 }
 
-impl<'a, D: DatabaseRef> Batch<'a, D> {
+impl<'a, D: StorageProbeRef> Batch<'a, D> {
     pub(crate) fn new(
         state: &'a D,
         env: &'a EvmEnv,
@@ -103,13 +104,13 @@ impl<'a, D: DatabaseRef> Batch<'a, D> {
 }
 
 /// One thread at work on a batch.
-pub(crate) struct Worker<'a, D: DatabaseRef> {
+pub(crate) struct Worker<'a, D: StorageProbeRef> {
     pub(crate) batch: &'a Batch<'a, D>,
     vm: Vm<'a, D>,
 }
 
 /// Works on `batch` until it is over. Never panics.
-pub(crate) fn run<'a, D: DatabaseRef + Sync>(batch: &'a Batch<'a, D>)
+pub(crate) fn run<'a, D: StorageProbeRef + Sync>(batch: &'a Batch<'a, D>)
 where
     D::Error: std::error::Error + Send + Sync + 'static,
 {
@@ -120,7 +121,7 @@ where
     }
 }
 
-impl<'a, D: DatabaseRef + Sync> Worker<'a, D>
+impl<'a, D: StorageProbeRef + Sync> Worker<'a, D>
 where
     D::Error: std::error::Error + Send + Sync + 'static,
 {
@@ -208,7 +209,7 @@ where
     }
 }
 
-fn new_vm<'a, D: DatabaseRef>(batch: &'a Batch<'a, D>) -> Vm<'a, D> {
+fn new_vm<'a, D: StorageProbeRef>(batch: &'a Batch<'a, D>) -> Vm<'a, D> {
     // A batch without transactions never gets a worker.
     Vm::new(&batch.memory, &batch.ledger, batch.env, &batch.transactions[0])
 }

@@ -5,12 +5,13 @@ use super::{
     guard::{Guard, StepRecording, TraceLimits, parse_go_duration},
 };
 use crate::{EvmEnv, TxEnv};
-use alloy_evm::{Evm, EvmFactory, eth::EthEvmFactory};
+use alloy_evm::Evm;
 use alloy_rpc_types_eth::TransactionInfo;
 use alloy_rpc_types_trace::geth::{
     GethDebugBuiltInTracerType as BuiltIn, GethDebugTracerConfig, GethDebugTracerType,
     GethDebugTracingOptions, GethTrace, mux::MuxConfig,
 };
+use plasma_vm::PlasmaEvm;
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
 use serde_json::{Map, Value};
 use std::convert::Infallible;
@@ -82,12 +83,8 @@ impl GethTracer {
         let mut guard = Guard::new(self.limits, self.recording);
         let executed = {
             let listeners = (&mut self.inspector, &mut guard);
-            let mut evm = EthEvmFactory::default().create_evm_with_inspector(
-                &mut *db,
-                env.clone(),
-                listeners,
-            );
-            evm.transact_raw(tx.clone())
+            let evm = PlasmaEvm::new(&mut *db, env.clone());
+            evm.with_inspector(listeners).transact_raw(tx.clone())
         };
         if let Some(error) = guard.error() {
             return Err(error);

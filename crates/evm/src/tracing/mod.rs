@@ -31,6 +31,7 @@ pub use alloy_rpc_types_trace::{
     parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
 };
 
+use plasma_vm::StorageProbe;
 use revm::{
     DatabaseRef,
     context_interface::result::{HaltReason, ResultAndState},
@@ -40,12 +41,12 @@ use revm::{
 ///
 /// [`Debug`](core::fmt::Debug) is what `alloy-evm` asks of every database.
 pub trait TracingDatabase:
-    alloy_evm::Database + DatabaseRef<Error = <Self as revm::Database>::Error>
+    alloy_evm::Database + StorageProbe + DatabaseRef<Error = <Self as revm::Database>::Error>
 {
 }
 
 impl<T> TracingDatabase for T where
-    T: alloy_evm::Database + DatabaseRef<Error = <T as revm::Database>::Error>
+    T: alloy_evm::Database + StorageProbe + DatabaseRef<Error = <T as revm::Database>::Error>
 {
 }
 

@@ -5,10 +5,11 @@ use super::{
     guard::{Guard, StepRecording, TraceLimits},
 };
 use crate::{EvmEnv, TxEnv};
-use alloy_evm::{Evm, EvmFactory, eth::EthEvmFactory};
+use alloy_evm::Evm;
 use alloy_primitives::map::HashSet;
 use alloy_rpc_types_eth::TransactionInfo;
 use alloy_rpc_types_trace::parity::{LocalizedTransactionTrace, TraceResults, TraceType};
+use plasma_vm::PlasmaEvm;
 use revm::context_interface::result::{HaltReason, ResultAndState};
 use revm_inspectors::tracing::{TracingInspector, TracingInspectorConfig};
 
@@ -68,9 +69,8 @@ fn inspect<DB: TracingDatabase>(
     let mut guard = Guard::new(limits, recording);
     let executed = {
         let listeners = (&mut inspector, &mut guard);
-        let mut evm =
-            EthEvmFactory::default().create_evm_with_inspector(&mut *db, env.clone(), listeners);
-        evm.transact_raw(tx)
+        let evm = PlasmaEvm::new(&mut *db, env.clone());
+        evm.with_inspector(listeners).transact_raw(tx)
     };
     if let Some(error) = guard.error() {
         return Err(error);

@@ -3,7 +3,8 @@
 use std::{error::Error, fmt, num::NonZeroUsize};
 
 use alloy_evm::EvmEnv;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, map::HashSet};
+use plasma_vm::StorageProbeRef;
 use revm::{
     DatabaseRef,
     bytecode::opcode as op,
@@ -53,6 +54,17 @@ impl Faulty {
             Fault::Error => Err(Unreadable),
             Fault::Panic => panic!("the reader broke"),
         }
+    }
+}
+
+impl StorageProbeRef for Faulty {
+    fn has_storage_ref(
+        &self,
+        address: Address,
+        hidden: &HashSet<U256>,
+    ) -> Result<bool, Unreadable> {
+        self.check(address)?;
+        Ok(self.inner.has_storage_ref(address, hidden).unwrap())
     }
 }
 

@@ -11,7 +11,8 @@ mod world;
 use std::num::NonZeroUsize;
 
 use alloy_evm::EvmEnv;
-use revm::{DatabaseRef, context::TxEnv};
+use plasma_vm::StorageProbeRef;
+use revm::context::TxEnv;
 
 use crate::{
     BatchOutcome, ParallelConfig, ParallelExecutor, execute_sequential, interleave::set_intensity,
@@ -37,7 +38,7 @@ fn executors() -> &'static [ParallelExecutor] {
 
 /// Executes the batch sequentially and in parallel with every worker count; panics on the first
 /// difference. Gives the sequential outcome.
-fn assert_parallel_equals_sequential<D: DatabaseRef + Sync>(
+fn assert_parallel_equals_sequential<D: StorageProbeRef + Sync>(
     state: &D,
     env: &EvmEnv,
     transactions: &[TxEnv],

@@ -1,8 +1,8 @@
 //! The state that a call sees.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, map::HashSet};
 use plasma_evm::{
-    StateDb, StateDbError,
+    StateDb, StateDbError, StorageProbeRef,
     revm::{
         DatabaseRef,
         database::CacheDB,
@@ -77,6 +77,19 @@ impl DatabaseRef for CallState {
         match self {
             Self::Plain(base) => base.block_hash_ref(number),
             Self::Overridden(overlay) => overlay.block_hash_ref(number),
+        }
+    }
+}
+
+impl StorageProbeRef for CallState {
+    fn has_storage_ref(
+        &self,
+        address: Address,
+        hidden: &HashSet<U256>,
+    ) -> Result<bool, StateDbError> {
+        match self {
+            Self::Plain(base) => base.has_storage_ref(address, hidden),
+            Self::Overridden(overlay) => overlay.has_storage_ref(address, hidden),
         }
     }
 }

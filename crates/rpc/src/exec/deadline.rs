@@ -6,16 +6,11 @@
 //! without loops is bounded by its size and by the depth of calls.)
 
 use crate::error::{self, RpcResult};
-use alloy_evm::{
-    Database, EvmFactory,
-    eth::{EthEvm, EthEvmFactory},
-    precompiles::PrecompilesMap,
-};
+use alloy_evm::Database;
 use plasma_evm::{
-    EvmEnv,
+    EvmEnv, PlasmaEvm,
     revm::{
         context_interface::Host,
-        inspector::NoOpInspector,
         interpreter::{
             Instruction, InstructionContext, InstructionExecResult, InstructionResult,
             InterpreterTypes,
@@ -78,13 +73,11 @@ fn watched_jumpdest<W: InterpreterTypes, H: ?Sized>(
 }
 
 /// An EVM over `database` whose loops obey [`run_until`].
-pub(super) fn watched_evm<D: Database>(
-    database: D,
-    env: EvmEnv,
-) -> EthEvm<D, NoOpInspector, PrecompilesMap> {
-    let mut evm = EthEvmFactory::default().create_evm(database, env).into_inner();
-    evm.instruction.insert_instruction(JUMPDEST, watched(), JUMPDEST_GAS);
-    EthEvm::new(evm, false)
+pub(super) fn watched_evm<D: Database>(database: D, env: EvmEnv) -> PlasmaEvm<D> {
+    let mut evm = PlasmaEvm::new(database, env);
+    let instructions = &mut evm.machine_mut().inner.instruction;
+    instructions.insert_instruction(JUMPDEST, watched(), JUMPDEST_GAS);
+    evm
 }
 
 fn watched<W: InterpreterTypes, H: Host + ?Sized>() -> Instruction<W, H> {

@@ -138,13 +138,12 @@ impl Prepared {
         I: for<'a> Inspector<alloy_evm::eth::EthEvmContext<WrapDatabaseRef<&'a CallState>>>,
     {
         let env = self.env_for(&transaction);
-        let evm = watched_evm(WrapDatabaseRef(&self.state), env).into_inner();
-        let mut evm = alloy_evm::eth::EthEvm::new(evm.with_inspector(inspector), true);
+        let mut evm = watched_evm(WrapDatabaseRef(&self.state), env).with_inspector(inspector);
         if !self.moved_precompiles.is_empty() {
             self.move_precompiles(evm.precompiles_mut())?;
         }
         let result = evm.transact_raw(transaction)?;
-        Ok((result, evm.into_inner().inspector))
+        Ok((result, evm.into_inspector()))
     }
 
     /// A call that offers no fee sees no base fee, as in geth: otherwise contracts would meet a

@@ -1,0 +1,25 @@
+//! revm as every execution of this node runs it: with EIP-7610.
+//!
+//! A contract is not created at an address that has a nonce or code; revm sees to that. EIP-7610
+//! adds: nor at one that has storage, in all forks. revm does not look at storage there, and cannot:
+//! its database answers for one slot at a time. This crate adds the question and the rule:
+//!
+//! - [`StorageProbe`], [`StorageProbeRef`]: databases that know whether an account has storage;
+//! - [`Machine`]: revm's EVM with the rule, for those who bring their own handler;
+//! - [`PlasmaEvm`]: the same behind alloy-evm's interface.
+//!
+//! The question is asked only where a contract is created at an account that exists without nonce
+//! and code, so that other creations cost nothing more. No account without nonce and code can get
+//! storage since EIP-158, which starts contracts at nonce 1; but some have it from before, a
+//! genesis can name others, and a developer can write to any.
+
+#![forbid(unsafe_code)]
+
+mod alloy;
+mod collision;
+mod machine;
+mod probe;
+
+pub use alloy::PlasmaEvm;
+pub use machine::{Machine, MainnetMachine};
+pub use probe::{StorageProbe, StorageProbeRef};
