@@ -166,12 +166,11 @@ impl<D: StorageProbeRef> StorageProbe for RecordingDb<'_, D> {
     fn has_storage(
         &mut self,
         address: Address,
-        hidden: &HashSet<U256>,
+        _hidden: &HashSet<U256>,
     ) -> Result<bool, Self::Error> {
         interleave::point(Point::Read);
-        // No code runs at an address without code, so no slot of it can have been read or written
-        // by this transaction. (In the first place a creation asks; its own account is not asked for.)
-        debug_assert!(hidden.is_empty(), "a slot of an account without code was loaded");
+        // The hidden slots are those that a creation at this address loaded before it was reverted. It was
+        // let through because there was no storage, so there is nothing for them to hide.
         match self.memory.has_storage(address, self.reader) {
             Ok(resolved) => {
                 self.reads.probes.push(ProbeRead { address, has_storage: resolved.value });
