@@ -8,6 +8,7 @@ mod load;
 mod machine;
 mod report;
 mod statistics;
+mod trie;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Measure the parallel executor against sequential execution.
     Executor(executor::ExecutorArgs),
+    /// Measure state roots over a database.
+    Trie(trie::TrieArgs),
     /// Print a report as a table, beside another one of the same load where there is one.
     Compare(compare::CompareArgs),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Load(args) => load::run(&args),
         Command::Executor(args) => executor::run(&args),
+        Command::Trie(args) => trie::run(&args),
         Command::Compare(args) => compare::run(&args),
     };
     match result {

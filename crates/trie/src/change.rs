@@ -45,12 +45,13 @@ pub(crate) fn slot_key(slot: U256) -> B256 {
 
 /// Makes an edit of each of `keys`, sorted by key, as the trie takes them.
 fn sorted<K: Send, E: Edit>(keys: Vec<K>, edit: impl Fn(K) -> E + Send + Sync) -> Vec<E> {
-    let mut edits: Vec<E> = if keys.len() >= PARALLEL_KEYS {
-        keys.into_par_iter().map(edit).collect()
-    } else {
-        keys.into_iter().map(edit).collect()
-    };
-    edits.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+    if keys.len() < PARALLEL_KEYS {
+        let mut edits: Vec<E> = keys.into_iter().map(edit).collect();
+        edits.sort_unstable_by(|a, b| a.key().cmp(b.key()));
+        return edits;
+    }
+    let mut edits: Vec<E> = keys.into_par_iter().map(edit).collect();
+    edits.par_sort_unstable_by(|a, b| a.key().cmp(b.key()));
     edits
 }
 

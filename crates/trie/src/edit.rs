@@ -21,6 +21,9 @@ use std::{mem, sync::Arc};
 /// threads costs more than it saves: a leaf takes about 5 µs.
 pub(crate) const PARALLEL_WEIGHT: usize = 96;
 
+/// New leaves from which on the subtrees of a branch are built by several threads.
+const PARALLEL_ITEMS: usize = 1024;
+
 /// What is to happen to one key. The keys of a batch are all of one length, distinct, and sorted.
 pub(crate) trait Edit: Send {
     /// The whole key.
@@ -427,13 +430,19 @@ fn build(walk: &Walk<'_>, depth: usize, items: &mut [Item]) -> Node {
     };
     let shared = first.common_prefix_length(&last);
     let mut branch = Branch::with_capacity(items.len().min(16));
-    let mut rest = items;
-    while let Some(item) = rest.first() {
-        let nibble = item.key.get_unchecked(shared);
-        let end = rest.partition_point(|item| item.key.get_unchecked(shared) <= nibble);
-        let (group, tail) = rest.split_at_mut(end);
-        branch.set(nibble, Some(Link::fresh(build(walk, shared + 1, group), walk.generation)));
-        rest = tail;
+    let parallel = items.len() >= PARALLEL_ITEMS;
+    let groups = items
+        .chunk_by_mut(|a, b| a.key.get_unchecked(shared) == b.key.get_unchecked(shared))
+        .map(|group| (group[0].key.get_unchecked(shared), group));
+    let child = |(nibble, group): (u8, &mut [Item])| {
+        (nibble, Link::fresh(build(walk, shared + 1, group), walk.generation))
+    };
+    if parallel {
+        let groups: Vec<_> = groups.collect();
+        let children: Vec<_> = groups.into_par_iter().with_max_len(1).map(child).collect();
+        children.into_iter().for_each(|(nibble, link)| branch.set(nibble, Some(link)));
+    } else {
+        groups.map(child).for_each(|(nibble, link)| branch.set(nibble, Some(link)));
     }
     let node = Node::Branch(branch);
     walk.count(node.bytes());

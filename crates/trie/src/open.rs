@@ -29,6 +29,7 @@ pub struct OpenTrie {
 struct Shared {
     /// Holds the nodes of the root that the block began with.
     source: Arc<dyn NodeSource + Send + Sync>,
+    keep_bytes: usize,
     queue: Mutex<Queue>,
     /// `None` after a failure, and once it is finished.
     work: Mutex<Option<Work>>,
@@ -58,11 +59,18 @@ impl std::fmt::Debug for Shared {
 impl OpenTrie {
     /// Begins with `trie`, whose stored nodes `source` holds for as long as the block is open.
     /// Nodes that a clone of `trie` shares have to be copied when they change.
-    pub fn new(trie: StateTrie, source: Arc<dyn NodeSource + Send + Sync>) -> Self {
+    ///
+    /// The work begins with [`StateTrie::evict`] to `keep_bytes`.
+    pub fn new(
+        trie: StateTrie,
+        source: Arc<dyn NodeSource + Send + Sync>,
+        keep_bytes: usize,
+    ) -> Self {
         let base = trie.root();
         let work = Work { trie, applied: Applied::default(), updates: TrieUpdates::default() };
         let work = Mutex::new(Some(work));
-        Self { base, shared: Arc::new(Shared { source, queue: Mutex::default(), work }) }
+        let shared = Shared { source, keep_bytes, queue: Mutex::default(), work };
+        Self { base, shared: Arc::new(shared) }
     }
 
     /// Hands over changes that follow those handed over before, and returns at once.
@@ -133,7 +141,7 @@ impl Shared {
             let mut work = self.work.lock();
             for changes in waiting {
                 // A panic must not end the process; without the work `finish` begins anew.
-                let step = AssertUnwindSafe(|| work.take()?.step(&*self.source, &changes));
+                let step = AssertUnwindSafe(|| work.take()?.step(self, &changes));
                 *work = catch_unwind(step).unwrap_or(None);
             }
         }
@@ -142,9 +150,13 @@ impl Shared {
 
 impl Work {
     /// Applies `changes`; `None` where that fails.
-    fn step(mut self, source: &dyn NodeSource, changes: &StateChanges) -> Option<Self> {
+    fn step(mut self, shared: &Shared, changes: &StateChanges) -> Option<Self> {
+        // Later on nodes are in memory that the source does not have.
+        if self.applied.0.is_empty() {
+            self.trie.evict(shared.keep_bytes);
+        }
         // `finish` meets the same error again and passes it on.
-        let updates = self.trie.update(source, changes).ok()?;
+        let updates = self.trie.update(&*shared.source, changes).ok()?;
         self.applied.add(changes);
         merge(&mut self.updates, updates);
         Some(self)

@@ -1,13 +1,8 @@
 //! The state trie as a whole.
 
 use crate::{
-    NodeSource, TrieError,
-    change::AccountEdit,
-    edit::edit_slot,
-    evict,
-    hash::hash_root,
-    node::Link,
-    source::Walk,
+    NodeSource, TrieError, change::AccountEdit, edit::edit_slot, evict, hash::hash_root,
+    node::Link, source::Walk,
 };
 use alloy_primitives::{Address, B256, Bytes, map::HashMap};
 use alloy_trie::Nibbles;

@@ -34,8 +34,8 @@ fn tick() -> impl Strategy<Value = Tick> {
 }
 
 impl Chain {
-    fn open_block(&mut self, ticks: &[Tick]) {
-        let open = OpenTrie::new(self.trie.clone(), Arc::new(self.store.clone()));
+    fn open_block(&mut self, ticks: &[Tick], keep_bytes: usize) {
+        let open = OpenTrie::new(self.trie.clone(), Arc::new(self.store.clone()), keep_bytes);
         let mut all = StateChanges::default();
         // A model of merging that does what an account's life does: what is deleted loses its storage.
         let mut model = self.model.clone();
@@ -70,11 +70,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn root_equals_full_rebuild(blocks in vec((vec(tick(), 0..6), pause()), 1..16)) {
+    fn root_equals_full_rebuild(
+        blocks in vec((vec(tick(), 0..6), pause(), 0usize..40_000), 1..16),
+    ) {
         let mut chain = Chain::default();
-        for (ticks, pause) in blocks {
+        for (ticks, pause, keep_bytes) in blocks {
             chain.pause(&pause);
-            chain.open_block(&ticks);
+            chain.open_block(&ticks, keep_bytes);
         }
     }
 
@@ -85,7 +87,7 @@ proptest! {
     ) {
         let mut chain = Chain::default();
         chain.block(&first);
-        let open = OpenTrie::new(chain.trie.clone(), Arc::new(chain.store.clone()));
+        let open = OpenTrie::new(chain.trie.clone(), Arc::new(chain.store.clone()), usize::MAX);
         for changes in handed_over {
             open.add(Arc::new(changes));
         }
@@ -147,7 +149,7 @@ fn sealing_loads_nothing_that_was_handed_over() {
     let mut chain = populated();
     chain.pause(&Pause::Reopen);
     let source = Watched::new(&chain.store);
-    let open = OpenTrie::new(chain.trie.clone(), source.clone());
+    let open = OpenTrie::new(chain.trie.clone(), source.clone(), usize::MAX);
     let many: Vec<_> = (0..150).map(|number| (address(number), Some(account(9, 9)))).collect();
     let mut all = StateChanges::default();
     for (address, account) in many {
@@ -169,7 +171,7 @@ fn sealing_loads_nothing_that_was_handed_over() {
 #[test]
 fn the_trie_that_it_began_with_stays() {
     let mut chain = populated();
-    let open = OpenTrie::new(chain.trie.clone(), Arc::new(EmptyNodes));
+    let open = OpenTrie::new(chain.trie.clone(), Arc::new(EmptyNodes), usize::MAX);
     open.add(Arc::new(changes([(address(7), None, false, &[])])));
     open.wait();
     drop(open);
@@ -187,7 +189,7 @@ fn a_failure_is_told_at_the_end_or_overcome() {
             let mut source = Watched::new(&chain.store);
             Arc::get_mut(&mut source).unwrap().panics = panics;
             source.fails.store(true, Ordering::SeqCst);
-            let open = OpenTrie::new(chain.trie.clone(), source.clone());
+            let open = OpenTrie::new(chain.trie.clone(), source.clone(), usize::MAX);
             open.add(Arc::new(block.clone()));
             open.wait();
             (open, source)
@@ -229,7 +231,7 @@ fn blocks_do_not_wait_for_each_other() {
             scope.spawn(move || {
                 for _ in 0..10 {
                     let trie = StateTrie::new(chain.trie.root());
-                    let open = OpenTrie::new(trie, Arc::new(chain.store.clone()));
+                    let open = OpenTrie::new(trie, Arc::new(chain.store.clone()), usize::MAX);
                     for (address, change) in &block.accounts {
                         let accounts = [(*address, change.clone())].into_iter().collect();
                         open.add(Arc::new(StateChanges { accounts, ..Default::default() }));
