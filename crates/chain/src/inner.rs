@@ -18,7 +18,7 @@ use plasma_parallel::{ConflictReport, ParallelExecutor};
 use plasma_storage::{
     Database, StateChanges, StateReader, StateSnapshot, StorageError, TrieUpdates,
 };
-use plasma_trie::StateTrie;
+use plasma_trie::{OpenTrie, StateTrie};
 use plasma_txpool::TxPool;
 use std::{
     collections::VecDeque,
@@ -94,6 +94,13 @@ impl Inner {
         Ok((tip.trie.clone(), tip.snapshot.clone()))
     }
 
+    /// The head's trie for the block that follows.
+    pub(crate) fn open_trie(&self) -> OpenTrie {
+        let tip = self.tip.read();
+        let nodes = Arc::new(tip.snapshot.clone());
+        OpenTrie::new(tip.trie.clone(), nodes, self.config.trie_cache_bytes)
+    }
+
     /// Moves `trie`, which stands at the head, back to block `number`.
     pub(crate) fn rewind(
         &self,
@@ -130,7 +137,8 @@ impl Inner {
         self.db.push_block_state(block.number(), block.hash, hashes, changes, updates)?;
         let snapshot = self.db.latest()?;
         let mut trie = trie;
-        trie.evict(self.config.trie_cache_bytes);
+        // While a block is open this happens beside it; the margin leaves it to that.
+        trie.evict(self.config.trie_cache_bytes.saturating_add(self.config.trie_cache_bytes / 8));
         *self.tip.write() = Tip { trie, snapshot };
         self.recent.write().insert(block.clone());
         self.set_head(block, producer, Some(&for_pool))

@@ -18,6 +18,7 @@ use plasma_parallel::{
     execute_sequential,
 };
 use plasma_storage::{StateChanges, StateReader, Transaction};
+use plasma_trie::OpenTrie;
 use std::{sync::Arc, time::Instant};
 
 /// A block between its first system call and its seal.
@@ -34,6 +35,8 @@ pub(crate) struct OpenBlock {
     pub(crate) opened: Instant,
     /// A developer's patch that was applied before anything else.
     pub(crate) patch: Option<StateChanges>,
+    /// Works on the root while the block is open; `None` until a tick was published.
+    pub(crate) trie: Option<OpenTrie>,
     committer: BlockCommitter<'static>,
     frame: Frame,
     extra_data: Bytes,
@@ -98,6 +101,7 @@ impl OpenBlock {
             performs: 0,
             opened: Instant::now(),
             patch,
+            trie: None,
             committer,
             frame,
             extra_data,
@@ -211,13 +215,15 @@ impl OpenBlock {
         self.tick_start
     }
 
-    /// Ends the tick in progress: what it did becomes part of [`Self::pending`].
-    pub(crate) fn end_tick(&mut self) {
-        self.committer.state_mut().end_tick();
+    /// Ends the tick in progress: what it did becomes part of [`Self::pending`]. Answers what it
+    /// changed.
+    pub(crate) fn end_tick(&mut self) -> Arc<StateChanges> {
+        let changes = self.committer.state_mut().end_tick();
         if self.tick_start < self.transactions.len() {
             self.ticks += 1;
             self.tick_start = self.transactions.len();
         }
+        changes
     }
 
     /// The open block as readers may see it.

@@ -129,10 +129,12 @@ impl Producer {
         if let Some(open) = self.open.as_mut() {
             let included: Vec<(Address, u64)> =
                 open.transactions[open.tick_start()..].iter().map(sender_and_nonce).collect();
-            open.end_tick();
+            let changes = open.end_tick();
             self.tick_performs.clear();
             if durable {
                 chain.publish_pending(open);
+                // A block that is sealed at once would only wait for what is begun here.
+                open.trie.get_or_insert_with(|| chain.open_trie()).add(changes);
                 // Only now: were they gone before their nonces can be read, a transaction that
                 // arrives in between would get a nonce that is taken. Sealing does the same.
                 chain.pool.remove_included(&included);
@@ -253,19 +255,22 @@ impl Producer {
     pub(crate) fn seal(&mut self, chain: &Inner) -> Result<Arc<ExecutedBlock>, ChainError> {
         self.open(chain)?;
         let started = Instant::now();
-        let open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
+        let mut open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
         let patch = open.patch.clone();
         let performs = open.performs;
         let opened = open.opened;
         let conflicts = Arc::new(open.conflicts.clone());
-        let (mut trie, snapshot) = chain.trie_at_head()?;
-        let mut updates = None;
+        let trie = open.trie.take().unwrap_or_else(|| chain.open_trie());
+        let mut rooted = None;
         let built = open.seal(|changes| {
             let started = Instant::now();
-            updates = Some(trie.update(&snapshot, changes)?);
+            let (trie, updates) = trie.finish(changes)?;
             metrics::rooted(started.elapsed());
-            Ok(trie.root())
+            let root = trie.root();
+            rooted = Some((trie, updates));
+            Ok(root)
         })?;
+        let (trie, updates) = rooted.expect("sealing computes the root once");
         let keeper_record = match self.keeper.as_mut() {
             Some(keeper) => keeper.on_sealed(built.executed.number(), built.executed.hash),
             None => Default::default(),
@@ -285,7 +290,6 @@ impl Producer {
         };
         chain.db.append_block(&record)?;
         self.dev.block_sealed();
-        let updates = updates.unwrap_or_default();
         chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
         let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
         report(&block, performs, incarnations, opened.elapsed(), started.elapsed());
