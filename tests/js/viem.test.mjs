@@ -136,11 +136,30 @@ describe('proofs, verified against the state root by another library', () => {
   })
 
   test('an earlier block\'s proof belongs to that block\'s root', async () => {
-    const earlier = await pub.getBlock()
+    const storageKeys = [toHex(0, { size: 32 }), toHex(777, { size: 32 })]
+    const fresh = getAddress(`0x${keccak256(toHex('an account without a past')).slice(26)}`)
+    const blocks = []
+    for (const value of [0xabcdefn, 2n, 0n, 3n]) {
+      await write(value)
+      blocks.push({ value, ...await pub.getBlock() })
+    }
+    await mined(await wallet.sendTransaction({ to: fresh, value: 5n }))
     await write(1n)
-    const answer = await pub.getProof({ address: store, storageKeys: [toHex(0, { size: 32 })], blockNumber: earlier.number })
-    const { slots } = await proven(earlier.stateRoot, answer)
-    assert.deepEqual(slots, [0xabcdefn])
+    for (const { value, number, stateRoot } of blocks) {
+      const answer = await pub.getProof({ address: store, storageKeys, blockNumber: number })
+      const found = await proven(stateRoot, answer)
+      assert.deepEqual(found.slots, [value, 0n], `slots at block ${number}`)
+      assert.equal(answer.storageHash, found.account.storageHash)
+      const absent = await pub.getProof({ address: fresh, storageKeys, blockNumber: number })
+      assert.deepEqual(await proven(stateRoot, absent), { account: null, slots: [0n, 0n] })
+    }
+    const latest = await check(fresh, storageKeys)
+    assert.equal(latest.account.balance, 5n)
+    assert.deepEqual(latest.slots, [0n, 0n])
+    // A proof that is right for one block is none for another.
+    const [{ number }, { stateRoot }] = blocks
+    const answer = await pub.getProof({ address: store, storageKeys, blockNumber: number })
+    await assert.rejects(proven(stateRoot, answer))
   })
 })
 
