@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DATADIR ?= .cache/run
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test lint fmt bench clean
+.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test conformance lint fmt bench clean
 
 help: ## This list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -33,8 +33,11 @@ test-contracts: ## Solidity and genesis tests, and that rebuilding gives the che
 test-e2e: build ## End-to-end tests with forge, cast, Hardhat, ethers, viem and web3.py.
 	@tests/run.sh $(TARGET)/release/plasma-node
 
-crash-test: build ## Kill a loaded node with -9 at 50 random moments and count what was lost.
-	@KILLS=$${KILLS:-50} tests/crash.sh $(TARGET)/release/plasma-node
+crash-test: build ## Kill a loaded node with -9 at 300 random moments and count what was lost.
+	@KILLS=$${KILLS:-300} tests/crash.sh $(TARGET)/release/plasma-node
+
+conformance: build ## State and blockchain tests of the folder PLASMA_FIXTURES, held against the known failures.
+	@scripts/conformance.sh $(TARGET)/release/plasma-node "$${PLASMA_FIXTURES:?set it to the folder of the fixtures}"
 
 lint: ## Formatting and clippy, warnings denied.
 	cargo fmt --all --check

@@ -20,12 +20,12 @@ cargo build --release --locked -p plasma-node-bin -p plasma-bench
 step 'end to end with real tools'
 tests/run.sh "$target/release/plasma-node"
 step 'crash test'
-KILLS="${KILLS:-50}" tests/crash.sh "$target/release/plasma-node"
+KILLS="${KILLS:-30}" tests/crash.sh "$target/release/plasma-node"
 if [ -n "${PLASMA_FIXTURES:-}" ]; then
-  step 'state tests of the fixtures'
-  scripts/state-tests.sh "$target/release/plasma-node" "$PLASMA_FIXTURES"
+  step 'state and blockchain tests of the fixtures'
+  scripts/conformance.sh "$target/release/plasma-node" "$PLASMA_FIXTURES"
 else
-  echo 'state tests of the fixtures: skipped, PLASMA_FIXTURES is not set'
+  echo 'state and blockchain tests of the fixtures: skipped, PLASMA_FIXTURES is not set'
 fi
 step 'unit and integration tests'
 cargo nextest run --workspace --locked

@@ -1,9 +1,10 @@
-//! `plasma-bench`: measures nodes from outside and the executor from inside.
+//! `plasma-bench`: measures nodes from outside, the executor and the database from inside.
 
 #![forbid(unsafe_code)]
 
 mod compare;
 mod executor;
+mod history;
 mod load;
 mod machine;
 mod report;
@@ -32,6 +33,8 @@ enum Command {
     Load(Box<load::LoadArgs>),
     /// Measure the parallel executor against sequential execution.
     Executor(executor::ExecutorArgs),
+    /// Measure reads of past state and searches of logs in a long history.
+    History(history::HistoryArgs),
     /// Measure state roots over a database.
     Trie(trie::TrieArgs),
     /// Print a report as a table, beside another one of the same load where there is one.
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Load(args) => load::run(&args),
         Command::Executor(args) => executor::run(&args),
+        Command::History(args) => history::run(&args),
         Command::Trie(args) => trie::run(&args),
         Command::Compare(args) => compare::run(&args),
     };

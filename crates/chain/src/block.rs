@@ -2,13 +2,13 @@
 
 use alloy_consensus::{Header, Transaction as _, TxReceipt, transaction::Recovered};
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 use plasma_evm::EvmEnv;
 use plasma_storage::{BlockRecord, Receipt, StateReader, Transaction};
 use std::sync::Arc;
 
 /// A block with its receipts and senders.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ExecutedBlock {
     /// The header.
     pub header: Header,
@@ -22,6 +22,11 @@ pub struct ExecutedBlock {
     pub ommers: Vec<Header>,
     /// Withdrawals (Shanghai and later).
     pub withdrawals: Option<Withdrawals>,
+    /// Sum of the difficulties up to and with this block.
+    pub total_difficulty: U256,
+    /// State root after each transaction, as receipts told it before Byzantium (EIP-658); empty
+    /// from then on.
+    pub post_states: Vec<B256>,
 }
 
 impl ExecutedBlock {
@@ -73,6 +78,8 @@ impl From<BlockRecord> for ExecutedBlock {
             receipts: record.receipts,
             ommers: record.ommers,
             withdrawals: record.withdrawals,
+            total_difficulty: record.total_difficulty,
+            post_states: record.post_states,
         }
     }
 }

@@ -1,9 +1,11 @@
 //! The handle that everybody else holds.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, DevControl, ExecutorKind, PendingBlock,
+    ChainConfig, ChainError, ChainEvent, DevControl, ExecutorKind, Imported, PendingBlock,
+    PreparedBlock,
     block::ExecutedBlock,
     dev::DevState,
+    fork::StateFork,
     genesis::ensure_genesis,
     inner::{Inner, Tip},
     producer::Producer,
@@ -68,6 +70,7 @@ impl Chain {
             view: RwLock::new(view),
             tip: RwLock::new(Tip { trie, snapshot }),
             recent: RwLock::default(),
+            side: Mutex::default(),
             conflicts: RwLock::default(),
             producer: Mutex::new(producer),
             signal: Signal::default(),
@@ -195,11 +198,7 @@ impl Chain {
 
     /// The canonical block with this hash.
     pub fn block_by_hash(&self, hash: B256) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
-        let recent = self.inner.recent.read().by_hash.get(&hash).copied();
-        match recent.map_or_else(|| self.inner.db.block_number(hash), |number| Ok(Some(number)))? {
-            Some(number) => self.block(number),
-            None => Ok(None),
-        }
+        self.inner.block_by_hash(hash)
     }
 
     /// A sealed transaction: its block and its position there.
@@ -235,14 +234,23 @@ impl Chain {
         address: Address,
         slots: &[B256],
     ) -> Result<AccountProof, ChainError> {
-        let (mut trie, snapshot) = self.inner.trie_at_head()?;
-        if number > snapshot.number() {
+        let StateFork { trie, nodes } = self.fork(number)?;
+        Ok(trie.account_proof(&nodes, address, slots)?)
+    }
+
+    /// The state trie after block `number`, to be moved on with changes that are never kept.
+    ///
+    /// # Errors
+    /// Where there is no such block or its state is pruned.
+    pub fn fork(&self, number: u64) -> Result<StateFork, ChainError> {
+        let (mut trie, nodes) = self.inner.trie_at_head()?;
+        if number > nodes.number() {
             return Err(ChainError::UnknownBlock(number));
         }
-        if number < snapshot.number() {
-            self.inner.rewind(&mut trie, &snapshot, number)?;
+        if number < nodes.number() {
+            self.inner.rewind(&mut trie, &nodes, number)?;
         }
-        Ok(trie.account_proof(&snapshot, address, slots)?)
+        Ok(StateFork { trie, nodes })
     }
 
     /// Executions and conflicts of a recent block.
@@ -361,12 +369,28 @@ impl Chain {
         Ok(())
     }
 
-    /// Checks `block` against the rules, executes it and makes it the head.
+    /// Checks `block` against the rules and executes it on its parent's state. It becomes the head
+    /// where its chain is the heaviest, and is kept beside it otherwise.
     pub fn import_block(
         &self,
         block: alloy_consensus::Block<plasma_storage::Transaction>,
-    ) -> Result<Arc<ExecutedBlock>, ChainError> {
+    ) -> Result<Imported, ChainError> {
+        self.import_prepared(PreparedBlock::new(&self.inner.spec, block)?)
+    }
+
+    /// [`Self::import_block`] for a block whose senders are known.
+    pub fn import_prepared(&self, block: PreparedBlock) -> Result<Imported, ChainError> {
         crate::import::import(&self.inner, block)
+    }
+
+    /// Imports `blocks` in order up to the first that is refused, and tells `each` what became of
+    /// it. They are durable together when this returns.
+    pub fn import_batch(
+        &self,
+        blocks: Vec<PreparedBlock>,
+        each: impl FnMut(&Imported),
+    ) -> Result<(), ChainError> {
+        crate::import::import_batch(&self.inner, blocks, each)
     }
 
     /// Developers' commands; `None` outside `--dev`.

@@ -291,6 +291,13 @@ impl DevControl {
         chain.refresh_pending(&producer)
     }
 
+    /// The number of the head, and what is patched over its state.
+    pub fn patch(&self) -> Result<(u64, StateChanges), ChainError> {
+        let chain = self.chain()?;
+        let producer = chain.producer.lock();
+        Ok((chain.head().number(), producer.dev.patch.clone()))
+    }
+
     /// Lets transactions of `address` in without a signature, or no longer.
     pub fn impersonate(&self, address: Address, on: bool) {
         let mut impersonated = self.impersonated.write();

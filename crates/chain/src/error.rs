@@ -53,6 +53,16 @@ pub enum ChainError {
         /// The rule that it breaks.
         reason: String,
     },
+    /// A block does not connect to any block that is known.
+    #[error("block {number} ({hash}) cannot be placed: its parent {parent} is unknown here")]
+    UnknownParent {
+        /// Number of the block.
+        number: u64,
+        /// Its hash.
+        hash: B256,
+        /// The hash of its parent.
+        parent: B256,
+    },
     /// A block that does not exist was asked for.
     #[error("block {0} does not exist")]
     UnknownBlock(u64),

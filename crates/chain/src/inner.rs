@@ -6,12 +6,14 @@
 use crate::{
     ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock,
     block::ExecutedBlock,
+    import::SideChains,
     open_block::OpenBlock,
     producer::{Producer, pool_head},
     recent::{RECENT_BLOCKS, Recent},
     sequencer::Signal,
     view::{View, empty_view, with_patch},
 };
+use alloy_primitives::B256;
 use parking_lot::{Mutex, RwLock};
 use plasma_chainspec::ChainSpec;
 use plasma_parallel::{ConflictReport, ParallelExecutor};
@@ -49,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) view: RwLock<View>,
     pub(crate) tip: RwLock<Tip>,
     pub(crate) recent: RwLock<Recent>,
+    /// Valid blocks beside the canonical chain.
+    pub(crate) side: Mutex<SideChains>,
     pub(crate) conflicts: RwLock<VecDeque<(u64, Arc<ConflictReport>)>>,
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) head_number: watch::Sender<u64>,
@@ -86,6 +90,18 @@ impl Inner {
             return Ok(None);
         }
         Ok(self.db.block_record(number)?.map(|record| Arc::new(ExecutedBlock::from(record))))
+    }
+
+    /// The canonical block with this hash.
+    pub(crate) fn block_by_hash(
+        &self,
+        hash: B256,
+    ) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
+        let recent = self.recent.read().by_hash.get(&hash).copied();
+        match recent.map_or_else(|| self.db.block_number(hash), |number| Ok(Some(number)))? {
+            Some(number) => self.block(number),
+            None => Ok(None),
+        }
     }
 
     /// The head's trie, to be changed at will, and the snapshot that holds its stored nodes.
@@ -134,7 +150,8 @@ impl Inner {
     ) -> Result<(), ChainError> {
         let hashes = block.transactions.iter().map(|tx| *tx.tx_hash()).collect();
         let for_pool = changes.clone();
-        self.db.push_block_state(block.number(), block.hash, hashes, changes, updates)?;
+        let (number, hash, receipts) = (block.number(), block.hash, &block.receipts);
+        self.db.push_block_state(number, hash, hashes, changes, updates, receipts)?;
         let snapshot = self.db.latest()?;
         let mut trie = trie;
         // While a block is open this happens beside it; the margin leaves it to that.
@@ -213,21 +230,10 @@ impl Inner {
 
     /// Unwinds the chain to block `number`; the caller holds the producer.
     pub(crate) fn revert_to(&self, producer: &mut Producer, number: u64) -> Result<(), ChainError> {
-        producer.open = None;
         let from = self.head().number();
-        let mut removed = Vec::new();
-        for gone in (number + 1..=from).rev().take(RECENT_BLOCKS) {
-            removed.extend(self.block(gone)?);
-        }
-        if number < from {
-            self.db.revert_to(number)?;
-        }
-        self.recent.write().truncate(number);
-        self.conflicts.write().retain(|(block, _)| *block <= number);
-        let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
-        let snapshot = self.db.latest()?;
-        *self.tip.write() = Tip { trie: StateTrie::new(head.header.state_root), snapshot };
+        let removed = self.unwind(producer, number)?;
         self.pool.clear();
+        let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
         self.set_head(head, producer, None)?;
         if let Some(keeper) = producer.keeper.as_mut() {
             let view = self.view();
@@ -237,5 +243,30 @@ impl Inner {
             self.announce(ChainEvent::Reverted { from, to: number, removed });
         }
         Ok(())
+    }
+
+    /// Takes database, trie and caches back to block `number`, and answers the blocks that are
+    /// canonical no longer (of late ones only), newest first. The head that readers see is the
+    /// caller's to set.
+    pub(crate) fn unwind(
+        &self,
+        producer: &mut Producer,
+        number: u64,
+    ) -> Result<Vec<Arc<ExecutedBlock>>, ChainError> {
+        producer.open = None;
+        let from = self.head().number();
+        let mut removed = Vec::new();
+        for gone in (number + 1..=from).rev().take(RECENT_BLOCKS) {
+            removed.extend(self.block(gone)?);
+        }
+        let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
+        if number < from {
+            self.db.revert_to(number)?;
+        }
+        self.recent.write().truncate(number);
+        self.conflicts.write().retain(|(block, _)| *block <= number);
+        let snapshot = self.db.latest()?;
+        *self.tip.write() = Tip { trie: StateTrie::new(head.header.state_root), snapshot };
+        Ok(removed)
     }
 }

@@ -276,6 +276,9 @@ impl OpenBlock {
                 receipts: finished.receipts,
                 ommers: Vec::new(),
                 withdrawals: self.frame.withdrawals,
+                // A block of this node has no difficulty to add.
+                total_difficulty: self.parent.total_difficulty,
+                post_states: Vec::new(),
             },
             changes: finished.changes,
             closing: finished.closing,
@@ -332,6 +335,8 @@ pub(crate) fn pending_block(
         receipts: Vec::new(),
         ommers: Vec::new(),
         withdrawals: frame.withdrawals,
+        total_difficulty: parent.total_difficulty,
+        post_states: Vec::new(),
     }
 }
 

@@ -287,6 +287,8 @@ impl Producer {
             withdrawals: block.withdrawals.clone(),
             keeper: keeper_record,
             dev_patch: patch,
+            total_difficulty: block.total_difficulty,
+            post_states: Vec::new(),
         };
         chain.db.append_block(&record)?;
         self.dev.block_sealed();

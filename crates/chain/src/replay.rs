@@ -2,10 +2,11 @@
 
 use crate::{ChainError, ExecutorKind, block::ExecutedBlock, inner::Inner};
 use alloy_consensus::{Header, transaction::Recovered};
+use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::B256;
 use plasma_evm::{BlockCommitter, BlockContext, BlockState, FinishedBlock, block_env, tx_env};
 use plasma_parallel::{ConflictReport, TransactionOutcome, execute_sequential};
-use plasma_storage::{BlockRecord, StateReader};
+use plasma_storage::{BlockRecord, StateReader, TrieUpdates};
 use plasma_trie::{NodeSource, StateTrie};
 use plasma_txpool::PoolTransaction;
 use std::sync::Arc;
@@ -44,17 +45,30 @@ pub(crate) fn execute_record(
     record: &BlockRecord,
     state: Arc<dyn StateReader>,
 ) -> Result<FinishedBlock, ChainError> {
-    Ok(execute_with_report(chain, kind, parent, record, state)?.0)
+    Ok(execute_with_report(chain, kind, parent, record, state, None)?.finished)
 }
 
-/// Executes `record` on its parent's post-state and reports its conflicts.
+/// An executed block with what is known beside its outcome.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    pub(crate) finished: FinishedBlock,
+    pub(crate) report: ConflictReport,
+    /// State root after each transaction; before Byzantium, where a trie was given.
+    pub(crate) post_states: Vec<B256>,
+    /// What became of the trie's nodes; empty until the trie was updated.
+    pub(crate) updates: TrieUpdates,
+}
+
+/// Executes `record` on its parent's post-state and reports its conflicts. `trie` stands at the
+/// parent; it is asked for the roots that receipts held before Byzantium.
 pub(crate) fn execute_with_report(
     chain: &Inner,
     kind: ExecutorKind,
     parent: &Header,
     record: &BlockRecord,
     state: Arc<dyn StateReader>,
-) -> Result<(FinishedBlock, ConflictReport), ChainError> {
+    trie: Option<(&StateTrie, &dyn NodeSource)>,
+) -> Result<Execution, ChainError> {
     let header = &record.header;
     let mut env = block_env(&chain.spec, header);
     // EIP-3607 is about keys that collide with contracts; a developer may impersonate a contract.
@@ -109,8 +123,26 @@ pub(crate) fn execute_with_report(
             TransactionOutcome::Invalid(reason) => return Err(refuse(reason.to_string())),
         }
     }
-    committer.commit(committed);
-    Ok((committer.finish()?, outcome.report))
+    let byzantium = chain.spec.is_byzantium_active_at_block(header.number);
+    let mut post_states = Vec::new();
+    match trie.filter(|_| !byzantium && !committed.is_empty()) {
+        None => committer.commit(committed),
+        Some((trie, nodes)) => {
+            let mut trie = trie.clone();
+            trie.update(nodes, &committer.state_mut().end_tick())?;
+            for one in committed {
+                committer.commit([one]);
+                trie.update(nodes, &committer.state_mut().end_tick())?;
+                post_states.push(trie.root());
+            }
+        }
+    }
+    Ok(Execution {
+        finished: committer.finish()?,
+        report: outcome.report,
+        post_states,
+        updates: TrieUpdates::default(),
+    })
 }
 
 /// Executes a stored block again and compares receipts, gas and state root. `trie` stands at the
@@ -127,23 +159,25 @@ pub(crate) fn replay(
     let parent = chain
         .block(number.saturating_sub(1))?
         .ok_or(ChainError::UnknownBlock(number.saturating_sub(1)))?;
-    let (finished, conflicts) = execute_with_report(chain, kind, &parent.header, record, state)?;
-    trie.update(nodes, &finished.changes)?;
+    let before = Some((&*trie, nodes));
+    let execution = execute_with_report(chain, kind, &parent.header, record, state, before)?;
+    trie.update(nodes, &execution.finished.changes)?;
     Ok(BlockReplay {
         number,
         transactions: record.transactions.len(),
-        gas_used: finished.gas_used,
-        conflicts,
-        differences: differences(record, &finished, trie.root()),
+        gas_used: execution.finished.gas_used,
+        differences: differences(record, &execution, trie.root()),
+        conflicts: execution.report,
     })
 }
 
 /// Compares a stored block with what its execution came to.
 pub(crate) fn differences(
     record: &BlockRecord,
-    finished: &FinishedBlock,
+    execution: &Execution,
     state_root: B256,
 ) -> Vec<ReplayDifference> {
+    let finished = &execution.finished;
     let mut found = Vec::new();
     let mut compare = |what: String, stored: String, now: String| {
         if stored != now {
@@ -163,6 +197,11 @@ pub(crate) fn differences(
             compare(format!("receipt {index}"), format!("{stored:?}"), format!("{now:?}"));
         }
     }
+    compare(
+        "post states".into(),
+        format!("{:?}", record.post_states),
+        format!("{:?}", execution.post_states),
+    );
     if let Some(hash) = header.requests_hash {
         compare(
             "requests hash".into(),
@@ -185,6 +224,8 @@ impl From<&ExecutedBlock> for BlockRecord {
             withdrawals: block.withdrawals.clone(),
             keeper: Default::default(),
             dev_patch: None,
+            total_difficulty: block.total_difficulty,
+            post_states: block.post_states.clone(),
         }
     }
 }

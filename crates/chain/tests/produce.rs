@@ -1,77 +1,13 @@
 //! Blocks made from a pool: ticks, seals, restart in the middle, replay, developers' commands.
 
-use alloy_consensus::{Transaction as _, TxEip1559, transaction::Recovered};
-use alloy_primitives::{Address, B256, TxKind, U256};
-use plasma_chain::{Chain, ChainConfig, ExecutorKind};
-use plasma_chainspec::ChainSpec;
-use plasma_keeper::{KeeperConfig, LaneKeys};
-use plasma_storage::{
-    Account, AccountChange, Database, DatabaseOptions, StateChanges, Transaction,
-};
-use plasma_txpool::{PoolConfig, PoolTransaction, TxPool};
-use std::{path::Path, sync::Arc, time::Duration};
+mod support;
 
-const DEV_GENESIS: &str = include_str!("../../../genesis/dev.json");
-
-/// Senders of these tests: the last lanes, which no keeper of these tests uses.
-fn sender(index: usize) -> (LaneKeys, usize) {
-    (LaneKeys::dev(), 8 + index)
-}
-
-fn lane_address(index: usize) -> Address {
-    let (keys, lane) = sender(index);
-    keys.lanes()[lane]
-}
-
-fn transfer(index: usize, nonce: u64, to: Address, value: u64) -> Recovered<Transaction> {
-    let (keys, lane) = sender(index);
-    keys.sign(
-        lane,
-        TxEip1559 {
-            chain_id: 1337,
-            nonce,
-            gas_limit: 21_000,
-            max_fee_per_gas: 10_000_000_000,
-            max_priority_fee_per_gas: 1,
-            to: TxKind::Call(to),
-            value: U256::from(value),
-            ..TxEip1559::default()
-        },
-    )
-}
-
-fn open(dir: &Path, automine: bool, keeper: bool) -> Chain {
-    let spec = Arc::new(ChainSpec::from_json(DEV_GENESIS).unwrap());
-    let options = DatabaseOptions { history_blocks: 1_000, ..DatabaseOptions::default() };
-    let db = Database::open(dir, options).unwrap();
-    let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
-    let config = ChainConfig {
-        automine,
-        dev: true,
-        block_time: Duration::from_millis(200),
-        tick: Duration::from_millis(20),
-        ..ChainConfig::default()
-    };
-    let keeper = keeper.then(|| {
-        let lanes = LaneKeys::from_secret(&LaneKeys::dev_secret().0, 4).unwrap();
-        KeeperConfig::new(spec.plasma().registry.unwrap(), lanes)
-    });
-    Chain::open(config, spec, db, pool, keeper).unwrap()
-}
-
-fn submit(chain: &Chain, transaction: Recovered<Transaction>) -> B256 {
-    chain
-        .submit({
-            let (transaction, sender) = transaction.into_parts();
-            PoolTransaction::new(transaction, sender, None)
-        })
-        .unwrap()
-}
-
-fn balance(chain: &Chain, address: Address) -> U256 {
-    let state = chain.state_at(chain.head().number()).unwrap();
-    state.account(address).unwrap().map_or(U256::ZERO, |account| account.balance)
-}
+use alloy_consensus::Transaction as _;
+use alloy_primitives::{Address, U256};
+use plasma_chain::ExecutorKind;
+use plasma_storage::{Account, AccountChange, StateChanges};
+use std::time::Duration;
+use support::{balance, lane_address, open, plain, submit, transfer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn automine_includes_what_is_submitted_and_survives_a_restart() {
@@ -195,19 +131,12 @@ fn imported_blocks_give_the_same_chain() {
     for number in 1..=made.head().number() {
         let block = made.block(number).unwrap().unwrap();
         assert!(block.transactions.iter().all(|tx| tx.gas_limit() == 21_000));
-        let plain = alloy_consensus::Block {
-            header: block.header.clone(),
-            body: alloy_consensus::BlockBody {
-                transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
-                ommers: Vec::new(),
-                withdrawals: block.withdrawals.clone(),
-            },
-        };
+        let plain = plain(&block);
         let mut wrong = plain.clone();
         wrong.header.gas_used += 1;
         let error = taken.import_block(wrong).unwrap_err().to_string();
         assert!(error.contains("gas used"), "{error}");
-        assert_eq!(taken.import_block(plain).unwrap().hash, block.hash);
+        assert_eq!(taken.import_block(plain).unwrap().block().hash, block.hash);
     }
     assert_eq!(taken.head().hash, made.head().hash);
     assert_eq!(lane_address(2), made.block(1).unwrap().unwrap().transactions[0].signer());

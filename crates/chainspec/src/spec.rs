@@ -10,7 +10,7 @@ use crate::{
 use alloy_consensus::Header;
 use alloy_eips::{eip1559::INITIAL_BASE_FEE, eip6110::MAINNET_DEPOSIT_CONTRACT_ADDRESS};
 use alloy_evm::eth::spec::EthExecutorSpec;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, U256};
 
 /// The rules of one chain by block number and time, and its genesis block.
 #[derive(Clone, Debug)]
@@ -166,10 +166,24 @@ impl ChainSpec {
         Some(params.next_block_base_fee(gas_used, parent.gas_limit, base_fee))
     }
 
+    /// The total difficulty from which on blocks are proof of stake (EIP-3675); `None`: never.
+    pub fn terminal_total_difficulty(&self) -> Option<U256> {
+        match self.ethereum_fork_activation(EthereumHardfork::Paris) {
+            ForkCondition::TTD { total_difficulty, .. } => Some(total_difficulty),
+            _ => None,
+        }
+    }
+
     /// The deposit contract whose logs become EIP-6110 requests.
     pub fn deposit_contract_address(&self) -> Option<Address> {
         let mainnet = (self.chain_id() == 1).then_some(MAINNET_DEPOSIT_CONTRACT_ADDRESS);
         self.genesis.config.deposit_contract_address.or(mainnet)
+    }
+}
+
+impl AsRef<Self> for ChainSpec {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: `commit` is called once per included transaction, in block order, with an outcome
 //! that was computed on exactly the state that all earlier commits left behind.
 
-use crate::{BlockState, EvmEnv, StateDbError};
+use crate::{BlockState, EvmEnv, StateDbError, rules::BlockRules};
 use alloy_consensus::{EthereumReceipt, Header, Transaction as _, TxType, Typed2718};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
@@ -20,6 +20,7 @@ use plasma_storage::{Receipt, StateChanges, Transaction};
 use plasma_vm::PlasmaEvm;
 use revm::{
     context_interface::result::{ExecutionResult, HaltReason, ResultAndState},
+    primitives::hardfork::SpecId,
     state::EvmState,
 };
 use std::{borrow::Cow, sync::Arc};
@@ -68,12 +69,8 @@ impl AlloyReceiptBuilder for ReceiptBuilder {
     }
 }
 
-type Inner<'a> = EthBlockExecutor<
-    'a,
-    PlasmaEvm<BlockState>,
-    Arc<ChainSpec>,
-    ReceiptBuilder,
->;
+type Inner<'a> =
+    EthBlockExecutor<'a, PlasmaEvm<BlockState>, BlockRules<Arc<ChainSpec>>, ReceiptBuilder>;
 
 /// An outcome that is to be committed: the transaction, its result and its changes.
 pub type Outcome<'t> = (&'t Transaction, ExecutionResult<HaltReason>, EvmState);
@@ -101,7 +98,7 @@ pub struct FinishedBlock {
 /// something is executed or committed, and its totals are kept here in between.
 #[derive(Debug)]
 pub struct BlockCommitter<'a> {
-    spec: Arc<ChainSpec>,
+    rules: BlockRules<Arc<ChainSpec>>,
     env: EvmEnv,
     context: EthBlockExecutionCtx<'a>,
     state: BlockState,
@@ -135,7 +132,9 @@ impl<'a> BlockCommitter<'a> {
             tx_count_hint: None,
             slot_number: None,
         };
-        Self { spec, env, context, state, totals: Totals::default() }
+        let proof_of_stake = env.cfg_env.spec >= SpecId::MERGE;
+        let rules = BlockRules::of_environment(spec, proof_of_stake);
+        Self { rules, env, context, state, totals: Totals::default() }
     }
 
     /// Upstream's executor with the state and the totals as they are.
@@ -143,7 +142,7 @@ impl<'a> BlockCommitter<'a> {
         let state = self.state.take();
         let evm = PlasmaEvm::new(state, self.env.clone());
         let mut inner =
-            EthBlockExecutor::new(evm, self.context.clone(), self.spec.clone(), ReceiptBuilder);
+            EthBlockExecutor::new(evm, self.context.clone(), self.rules.clone(), ReceiptBuilder);
         let totals = std::mem::take(&mut self.totals);
         inner.receipts = totals.receipts;
         inner.cumulative_tx_gas_used = totals.cumulative_tx_gas_used;

@@ -1,6 +1,6 @@
 //! Environments: of a block that exists and of the one that comes next.
 
-use crate::EvmEnv;
+use crate::{EvmEnv, rules::BlockRules};
 use alloy_consensus::{BlockHeader, Header, transaction::Recovered};
 use alloy_evm::{FromRecoveredTx, eth::NextEvmEnvAttributes};
 use alloy_primitives::{Address, B256};
@@ -25,7 +25,8 @@ pub struct NextBlockAttributes {
 
 /// The environment in which the block with `header` executes.
 pub fn block_env(spec: &ChainSpec, header: &Header) -> EvmEnv {
-    EvmEnv::for_eth_block(header, spec, spec.chain_id(), spec.blob_params_at(header.timestamp()))
+    let blobs = spec.blob_params_at(header.timestamp());
+    EvmEnv::for_eth_block(header, BlockRules::of(spec, header), spec.chain_id(), blobs)
 }
 
 /// The environment of the block after `parent`.
@@ -42,7 +43,7 @@ pub fn next_block_env(spec: &ChainSpec, parent: &Header, next: &NextBlockAttribu
             slot_number: None,
         },
         base_fee,
-        spec,
+        BlockRules::of_next(spec),
         spec.chain_id(),
         spec.blob_params_at(next.timestamp),
     )

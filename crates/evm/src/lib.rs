@@ -22,6 +22,7 @@ mod assemble;
 mod block_state;
 mod committer;
 mod env;
+mod rules;
 mod simulate;
 mod state_db;
 pub mod tracing;

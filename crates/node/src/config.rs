@@ -2,6 +2,7 @@
 
 use plasma_chain::ChainConfig;
 use plasma_rpc::RpcConfig;
+use plasma_storage::DatabaseOptions;
 use plasma_txpool::PoolConfig;
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -42,8 +43,8 @@ pub struct NodeConfig {
     pub rpc: RpcConfig,
     /// The keeper; `None`: this node fires no upkeeps.
     pub keeper: Option<KeeperSettings>,
-    /// Blocks whose past state is kept.
-    pub history_blocks: u64,
+    /// The database: how much history it keeps.
+    pub database: DatabaseOptions,
     /// Where metrics and health are served.
     pub metrics: Option<SocketAddr>,
 }

@@ -27,9 +27,8 @@ pub fn open_chain(
     config: ChainConfig,
     pool: PoolConfig,
     keeper: Option<KeeperConfig>,
-    history_blocks: u64,
+    options: DatabaseOptions,
 ) -> Result<Chain, NodeError> {
-    let options = DatabaseOptions { history_blocks, ..DatabaseOptions::default() };
     let db = Database::open(datadir.path(), options)?;
     let pool = Arc::new(TxPool::new(pool, spec.clone()));
     Ok(Chain::open(config, spec, db, pool, keeper)?)
@@ -63,8 +62,7 @@ impl Node {
                 NodeError::Stopped(format!("no thread for the KZG set-up: {error}"))
             })?;
         let keeper = keeper_config(&spec, config.keeper.as_ref())?;
-        let chain =
-            open_chain(&datadir, spec, config.chain, config.pool, keeper, config.history_blocks)?;
+        let chain = open_chain(&datadir, spec, config.chain, config.pool, keeper, config.database)?;
         let accounts =
             Arc::new(if config.dev { DevAccounts::dev() } else { DevAccounts::default() });
         let rpc =

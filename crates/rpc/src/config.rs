@@ -51,7 +51,8 @@ pub struct RpcConfig {
     pub call_gas_cap: u64,
     /// Time of one such call (`--rpc.evmtimeout`).
     pub call_timeout: Duration,
-    /// Most blocks that one log query may span (`--rpc.max-log-blocks`).
+    /// Most blocks that one log query may search: those which the index of logs names, however far
+    /// apart they are (`--rpc.max-log-blocks`).
     pub max_log_blocks: u64,
     /// Most logs that one query may answer (`--rpc.max-logs`).
     pub max_logs: usize,

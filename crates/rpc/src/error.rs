@@ -10,6 +10,8 @@
 //! | -32602 | the parameters are wrong |
 //! | -32603 | the node failed |
 
+pub mod simulation;
+
 use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::{Panic, Revert, SolError};
 use jsonrpsee::types::{ErrorObject, ErrorObjectOwned};
@@ -112,7 +114,9 @@ pub fn from_chain(source: ChainError) -> ErrorObjectOwned {
 /// An error of the database; a state that is no longer kept is the caller's mistake, not ours.
 pub fn from_storage(source: StorageError) -> ErrorObjectOwned {
     match source {
-        StorageError::Pruned { .. } => server_error(source.to_string()),
+        StorageError::Pruned { .. }
+        | StorageError::BeyondReorgs { .. }
+        | StorageError::TooManyChanges { .. } => server_error(source.to_string()),
         other => internal(other.to_string()),
     }
 }

@@ -174,7 +174,7 @@ async fn logs_are_found_by_range_hash_address_and_topic() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn log_limits_name_their_flags() {
-    let rpc = RpcConfig { max_logs: 2, max_log_blocks: 4, ..RpcConfig::default() };
+    let rpc = RpcConfig { max_logs: 2, max_log_blocks: 3, ..RpcConfig::default() };
     let node = Node::with(rpc, |_| ()).await;
     for nonce in 0..4 {
         node.send(0, nonce, STORER, word(nonce)).await;
@@ -187,6 +187,9 @@ async fn log_limits_name_their_flags() {
     let wide = node.fail("eth_getLogs", json!([{"fromBlock": "0x0", "toBlock": "0x4"}])).await;
     assert_eq!(wide.code, -32005);
     assert!(wide.message.contains("--rpc.max-log-blocks"), "{}", wide.message);
+    // Blocks without such logs cost nothing, however many they are.
+    let none = json!([{"fromBlock": "0x0", "toBlock": "0x4", "address": ANSWERER}]);
+    assert_eq!(node.call("eth_getLogs", none).await, json!([]));
     node.stop().await;
 }
 

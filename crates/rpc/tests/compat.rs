@@ -65,6 +65,7 @@ impl Fixtures {
             receipts: Vec::new(),
             ommers: Vec::new(),
             withdrawals: None,
+            ..Default::default()
         })];
         let encoded = fs::read(folder.join("chain.rlp")).unwrap();
         let mut rest = encoded.as_slice();
@@ -78,6 +79,7 @@ impl Fixtures {
                 receipts: Vec::new(),
                 ommers: block.body.ommers,
                 withdrawals: block.body.withdrawals,
+                ..Default::default()
             }));
         }
         let mut transactions = HashMap::default();

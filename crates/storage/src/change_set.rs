@@ -4,7 +4,7 @@ use crate::{
     Account, StorageError,
     codec::{Damage, Input, put_bytes, put_compact, put_u256},
     engine::{Transaction, TransactionKind, WriteTx},
-    table::{NodePath, NodePlace, Table, TableKey},
+    table::{LogKey, NodePath, NodePlace, Table, TableKey},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 
@@ -27,6 +27,8 @@ pub(crate) enum Prior {
     AccountNode(NodePath, Option<Bytes>),
     /// A node of a storage trie before the block.
     StorageNode((B256, NodePath), Option<Bytes>),
+    /// Something that the block's logs can be searched by.
+    Log(LogKey),
 }
 
 impl Prior {
@@ -72,6 +74,10 @@ impl Prior {
                 put_bytes(out, &key.encode());
                 put_node(out, node.as_ref());
             }
+            Self::Log(key) => {
+                out.push(6);
+                put_bytes(out, &key.encode());
+            }
         }
     }
 
@@ -87,6 +93,7 @@ impl Prior {
             3 => Self::Code(input.b256()?),
             4 => Self::AccountNode(NodePath::decode(input.bytes()?)?, node(input)?),
             5 => Self::StorageNode(TableKey::decode(input.bytes()?)?, node(input)?),
+            6 => Self::Log(LogKey::decode(input.bytes()?)?),
             _ => return Err(Damage("an entry has an unknown kind")),
         })
     }
@@ -170,8 +177,8 @@ where
     Ok(Some(priors))
 }
 
-/// Removes the change set of block `number` from table `T`.
-pub(crate) fn delete_change_set<T>(tx: &WriteTx, number: u64) -> Result<(), StorageError>
+/// Removes the change set of block `number` from table `T`; answers in how many chunks it lay.
+pub(crate) fn delete_change_set<T>(tx: &WriteTx, number: u64) -> Result<usize, StorageError>
 where
     T: Table<Key = (u64, u32), Value = Bytes>,
 {
@@ -179,5 +186,5 @@ where
     while tx.delete::<T>(&(number, part))? {
         part += 1;
     }
-    Ok(())
+    Ok(part as usize)
 }

@@ -1,29 +1,29 @@
 //! The database: both environments behind one handle.
 
 use crate::{
-    AccountChange, BlockRecord, DatabaseOptions, DatabaseStats, Receipt, StateChanges, StateReader,
-    StateSnapshot, StorageError, TickRecord, TrieUpdates,
-    change_set::{Prior, read_change_set},
-    codec::Damage,
-    engine::{Durability, Environment, Transaction, TransactionKind},
+    BlockRecord, DatabaseOptions, DatabaseStats, LogBlocks, Receipt, StateChanges, StateSnapshot,
+    StorageError, TickRecord, TrieUpdates,
+    engine::{Durability, Environment},
     flat_state,
     journal::Journal,
     layer::Layer,
     lock::DirectoryLock,
-    persister::{Tip, check_kept, unwind_to},
-    record_codec::decode_hash,
+    log_index,
+    opening::{check_pair, check_schema},
+    persister::{Tip, check_kept},
+    reverse,
     table::{
-        BlockNumbers, ChangeSets, JOURNAL_TABLES, JournalMeta, META_GENESIS, META_SCHEMA, Name,
-        STATE_TABLES, StateMeta, Table, TransactionLocations,
+        BlockNumbers, JOURNAL_TABLES, JournalMeta, META_GENESIS, STATE_TABLES, StateMeta,
+        TransactionLocations,
     },
 };
 use alloy_consensus::Header;
-use alloy_primitives::{B256, Bytes, map::Entry};
+use alloy_primitives::{Address, B256, Bytes};
 use parking_lot::Mutex;
-use std::{path::Path, sync::Arc, thread::JoinHandle};
+use std::{ops::RangeInclusive, path::Path, sync::Arc, thread::JoinHandle};
 
 /// Version of the tables and encodings that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The node's database; clones are handles to the same one.
 ///
@@ -125,7 +125,13 @@ impl Database {
 
     /// Appends block `journal_head() + 1` and removes its ticks; durable when it returns.
     pub fn append_block(&self, record: &BlockRecord) -> Result<(), StorageError> {
-        self.inner.journal.append_block(record)
+        self.append_blocks(std::slice::from_ref(record))
+    }
+
+    /// Appends several blocks from `journal_head() + 1` on in one commit, and removes all ticks;
+    /// durable when it returns.
+    pub fn append_blocks(&self, records: &[BlockRecord]) -> Result<(), StorageError> {
+        self.inner.journal.append_blocks(records)
     }
 
     /// The ticks of block `journal_head() + 1`, in order.
@@ -192,6 +198,7 @@ impl Database {
     /// while more than [`DatabaseOptions::max_unpersisted_blocks`] blocks are not persisted.
     ///
     /// `changes` hold the values after the block; an account that is gone loses all its storage.
+    /// The logs in `receipts` become searchable.
     ///
     /// # Errors
     /// [`StorageError::OutOfOrder`] unless `number` follows the latest state,
@@ -203,8 +210,35 @@ impl Database {
         tx_hashes: Vec<B256>,
         changes: Arc<StateChanges>,
         trie: Arc<TrieUpdates>,
+        receipts: &[Receipt],
     ) -> Result<(), StorageError> {
-        self.inner.tip.push(Layer::new(number, hash, tx_hashes, changes, trie))
+        self.inner.tip.push(Layer::new(number, hash, tx_hashes, changes, trie, receipts))
+    }
+
+    /// The blocks of `range` that may hold logs of one of `addresses` (none given: of any) which
+    /// have, at each position of `topics`, one of the topics there (none given: any). Whatever
+    /// matches is in one of these blocks; what a block holds is for the caller to see.
+    ///
+    /// Finds at most `limit` blocks, and ends early where too much of the index must be read. Blocks
+    /// are known once their state was pushed.
+    pub fn log_blocks(
+        &self,
+        range: RangeInclusive<u64>,
+        addresses: &[Address],
+        topics: &[Vec<B256>],
+        limit: usize,
+    ) -> Result<LogBlocks, StorageError> {
+        log_index::search(&self.inner.tip.view(), range, addresses, topics, limit)
+    }
+
+    /// The oldest block whose state can be read.
+    pub fn oldest_state(&self) -> u64 {
+        self.inner.tip.view().base.oldest
+    }
+
+    /// State of this many blocks before the latest is kept; `None`: of all.
+    pub fn history_blocks(&self) -> Option<u64> {
+        self.inner.tip.options().history_blocks
     }
 
     /// The latest state.
@@ -227,6 +261,9 @@ impl Database {
     ///
     /// A crash in between leaves either the old chain, whose blocks are then executed again, or
     /// the new one.
+    ///
+    /// # Errors
+    /// [`StorageError::BeyondReorgs`] where the way back is not kept that far.
     pub fn revert_to(&self, number: u64) -> Result<(), StorageError> {
         self.inner.tip.revert_to(number)?;
         match self.inner.journal.head() {
@@ -237,38 +274,16 @@ impl Database {
 
     /// The changes that, applied to the latest state, give the state after block `number`. Every
     /// slot that differs is told, so no storage needs to be wiped to apply them; new code needs no
-    /// way back. Persists what waits first.
+    /// way back. Persists what waits first. Costs as much as was changed since.
+    ///
+    /// # Errors
+    /// [`StorageError::Pruned`] where it is too old, [`StorageError::TooManyChanges`] where it is
+    /// too far back.
     pub fn reverse_changes(&self, number: u64) -> Result<StateChanges, StorageError> {
         check_kept(&self.inner.tip.view(), number)?;
         self.inner.tip.flush()?;
         let view = self.inner.tip.view();
-        let latest = view.base.block.ok_or(StorageError::Empty)?;
-        let target = StateSnapshot::new(Arc::clone(&view), number)?;
-        let mut reverse = StateChanges::default();
-        for block in number + 1..=latest {
-            let priors = read_change_set::<_, ChangeSets>(view.base.reader(), block)?
-                .ok_or(StorageError::Pruned { number, oldest: view.base.oldest })?;
-            for prior in priors {
-                match prior {
-                    Prior::Account(address, _) => {
-                        reverse.accounts.entry(address).or_default();
-                    }
-                    Prior::Slot(address, slot, _) => {
-                        let change: &mut AccountChange =
-                            reverse.accounts.entry(address).or_default();
-                        if let Entry::Vacant(entry) = change.storage.entry(slot) {
-                            entry.insert(target.storage(address, slot)?);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        for (address, change) in &mut reverse.accounts {
-            change.account = target.account(*address)?;
-            change.storage_wiped = change.account.is_none();
-        }
-        Ok(reverse)
+        reverse::reverse_changes(&view, number)
     }
 
     /// Persists everything that waits; durable when it returns.
@@ -323,99 +338,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if let Err(error) = self.shutdown() {
             tracing::error!(target: "plasma::storage", %error, "the database was not closed cleanly");
-        }
-    }
-}
-
-/// Writes the schema version into a fresh environment, or checks the one that is there.
-fn check_schema<T>(environment: &Arc<Environment>) -> Result<(), StorageError>
-where
-    T: Table<Key = Name, Value = Bytes>,
-{
-    if let Some(bytes) = environment.read_local()?.get::<T>(&META_SCHEMA)? {
-        let found = <[u8; 4]>::try_from(bytes.as_ref())
-            .map(u32::from_be_bytes)
-            .map_err(|_| Damage("the schema version has a wrong length").of(T::SPEC.name))?;
-        if found > SCHEMA_VERSION {
-            let path = environment.path().to_path_buf();
-            return Err(StorageError::NewerSchema { path, found, supported: SCHEMA_VERSION });
-        }
-        return Ok(());
-    }
-    let tx = environment.write()?;
-    tx.put::<T>(&META_SCHEMA, &Bytes::copy_from_slice(&SCHEMA_VERSION.to_be_bytes()))?;
-    tx.commit()
-}
-
-/// Checks that the two environments belong together, and takes back state that is ahead of the
-/// journal.
-fn check_pair(journal: &Journal, state: &Arc<Environment>) -> Result<(), StorageError> {
-    let tx = state.read_local()?;
-    let persisted = flat_state::persisted_block(&tx)?;
-    let unreadable = |environment: &Environment, reason: &str| StorageError::Unreadable {
-        path: environment.path().to_path_buf(),
-        reason: reason.into(),
-    };
-    match (journal.genesis_hash()?, persisted) {
-        // A genesis state without a journal is an initialisation that was cut short.
-        (None, None | Some(0)) => return Ok(()),
-        (None, Some(_)) => {
-            let reason = "it is empty although the state beside it is not";
-            return Err(unreadable(journal.environment(), reason));
-        }
-        (Some(_), None) => {
-            return Err(unreadable(state, "it is empty although the journal beside it is not"));
-        }
-        (Some(expected), Some(_)) => {
-            if genesis_of(&tx)? != Some(expected) {
-                let reason = "it belongs to another chain than the journal beside it";
-                return Err(unreadable(state, reason));
-            }
-        }
-    }
-    drop(tx);
-    let head = journal.head().ok_or(StorageError::Empty)?;
-    if persisted > Some(head) {
-        let tx = state.write()?;
-        unwind_to(&tx, head)?;
-        tx.commit()?;
-    }
-    Ok(())
-}
-
-fn genesis_of<K: TransactionKind>(tx: &Transaction<K>) -> Result<Option<B256>, StorageError> {
-    let bytes = tx.get::<StateMeta>(&META_GENESIS)?;
-    bytes.map(|bytes| decode_hash(&bytes, StateMeta::SPEC.name)).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_newer_schema_is_refused() {
-        for newer in ["journal", "state"] {
-            let dir = tempfile::tempdir().unwrap();
-            drop(Database::open(dir.path(), DatabaseOptions::default()).unwrap());
-            let version = Bytes::copy_from_slice(&(SCHEMA_VERSION + 1).to_be_bytes());
-            let lock = Arc::new(DirectoryLock::take(dir.path()).unwrap());
-            let tables = if newer == "journal" { JOURNAL_TABLES } else { STATE_TABLES };
-            let path = dir.path().join(newer);
-            let environment =
-                Environment::open("test", &path, tables, Durability::Durable, 1 << 30, lock)
-                    .unwrap();
-            let tx = environment.write().unwrap();
-            if newer == "journal" {
-                tx.put::<JournalMeta>(&META_SCHEMA, &version).unwrap();
-            } else {
-                tx.put::<StateMeta>(&META_SCHEMA, &version).unwrap();
-            }
-            tx.commit().unwrap();
-            drop(environment);
-            let error = Database::open(dir.path(), DatabaseOptions::default()).unwrap_err();
-            let sentence = error.to_string();
-            assert!(matches!(error, StorageError::NewerSchema { found: 2, .. }), "{sentence}");
-            assert!(sentence.contains("schema version 2"), "{sentence}");
         }
     }
 }

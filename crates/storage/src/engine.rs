@@ -3,11 +3,15 @@
 //! Everything above speaks of typed tables. Lengths of keys are checked here, because the engine
 //! ends the process on a key that is too long.
 
+mod copy;
+mod failure;
+
 use crate::{
     EnvironmentStats, StorageError, TableStats,
     lock::DirectoryLock,
     table::{Record, Table, TableKey, TableSpec, TableValue},
 };
+use failure::engine_error;
 pub(crate) use signet_libmdbx::TransactionKind;
 use signet_libmdbx::{
     DatabaseFlags, Geometry, MdbxError, Mode, ReadError, Ro, RoSync, Rw, SyncMode, WriteFlags,
@@ -15,6 +19,7 @@ use signet_libmdbx::{
 };
 use std::{
     borrow::Cow,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -33,6 +38,8 @@ pub(crate) enum Durability {
     Durable,
     /// A power failure may undo the last commit, but never leaves half of one.
     MayLoseLastCommit,
+    /// Nothing is certain to be on disk before [`Environment::sync`].
+    OnSync,
 }
 
 /// One open environment with its tables.
@@ -43,8 +50,9 @@ pub(crate) struct Environment {
     tables: &'static [TableSpec],
     name: &'static str,
     path: PathBuf,
-    /// Held until the environment is closed: fields drop in this order.
-    _lock: Arc<DirectoryLock>,
+    /// Held until the environment is closed: fields drop in this order. `None` where another
+    /// process may hold it.
+    _lock: Option<Arc<DirectoryLock>>,
 }
 
 /// A transaction of kind `K`.
@@ -78,6 +86,7 @@ impl Environment {
         let sync_mode = match durability {
             Durability::Durable => SyncMode::Durable,
             Durability::MayLoseLastCommit => SyncMode::NoMetaSync,
+            Durability::OnSync => SyncMode::SafeNoSync,
         };
         let mut builder = signet_libmdbx::Environment::builder();
         builder
@@ -104,7 +113,30 @@ impl Environment {
             handles.push(tx.create_db(Some(table.name), DatabaseFlags::empty()).map_err(fail)?);
         }
         tx.commit().map_err(fail)?;
-        Ok(Arc::new(Self { environment, handles, tables, name, path: path.into(), _lock: lock }))
+        let _lock = Some(lock);
+        Ok(Arc::new(Self { environment, handles, tables, name, path: path.into(), _lock }))
+    }
+
+    /// Opens the environment in `path` for reading only, beside a process that may write it.
+    pub(crate) fn open_beside(
+        name: &'static str,
+        path: &Path,
+        tables: &'static [TableSpec],
+    ) -> Result<Arc<Self>, StorageError> {
+        let fail = |error| engine_error(path, "open for reading", error);
+        let mut builder = signet_libmdbx::Environment::builder();
+        builder.set_max_dbs(tables.len() + 4).set_max_readers(MAX_READERS).set_flags(
+            signet_libmdbx::EnvironmentFlags { mode: Mode::ReadOnly, ..Default::default() },
+        );
+        let environment = builder.open(path).map_err(fail)?;
+        let tx = environment.begin_ro_unsync().map_err(fail)?;
+        let mut handles = Vec::with_capacity(tables.len());
+        for table in tables {
+            handles.push(tx.open_db(Some(table.name)).map_err(fail)?);
+        }
+        // Handles outlive a transaction that was committed only.
+        tx.commit().map_err(fail)?;
+        Ok(Arc::new(Self { environment, handles, tables, name, path: path.into(), _lock: None }))
     }
 
     /// Begins a read transaction that may move between threads.
@@ -128,6 +160,11 @@ impl Environment {
     /// Waits until all commits are on disk.
     pub(crate) fn sync(&self) -> Result<(), StorageError> {
         self.environment.sync(true).map(drop).map_err(|e| self.error("write to disk", e))
+    }
+
+    /// `journal` or `state`.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The environment's directory.
@@ -214,23 +251,37 @@ impl<K: TransactionKind> Transaction<K> {
         &self,
         prefix: &[u8],
     ) -> Result<Vec<Record<T>>, StorageError> {
+        let mut records = Vec::new();
+        self.scan::<T>(prefix, |key, value| {
+            records.push((key, value));
+            ControlFlow::Continue(())
+        })?;
+        Ok(records)
+    }
+
+    /// Hands the records whose keys begin with `prefix` to `each`, in the order of their keys, until
+    /// it breaks.
+    pub(crate) fn scan<T: Table>(
+        &self,
+        prefix: &[u8],
+        mut each: impl FnMut(T::Key, T::Value) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
         check_prefix::<T>(prefix)?;
         let mut cursor = self.cursor::<T>()?;
-        let mut records = Vec::new();
         let mut next = if prefix.is_empty() {
             cursor.first::<Cow<'_, [u8]>, Cow<'_, [u8]>>()
         } else {
             cursor.set_range::<Cow<'_, [u8]>, Cow<'_, [u8]>>(prefix)
         }
         .map_err(|e| self.fail("read", e))?;
-        while let Some(record) = next {
-            if !record.0.starts_with(prefix) {
+        while let Some(record) = next.filter(|record| record.0.starts_with(prefix)) {
+            let (key, value) = decode_record::<T>(record)?;
+            if each(key, value).is_break() {
                 break;
             }
-            records.push(decode_record::<T>(record)?);
             next = cursor.next().map_err(|e| self.fail("read", e))?;
         }
-        Ok(records)
+        Ok(())
     }
 
     fn cursor<T: Table>(&self) -> Result<signet_libmdbx::Cursor<'_, K>, StorageError> {
@@ -312,39 +363,5 @@ fn mdbx_error(error: ReadError) -> MdbxError {
         ReadError::Mdbx(error) => error,
         // Only raw bytes are read from the engine, and those always decode.
         ReadError::Decoding(_) => MdbxError::Problem,
-    }
-}
-
-/// With less than this free, an I/O error of the engine means that the disk is full.
-const FULL_DISK_BYTES: u64 = 8 << 20;
-
-fn engine_error(path: &Path, action: &'static str, error: MdbxError) -> StorageError {
-    let path = path.to_path_buf();
-    match error {
-        MdbxError::Other(code) if code == libc::ENOSPC || code == libc::EDQUOT => {
-            StorageError::Full { path, reason: "the disk is full".into() }
-        }
-        // A write that the last free blocks cut short is reported as an I/O error.
-        MdbxError::Other(libc::EIO)
-            if fs4::available_space(&path).is_ok_and(|free| free < FULL_DISK_BYTES) =>
-        {
-            StorageError::Full { path, reason: "the disk is full".into() }
-        }
-        MdbxError::MapFull => {
-            StorageError::Full { path, reason: "the database's size limit is reached".into() }
-        }
-        MdbxError::Invalid
-        | MdbxError::VersionMismatch
-        | MdbxError::Corrupted
-        | MdbxError::PageNotFound
-        | MdbxError::Incompatible
-        | MdbxError::BadSignature => {
-            StorageError::Unreadable { path, reason: error.to_string().into() }
-        }
-        MdbxError::Other(code) if code > 0 => {
-            let reason = std::io::Error::from_raw_os_error(code).to_string().into();
-            StorageError::Engine { path, action, reason }
-        }
-        other => StorageError::Engine { path, action, reason: other.to_string().into() },
     }
 }

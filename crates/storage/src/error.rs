@@ -22,6 +22,26 @@ pub enum StorageError {
         /// The latest block.
         latest: u64,
     },
+    /// The chain was to be taken back further than the way back is kept.
+    #[error(
+        "the chain cannot be taken back to block {number}: the way back is kept down to block {oldest} (--history.reorg-blocks)"
+    )]
+    BeyondReorgs {
+        /// The block to which the chain was to be taken back.
+        number: u64,
+        /// The oldest block to which it can be taken back.
+        oldest: u64,
+    },
+    /// The way from the latest state to an older one is too long to be told.
+    #[error(
+        "the state trie of block {number} cannot be built: more than {limit} accounts and slots changed since then; ask for a later block"
+    )]
+    TooManyChanges {
+        /// The block that was asked for.
+        number: u64,
+        /// Most changed accounts and slots.
+        limit: usize,
+    },
     /// Another process works on the data directory.
     #[error(
         "the data directory {path} is in use by another process{holder}: stop that process or choose another directory"
@@ -53,6 +73,24 @@ pub enum StorageError {
         found: u32,
         /// The newest version that this program reads.
         supported: u32,
+    },
+    /// The data directory was written by an older version of the program.
+    #[error(
+        "the data directory {path} has schema version {found}, this program reads version {supported} only: export the chain with the program that wrote it (plasma-node export) and import it into a new data directory (plasma-node import)"
+    )]
+    OlderSchema {
+        /// The environment's directory.
+        path: PathBuf,
+        /// The version that the directory says it has.
+        found: u32,
+        /// The version that this program reads.
+        supported: u32,
+    },
+    /// A database was to be written where one lies already.
+    #[error("{path} holds a database already: choose an empty directory")]
+    Occupied {
+        /// The directory.
+        path: PathBuf,
     },
     /// The files in the data directory are not a database of this program, or are damaged.
     #[error(

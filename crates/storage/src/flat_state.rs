@@ -1,18 +1,18 @@
-//! The `state` environment: writes blocks into it, takes them back, forgets old history.
+//! The `state` environment: writes blocks into it. `unwind` takes them back, `prune` forgets.
 //!
 //! Invariant: one transaction moves everything (flat state, trie nodes, indexes, history and the
 //! number of the persisted block), so that a crash leaves exactly one block's state.
 
 use crate::{
     AccountChange, StateChanges, StorageError, TrieUpdates,
-    change_set::{ChangeSetWriter, Prior, delete_change_set, read_change_set},
+    change_set::{ChangeSetWriter, Prior},
     codec::Damage,
     engine::{Transaction, TransactionKind, WriteTx},
     layer::Layer,
     table::{
         AccountHistory, AccountTrie, Accounts, BlockHashes, BlockNumbers, ChangeSets, Codes,
-        META_BLOCK, NodePath, NodePlace, StateMeta, Storage, StorageHistory, StorageTrie, Table,
-        TransactionLocations, TrieChangeSets,
+        LogIndex, META_BLOCK, NodePath, NodePlace, StateMeta, Storage, StorageHistory, StorageTrie,
+        Table, TransactionLocations, UnwindSets,
     },
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -37,7 +37,8 @@ pub(crate) fn oldest_state<K: TransactionKind>(
     Ok(first.map_or(persisted, |((number, _), _)| number.saturating_sub(1)))
 }
 
-fn set_persisted_block(tx: &WriteTx, number: u64) -> Result<(), StorageError> {
+/// Makes `number` the persisted block.
+pub(crate) fn set_persisted_block(tx: &WriteTx, number: u64) -> Result<(), StorageError> {
     tx.put::<StateMeta>(&META_BLOCK, &Bytes::copy_from_slice(&number.to_be_bytes()))
 }
 
@@ -51,10 +52,11 @@ pub(crate) fn clear(tx: &WriteTx) -> Result<(), StorageError> {
     tx.clear::<AccountHistory>()?;
     tx.clear::<StorageHistory>()?;
     tx.clear::<ChangeSets>()?;
-    tx.clear::<TrieChangeSets>()?;
+    tx.clear::<UnwindSets>()?;
     tx.clear::<TransactionLocations>()?;
     tx.clear::<BlockNumbers>()?;
-    tx.clear::<BlockHashes>()
+    tx.clear::<BlockHashes>()?;
+    tx.clear::<LogIndex>()
 }
 
 /// Writes the genesis state, for which there is no way back.
@@ -88,14 +90,28 @@ pub(crate) fn write_genesis(
     set_persisted_block(tx, 0)
 }
 
-/// Writes the block after the persisted one, and the way back.
+/// The oldest block to which the persisted one can be taken back.
+pub(crate) fn oldest_unwind<K: TransactionKind>(
+    tx: &Transaction<K>,
+    persisted: u64,
+) -> Result<u64, StorageError> {
+    let first = tx.seek::<UnwindSets>(&[])?;
+    Ok(first.map_or(persisted, |((number, _), _)| number.saturating_sub(1)))
+}
+
+/// Writes the block after the persisted one, and the way back. Its logs are left to
+/// [`log_index::write`](crate::log_index::write), which takes several blocks at once.
 pub(crate) fn write_block(tx: &WriteTx, block: &Layer) -> Result<(), StorageError> {
     let number = block.number;
-    let mut priors = ChangeSetWriter::<ChangeSets>::new(tx, number);
+    let mut unwind = ChangeSetWriter::<UnwindSets>::new(tx, number);
     for (index, hash) in block.transaction_hashes.iter().enumerate() {
         tx.put::<TransactionLocations>(hash, &(number, index as u64))?;
-        priors.push(&Prior::Transaction(*hash))?;
+        unwind.push(&Prior::Transaction(*hash))?;
     }
+    for key in &block.log_keys {
+        unwind.push(&Prior::Log(*key))?;
+    }
+    let mut priors = ChangeSetWriter::<ChangeSets>::new(tx, number);
     let accounts: BTreeMap<_, _> = block.changes.accounts.iter().collect();
     for (address, change) in accounts {
         write_account(tx, &mut priors, number, *address, change)?;
@@ -103,11 +119,12 @@ pub(crate) fn write_block(tx: &WriteTx, block: &Layer) -> Result<(), StorageErro
     for (hash, code) in &block.changes.codes {
         if tx.get::<Codes>(hash)?.is_none() {
             tx.put::<Codes>(hash, code)?;
-            priors.push(&Prior::Code(*hash))?;
+            unwind.push(&Prior::Code(*hash))?;
         }
     }
     priors.finish()?;
-    write_nodes(tx, number, &block.trie)?;
+    write_nodes(tx, &mut unwind, &block.trie)?;
+    unwind.finish()?;
     tx.put::<BlockNumbers>(&block.hash, &number)?;
     tx.put::<BlockHashes>(&number, &block.hash)?;
     set_persisted_block(tx, number)
@@ -159,8 +176,11 @@ fn write_account(
     Ok(())
 }
 
-fn write_nodes(tx: &WriteTx, number: u64, trie: &TrieUpdates) -> Result<(), StorageError> {
-    let mut priors = ChangeSetWriter::<TrieChangeSets>::new(tx, number);
+fn write_nodes(
+    tx: &WriteTx,
+    priors: &mut ChangeSetWriter<'_, UnwindSets>,
+    trie: &TrieUpdates,
+) -> Result<(), StorageError> {
     let mut wiped: HashMap<(B256, NodePath), Bytes> = HashMap::new();
     for owner in &trie.wiped {
         for (key, node) in tx.with_prefix::<StorageTrie>(owner.as_slice())? {
@@ -186,91 +206,19 @@ fn write_nodes(tx: &WriteTx, number: u64, trie: &TrieUpdates) -> Result<(), Stor
     for (key, node) in wiped {
         priors.push(&Prior::StorageNode(key, Some(node)))?;
     }
-    priors.finish()
+    Ok(())
 }
 
-fn put_node(tx: &WriteTx, place: &NodePlace, node: Option<&Bytes>) -> Result<(), StorageError> {
+/// Sets or removes a trie node.
+pub(crate) fn put_node(
+    tx: &WriteTx,
+    place: &NodePlace,
+    node: Option<&Bytes>,
+) -> Result<(), StorageError> {
     match (place, node) {
         (NodePlace::Account(path), Some(node)) => tx.put::<AccountTrie>(path, node),
         (NodePlace::Account(path), None) => tx.delete::<AccountTrie>(path).map(drop),
         (NodePlace::Storage(key), Some(node)) => tx.put::<StorageTrie>(key, node),
         (NodePlace::Storage(key), None) => tx.delete::<StorageTrie>(key).map(drop),
     }
-}
-
-/// Takes back the persisted block `number`: afterwards `number - 1` is the persisted one.
-pub(crate) fn unwind_block(tx: &WriteTx, number: u64) -> Result<(), StorageError> {
-    let absent = || StorageError::Pruned { number: number.saturating_sub(1), oldest: number };
-    let priors = read_change_set::<_, ChangeSets>(tx, number)?.ok_or_else(absent)?;
-    for prior in priors {
-        match prior {
-            Prior::Transaction(hash) => {
-                let location = tx.get::<TransactionLocations>(&hash)?;
-                if location.is_some_and(|(block, _)| block == number) {
-                    tx.delete::<TransactionLocations>(&hash)?;
-                }
-            }
-            Prior::Account(address, before) => {
-                match &before {
-                    Some(account) => tx.put::<Accounts>(&address, account)?,
-                    None => drop(tx.delete::<Accounts>(&address)?),
-                }
-                tx.delete::<AccountHistory>(&(address, number))?;
-            }
-            Prior::Slot(address, slot, before) => {
-                if before.is_zero() {
-                    tx.delete::<Storage>(&(address, slot))?;
-                } else {
-                    tx.put::<Storage>(&(address, slot), &before)?;
-                }
-                tx.delete::<StorageHistory>(&(address, slot, number))?;
-            }
-            Prior::Code(hash) => drop(tx.delete::<Codes>(&hash)?),
-            Prior::AccountNode(..) | Prior::StorageNode(..) => {
-                return Err(Damage("a trie node stands among accounts").of(ChangeSets::SPEC.name));
-            }
-        }
-    }
-    for prior in read_change_set::<_, TrieChangeSets>(tx, number)?.ok_or_else(absent)? {
-        match prior {
-            Prior::AccountNode(path, node) => {
-                put_node(tx, &NodePlace::Account(path), node.as_ref())?;
-            }
-            Prior::StorageNode(key, node) => {
-                put_node(tx, &NodePlace::Storage(key), node.as_ref())?;
-            }
-            _ => return Err(Damage("not a trie node").of(TrieChangeSets::SPEC.name)),
-        }
-    }
-    delete_change_set::<ChangeSets>(tx, number)?;
-    delete_change_set::<TrieChangeSets>(tx, number)?;
-    if let Some(hash) = tx.get::<BlockHashes>(&number)? {
-        tx.delete::<BlockNumbers>(&hash)?;
-    }
-    tx.delete::<BlockHashes>(&number)?;
-    set_persisted_block(tx, number - 1)
-}
-
-/// Forgets how to go back to before `first_kept`, at most `limit` blocks at a time.
-pub(crate) fn prune(tx: &WriteTx, first_kept: u64, limit: usize) -> Result<(), StorageError> {
-    for _ in 0..limit {
-        let Some(((number, _), _)) = tx.seek::<ChangeSets>(&[])? else { break };
-        if number >= first_kept {
-            break;
-        }
-        for prior in read_change_set::<_, ChangeSets>(tx, number)?.unwrap_or_default() {
-            match prior {
-                Prior::Account(address, _) => {
-                    tx.delete::<AccountHistory>(&(address, number))?;
-                }
-                Prior::Slot(address, slot, _) => {
-                    tx.delete::<StorageHistory>(&(address, slot, number))?;
-                }
-                _ => {}
-            }
-        }
-        delete_change_set::<ChangeSets>(tx, number)?;
-        delete_change_set::<TrieChangeSets>(tx, number)?;
-    }
-    Ok(())
 }

@@ -43,7 +43,12 @@ impl Journal {
     pub(crate) fn init(&self, header: &Header, hash: B256) -> Result<(), StorageError> {
         let mut head = self.head.lock();
         let tx = self.environment.write()?;
-        let record = BlockRecord { header: header.clone(), hash, ..Default::default() };
+        let record = BlockRecord {
+            header: header.clone(),
+            hash,
+            total_difficulty: header.difficulty,
+            ..Default::default()
+        };
         put_block(&tx, &record)?;
         tx.put::<JournalMeta>(&META_GENESIS, &Bytes::copy_from_slice(hash.as_slice()))?;
         tx.commit()?;
@@ -85,20 +90,23 @@ impl Journal {
         Ok(())
     }
 
-    /// Appends the block after the head and removes its ticks; durable when it returns.
-    pub(crate) fn append_block(&self, record: &BlockRecord) -> Result<(), StorageError> {
+    /// Appends the blocks after the head in one commit and removes all ticks; durable when it
+    /// returns.
+    pub(crate) fn append_blocks(&self, records: &[BlockRecord]) -> Result<(), StorageError> {
         let mut head = self.head.lock();
-        let next = head.ok_or(StorageError::Empty)? + 1;
-        if record.header.number != next {
-            return Err(StorageError::OutOfOrder {
-                what: "block",
-                expected: next,
-                given: record.header.number,
-            });
+        let mut next = head.ok_or(StorageError::Empty)?;
+        for record in records {
+            next += 1;
+            if record.header.number != next {
+                let given = record.header.number;
+                return Err(StorageError::OutOfOrder { what: "block", expected: next, given });
+            }
         }
         let started = Instant::now();
         let tx = self.environment.write()?;
-        put_block(&tx, record)?;
+        for record in records {
+            put_block(&tx, record)?;
+        }
         remove_ticks(&tx)?;
         tx.commit()?;
         metrics::histogram!("plasma_journal_commit_seconds", "record" => "block")

@@ -1,6 +1,9 @@
 //! Blocks that are not persisted yet, as layers over the persisted state.
 
-use crate::{Account, AccountChange, StateChanges, TrieNodeKey, TrieUpdates};
+use crate::{
+    Account, AccountChange, Receipt, StateChanges, TrieNodeKey, TrieUpdates, log_index,
+    table::LogKey,
+};
 use alloy_primitives::{
     Address, B256, Bytes, U256,
     map::{B256Map, B256Set},
@@ -15,6 +18,8 @@ pub(crate) struct Layer {
     pub(crate) transaction_hashes: Vec<B256>,
     pub(crate) changes: Arc<StateChanges>,
     pub(crate) trie: Arc<TrieUpdates>,
+    /// What the block's logs can be searched by, in order.
+    pub(crate) log_keys: Vec<LogKey>,
     transactions: B256Map<u64>,
     wiped_tries: B256Set,
 }
@@ -27,10 +32,21 @@ impl Layer {
         transaction_hashes: Vec<B256>,
         changes: Arc<StateChanges>,
         trie: Arc<TrieUpdates>,
+        receipts: &[Receipt],
     ) -> Self {
         let transactions = (0..).zip(&transaction_hashes).map(|(i, hash)| (*hash, i)).collect();
         let wiped_tries = trie.wiped.iter().copied().collect();
-        Self { number, hash, transaction_hashes, changes, trie, transactions, wiped_tries }
+        let log_keys = log_index::keys_of(receipts);
+        Self {
+            number,
+            hash,
+            transaction_hashes,
+            changes,
+            trie,
+            log_keys,
+            transactions,
+            wiped_tries,
+        }
     }
 
     /// The account after this block; `None`: the block did not change it.

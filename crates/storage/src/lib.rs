@@ -26,25 +26,32 @@ mod database;
 mod engine;
 mod error;
 mod flat_state;
+mod inspection;
 mod journal;
 mod layer;
 mod lock;
+mod log_index;
+mod opening;
 mod options;
 mod persister;
+mod prune;
 mod record;
 mod record_codec;
+mod reverse;
 mod snapshot;
 mod state;
 mod stats;
 mod table;
+mod unwind;
 mod view;
 
 pub use database::{Database, SCHEMA_VERSION};
 pub use error::StorageError;
+pub use inspection::{Inspection, compact};
+pub use log_index::LogBlocks;
 pub use options::{
-    DEFAULT_CACHE_ENTRIES, DEFAULT_HISTORY_BLOCKS, DEFAULT_MAP_BYTES,
-    DEFAULT_MAX_UNPERSISTED_BLOCKS, DEFAULT_PERSIST_BATCH, DEFAULT_PERSIST_INTERVAL,
-    DatabaseOptions,
+    DEFAULT_CACHE_ENTRIES, DEFAULT_MAP_BYTES, DEFAULT_MAX_UNPERSISTED_BLOCKS,
+    DEFAULT_PERSIST_BATCH, DEFAULT_PERSIST_INTERVAL, DEFAULT_REORG_BLOCKS, DatabaseOptions,
 };
 pub use record::{BlockRecord, TickRecord};
 pub use snapshot::StateSnapshot;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// State of this many blocks before the latest is served unless chosen otherwise.
-pub const DEFAULT_HISTORY_BLOCKS: u64 = 256;
+/// The chain can be taken back by this many blocks unless chosen otherwise: as far as `BLOCKHASH`
+/// sees, and far beyond any reorganisation of a single producer.
+pub const DEFAULT_REORG_BLOCKS: u64 = 256;
 /// Blocks that may wait for the background writer before the caller is slowed down.
 pub const DEFAULT_MAX_UNPERSISTED_BLOCKS: usize = 64;
 /// Blocks that are gathered for one commit, as long as [`DEFAULT_PERSIST_INTERVAL`] allows.
@@ -18,8 +19,13 @@ pub const DEFAULT_MAP_BYTES: usize = 1 << 40;
 /// How a [`Database`](crate::Database) works.
 #[derive(Clone, Debug)]
 pub struct DatabaseOptions {
-    /// State of this many blocks before the latest is served; at least 1.
-    pub history_blocks: u64,
+    /// State of this many blocks before the latest is served, at least 1; `None`: of all blocks
+    /// that this database has seen.
+    pub history_blocks: Option<u64>,
+    /// The chain can be taken back by this many blocks, at least 1, as long as their state is kept.
+    /// Nothing else needs what is kept for it (old trie nodes, mostly), which is why it has a bound
+    /// of its own: reading past state and proving it do without.
+    pub reorg_blocks: u64,
     /// Blocks that may wait in memory for the background writer; more make the caller wait. At least 1.
     pub max_unpersisted_blocks: usize,
     /// Blocks gathered for one commit of the state environment; at least 1.
@@ -35,7 +41,8 @@ pub struct DatabaseOptions {
 impl Default for DatabaseOptions {
     fn default() -> Self {
         Self {
-            history_blocks: DEFAULT_HISTORY_BLOCKS,
+            history_blocks: None,
+            reorg_blocks: DEFAULT_REORG_BLOCKS,
             max_unpersisted_blocks: DEFAULT_MAX_UNPERSISTED_BLOCKS,
             persist_batch: DEFAULT_PERSIST_BATCH,
             persist_interval: DEFAULT_PERSIST_INTERVAL,

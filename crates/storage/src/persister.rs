@@ -5,6 +5,8 @@ use crate::{
     engine::Environment,
     flat_state,
     layer::Layer,
+    log_index, prune,
+    unwind::unwind_to,
     view::{Base, Caches, View},
 };
 use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
@@ -16,8 +18,6 @@ use std::{
 
 /// Blocks in one commit at most, so that one commit's memory and time stay bounded.
 const MAX_BLOCKS_PER_COMMIT: usize = 64;
-/// Old blocks forgotten per commit beyond those that the commit adds.
-const EXTRA_PRUNED_BLOCKS: usize = 16;
 
 /// The tip over the persisted state, shared by the callers and the background writer.
 ///
@@ -72,6 +72,11 @@ impl Tip {
     /// The environment, for its statistics.
     pub(crate) const fn environment(&self) -> &Arc<Environment> {
         &self.environment
+    }
+
+    /// How the database works.
+    pub(crate) const fn options(&self) -> &DatabaseOptions {
+        &self.options
     }
 
     /// The view that stands now.
@@ -200,8 +205,8 @@ impl Tip {
         for layer in layers {
             flat_state::write_block(&tx, layer)?;
         }
-        let first_kept = (last.number + 1).saturating_sub(self.options.history_blocks.max(1));
-        flat_state::prune(&tx, first_kept, count + EXTRA_PRUNED_BLOCKS)?;
+        log_index::write(&tx, layers)?;
+        prune::prune(&tx, &self.options, last.number, count)?;
         tx.commit()?;
         metrics::histogram!("plasma_state_commit_seconds").record(started.elapsed());
         metrics::histogram!("plasma_state_commit_blocks").record(count as f64);
@@ -250,7 +255,14 @@ impl Tip {
             check(&control)?;
             let view = self.view();
             let persisted = view.base.block.ok_or(StorageError::Empty)?;
-            check_kept(&view, number)?;
+            let latest = view.tip().unwrap_or(persisted);
+            if number > latest {
+                return Err(StorageError::Unknown { number, latest });
+            }
+            let oldest = view.base.oldest_unwind;
+            if number < oldest {
+                return Err(StorageError::BeyondReorgs { number, oldest });
+            }
             if number >= persisted {
                 let mut layers = view.layers.clone();
                 layers.retain(|layer| layer.number <= number);
@@ -262,15 +274,6 @@ impl Tip {
         }
         self.rewrite(|tx| unwind_to(tx, number))
     }
-}
-
-/// Takes back all persisted blocks after `number`.
-pub(crate) fn unwind_to(tx: &crate::engine::WriteTx, number: u64) -> Result<(), StorageError> {
-    let persisted = flat_state::persisted_block(tx)?.ok_or(StorageError::Empty)?;
-    for block in (number + 1..=persisted).rev() {
-        flat_state::unwind_block(tx, block)?;
-    }
-    Ok(())
 }
 
 /// Refuses a block whose state `view` cannot tell.

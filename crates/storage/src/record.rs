@@ -3,7 +3,7 @@
 use crate::{Receipt, StateChanges, Transaction};
 use alloy_consensus::Header;
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// A sealed block with everything that is needed to show it and to execute it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,12 @@ pub struct BlockRecord {
     pub keeper: Bytes,
     /// State set directly by a developer before the block's first transaction.
     pub dev_patch: Option<StateChanges>,
+    /// Sum of the difficulties up to and with this block (yellow paper section 10); stands still
+    /// from the merge on.
+    pub total_difficulty: U256,
+    /// State root after each transaction, as receipts told it before Byzantium (EIP-658); empty
+    /// from then on.
+    pub post_states: Vec<B256>,
 }
 
 /// One batch of the open block: what must be executed again after a crash.

@@ -56,6 +56,11 @@ pub(crate) fn encode_body(record: &BlockRecord) -> Vec<u8> {
         }
     }
     put_patch(&mut out, record.dev_patch.as_ref());
+    put_u256(&mut out, record.total_difficulty);
+    put_length(&mut out, record.post_states.len());
+    for root in &record.post_states {
+        out.extend_from_slice(root.as_slice());
+    }
     out
 }
 
@@ -72,6 +77,11 @@ pub(crate) fn decode_body(bytes: &[u8]) -> Result<BlockRecord, StorageError> {
                 true => Some(Withdrawals::new(input.compact_list()?)),
             },
             dev_patch: patch(&mut input)?,
+            total_difficulty: input.u256()?,
+            post_states: {
+                let count = input.count(32)?;
+                (0..count).map(|_| input.b256()).collect::<Result<_, _>>()?
+            },
             ..Default::default()
         };
         input.finish()?;

@@ -1,12 +1,13 @@
 //! Typed tables: what keys and values look like on disk.
 
-use crate::{
-    Account, TrieNodeKey,
-    codec::{Damage, Input, decode_compact, put_u32, put_u64},
-};
+mod key;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use crate::{Account, TrieNodeKey, codec::Damage};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::Nibbles;
-use reth_codecs::Compact;
 use smallvec::SmallVec;
 
 /// Bytes of a key; all keys fit in place.
@@ -104,16 +105,19 @@ tables! { STATE_TABLES:
     6 AccountHistory(28..=28): (Address, u64) => Option<Account>;
     /// A slot before the block of the key changed it.
     7 StorageHistory(60..=60): (Address, U256, u64) => U256;
-    /// All that a block changed, as values before it, in chunks.
+    /// Accounts and slots that a block changed, as they were before it, in chunks.
     8 ChangeSets(12..=12): (u64, u32) => Bytes;
-    /// Trie nodes that a block changed, as they were before it, in chunks.
-    9 TrieChangeSets(12..=12): (u64, u32) => Bytes;
+    /// What taking a block back needs beside that, in chunks: trie nodes as they were before it,
+    /// and the transactions, codes and log keys that it brought.
+    9 UnwindSets(12..=12): (u64, u32) => Bytes;
     /// Block and index of each transaction.
     10 TransactionLocations(32..=32): B256 => (u64, u64);
     /// Number of each canonical block.
     11 BlockNumbers(32..=32): B256 => u64;
     /// Hash of each canonical block.
     12 BlockHashes(8..=8): u64 => B256;
+    /// Blocks with logs by what a log can be searched by and window: see `log_index`.
+    13 LogIndex(9..=41): (LogKey, u64) => Bytes;
 }
 
 /// Key of a table of metadata.
@@ -131,188 +135,15 @@ pub(crate) const META_BLOCK: Name = Name("block");
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodePath(pub(crate) Nibbles);
 
-impl TableKey for Name {
-    fn encode(&self) -> KeyBytes {
-        KeyBytes::from_slice(self.0.as_bytes())
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        [META_SCHEMA, META_GENESIS, META_BLOCK]
-            .into_iter()
-            .find(|name| name.0.as_bytes() == bytes)
-            .ok_or(Damage("the name of a setting is unknown"))
-    }
-}
-
-impl TableKey for NodePath {
-    fn encode(&self) -> KeyBytes {
-        let mut key = KeyBytes::from_slice(&self.0.pack());
-        key.push(u8::try_from(self.0.len()).expect("a path has at most 64 nibbles"));
-        key
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let (&count, packed) = bytes.split_last().ok_or(Damage("a node's path is empty"))?;
-        let count = usize::from(count);
-        if count > 64 || packed.len() != count.div_ceil(2) {
-            return Err(Damage("a node's path has a wrong length"));
-        }
-        Ok(Self(Nibbles::unpack(packed).slice(..count)))
-    }
-}
-
-/// Joins the parts of a key.
-macro_rules! key {
-    ($(($($part:ident: $type:ty),+))+) => {
-        $(impl TableKey for ($($type),+) {
-            fn encode(&self) -> KeyBytes {
-                let ($($part),+) = self;
-                let mut key = KeyBytes::new();
-                $(key.extend_from_slice(&TableKey::encode($part));)+
-                key
-            }
-
-            fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-                let mut input = Input::new(bytes);
-                $(let $part = <$type as TableKey>::decode(input.take(<$type as FixedKey>::BYTES)?)?;)+
-                input.finish()?;
-                Ok(($($part),+))
-            }
-        })+
-    };
-}
-
-key! {
-    (address: Address, slot: U256)
-    (address: Address, number: u64)
-    (address: Address, slot: U256, number: u64)
-    (number: u64, part: u32)
-}
-
-impl TableKey for (B256, NodePath) {
-    fn encode(&self) -> KeyBytes {
-        let mut key = TableKey::encode(&self.0);
-        key.extend_from_slice(&TableKey::encode(&self.1));
-        key
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let (owner, path) =
-            bytes.split_at_checked(32).ok_or(Damage("a node's key is cut short"))?;
-        Ok((<B256 as TableKey>::decode(owner)?, NodePath::decode(path)?))
-    }
-}
-
-/// A key that always has the same length.
-trait FixedKey: TableKey {
-    /// Length in bytes.
-    const BYTES: usize;
-}
-
-/// Keys that are plain bytes.
-macro_rules! fixed_key {
-    ($($type:ty, $bytes:literal, $to:expr, $from:expr;)+) => {
-        $(impl FixedKey for $type {
-            const BYTES: usize = $bytes;
-        }
-        impl TableKey for $type {
-            fn encode(&self) -> KeyBytes {
-                let to: fn(&$type) -> [u8; $bytes] = $to;
-                KeyBytes::from_slice(&to(self))
-            }
-
-            fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-                let array: [u8; $bytes] =
-                    bytes.try_into().map_err(|_| Damage("a key has a wrong length"))?;
-                let from: fn([u8; $bytes]) -> $type = $from;
-                Ok(from(array))
-            }
-        })+
-    };
-}
-
-fixed_key! {
-    u32, 4, |n| n.to_be_bytes(), u32::from_be_bytes;
-    u64, 8, |n| n.to_be_bytes(), u64::from_be_bytes;
-    Address, 20, |a| a.into_array(), Address::new;
-    B256, 32, |h| h.0, B256::new;
-    U256, 32, |n| n.to_be_bytes(), U256::from_be_bytes;
-}
-
-impl TableValue for Bytes {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self);
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        Ok(Self::copy_from_slice(bytes))
-    }
-}
-
-impl TableValue for Account {
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.to_compact(out);
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        decode_compact(bytes)
-    }
-}
-
-impl TableValue for Option<Account> {
-    fn encode(&self, out: &mut Vec<u8>) {
-        if let Some(account) = self {
-            account.to_compact(out);
-        }
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        if bytes.is_empty() { Ok(None) } else { decode_compact(bytes).map(Some) }
-    }
-}
-
-impl TableValue for U256 {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.to_be_bytes_trimmed_vec());
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        Self::try_from_be_slice(bytes).ok_or(Damage("a number exceeds 256 bits"))
-    }
-}
-
-impl TableValue for B256 {
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.as_slice());
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        <Self as TableKey>::decode(bytes)
-    }
-}
-
-impl TableValue for u64 {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_u64(out, *self);
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        <Self as TableKey>::decode(bytes)
-    }
-}
-
-impl TableValue for (u64, u64) {
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_u64(out, self.0);
-        put_u32(out, u32::try_from(self.1).expect("a block has fewer than 2^32 transactions"));
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let mut input = Input::new(bytes);
-        let location = (input.u64()?, u64::from(input.u32()?));
-        input.finish()?;
-        Ok(location)
-    }
+/// What a log can be searched by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum LogKey {
+    /// Every log has this one: it leads to the blocks that have logs at all.
+    Any,
+    /// The contract that emitted the log.
+    Address(Address),
+    /// A topic at its position, 0 to 3.
+    Topic(u8, B256),
 }
 
 /// Where a trie node is stored.
@@ -329,107 +160,6 @@ impl From<&TrieNodeKey> for NodePlace {
         match key.owner {
             None => Self::Account(path),
             Some(owner) => Self::Storage((owner, path)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::{collection::vec, prelude::*};
-    use std::fmt::Debug;
-
-    fn key_round_trip<K: TableKey + PartialEq + Debug>(key: &K) {
-        assert_eq!(K::decode(&key.encode()).as_ref(), Ok(key));
-    }
-
-    fn value_round_trip<V: TableValue + PartialEq + Debug>(value: &V) {
-        let mut bytes = Vec::new();
-        value.encode(&mut bytes);
-        assert_eq!(V::decode(&bytes).as_ref(), Ok(value));
-    }
-
-    fn index<T: Table>(tables: &[TableSpec]) {
-        assert_eq!(tables[T::INDEX], *T::SPEC);
-    }
-
-    #[test]
-    fn indexes_name_their_tables() {
-        index::<JournalMeta>(JOURNAL_TABLES);
-        index::<Headers>(JOURNAL_TABLES);
-        index::<Bodies>(JOURNAL_TABLES);
-        index::<Receipts>(JOURNAL_TABLES);
-        index::<KeeperRecords>(JOURNAL_TABLES);
-        index::<Ticks>(JOURNAL_TABLES);
-        index::<StateMeta>(STATE_TABLES);
-        index::<Accounts>(STATE_TABLES);
-        index::<Storage>(STATE_TABLES);
-        index::<Codes>(STATE_TABLES);
-        index::<AccountTrie>(STATE_TABLES);
-        index::<StorageTrie>(STATE_TABLES);
-        index::<AccountHistory>(STATE_TABLES);
-        index::<StorageHistory>(STATE_TABLES);
-        index::<ChangeSets>(STATE_TABLES);
-        index::<TrieChangeSets>(STATE_TABLES);
-        index::<TransactionLocations>(STATE_TABLES);
-        index::<BlockNumbers>(STATE_TABLES);
-        index::<BlockHashes>(STATE_TABLES);
-    }
-
-    proptest! {
-        #[test]
-        fn keys_come_back(
-            address: [u8; 20], slot: [u8; 32], number: u64, part: u32,
-            path in vec(0u8..16, 0..=64),
-        ) {
-            let (address, slot) = (Address::from(address), U256::from_be_bytes(slot));
-            key_round_trip(&number);
-            key_round_trip(&(address, slot));
-            key_round_trip(&(address, number));
-            key_round_trip(&(address, slot, number));
-            key_round_trip(&(number, part));
-            let path = NodePath(Nibbles::from_nibbles(path));
-            prop_assert!((1..=33).contains(&path.encode().len()));
-            key_round_trip(&path);
-            key_round_trip(&(B256::from(slot), path));
-        }
-
-        #[test]
-        fn keys_are_ordered_like_their_numbers(one: (u64, u32), two: (u64, u32)) {
-            prop_assert_eq!(one.cmp(&two), one.encode().cmp(&two.encode()));
-        }
-
-        #[test]
-        fn values_come_back(
-            nonce: u64, balance: [u8; 32], small: u8, hash: Option<[u8; 32]>, number: u64, index: u32,
-        ) {
-            let mut account = Account {
-                nonce,
-                balance: U256::from_be_bytes(balance),
-                bytecode_hash: hash.map(B256::from),
-            };
-            value_round_trip(&account);
-            account.balance = U256::from(small);
-            account.nonce %= 3;
-            value_round_trip(&account);
-            value_round_trip(&Some(account));
-            value_round_trip(&Some(Account::default()));
-            value_round_trip(&None::<Account>);
-            value_round_trip(&account.balance);
-            value_round_trip(&U256::from_be_bytes(balance));
-            value_round_trip(&(number, u64::from(index)));
-            value_round_trip(&number);
-        }
-
-        /// Whatever stands on disk, reading it ends in a value or an error.
-        #[test]
-        fn damaged_values_are_no_panic(bytes in vec(any::<u8>(), 0..80)) {
-            let _ = Account::decode(&bytes);
-            let _ = Option::<Account>::decode(&bytes);
-            let _ = <U256 as TableValue>::decode(&bytes);
-            let _ = <(u64, u64) as TableValue>::decode(&bytes);
-            let _ = NodePath::decode(&bytes);
-            let _ = <(B256, NodePath)>::decode(&bytes);
         }
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Base {
     pub(crate) block: Option<u64>,
     /// Oldest block whose state can be told.
     pub(crate) oldest: u64,
+    /// Oldest block to which the persisted one can be taken back.
+    pub(crate) oldest_unwind: u64,
     /// Distinguishes versions for the caches.
     pub(crate) generation: u64,
     pub(crate) caches: Arc<Caches>,
@@ -85,11 +87,14 @@ impl Base {
         let count = (2 * threads).clamp(4, MAX_READERS_PER_BASE);
         let readers = (0..count).map(|_| environment.read()).collect::<Result<Vec<_>, _>>()?;
         let block = flat_state::persisted_block(&readers[0])?;
-        let oldest = match block {
-            Some(block) => flat_state::oldest_state(&readers[0], block)?,
-            None => 0,
+        let (oldest, oldest_unwind) = match block {
+            Some(block) => (
+                flat_state::oldest_state(&readers[0], block)?,
+                flat_state::oldest_unwind(&readers[0], block)?,
+            ),
+            None => (0, 0),
         };
-        Ok(Self { readers, block, oldest, generation, caches })
+        Ok(Self { readers, block, oldest, oldest_unwind, generation, caches })
     }
 
     /// This thread's read transaction.

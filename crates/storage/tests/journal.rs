@@ -227,7 +227,9 @@ fn block() -> impl Strategy<Value = BlockRecord> {
     let body = (vec((transaction(), address()), 0..4), vec(receipt(), 0..4));
     let rest =
         (vec(header(7), 0..2), option::of(vec(withdrawal, 0..3)), bytes(), option::of(patch()));
-    (header(1), b256(), body, rest).prop_map(|(header, hash, (transactions, receipts), rest)| {
+    let work = (b256(), vec(b256(), 0..4));
+    let all = (header(1), b256(), body, rest, work);
+    all.prop_map(|(header, hash, (transactions, receipts), rest, work)| {
         let (transactions, senders) = transactions.into_iter().unzip();
         BlockRecord {
             header,
@@ -239,6 +241,8 @@ fn block() -> impl Strategy<Value = BlockRecord> {
             withdrawals: rest.1.map(Withdrawals::new),
             keeper: rest.2,
             dev_patch: rest.3,
+            total_difficulty: work.0.into(),
+            post_states: work.1,
         }
     })
 }

@@ -202,7 +202,14 @@ impl Pair {
     fn push_to_database(&self, number: u64) {
         let block = self.blocks[number as usize - 1].clone();
         self.db()
-            .push_block_state(number, block.hash, block.transactions, block.changes, block.trie)
+            .push_block_state(
+                number,
+                block.hash,
+                block.transactions,
+                block.changes,
+                block.trie,
+                &[],
+            )
             .unwrap();
     }
 
@@ -298,7 +305,9 @@ impl Pair {
     }
 
     fn assert_too_old(&self, error: &StorageError, target: u64) {
-        assert!(matches!(error, StorageError::Pruned { .. }), "{error}");
+        let too_old =
+            matches!(error, StorageError::Pruned { .. } | StorageError::BeyondReorgs { .. });
+        assert!(too_old, "{error}");
         assert!(target + HISTORY_BLOCKS < self.highest, "{target} of {} is kept", self.highest);
     }
 
@@ -386,7 +395,7 @@ proptest! {
     #[test]
     fn follows_the_model_with_crashes(genesis in block_parts(), steps in vec(step(), 1..40)) {
         let options = DatabaseOptions {
-            history_blocks: HISTORY_BLOCKS,
+            history_blocks: Some(HISTORY_BLOCKS),
             max_unpersisted_blocks: 1000,
             persist_batch: 1000,
             persist_interval: Duration::from_secs(3600),
@@ -405,7 +414,7 @@ proptest! {
     #[test]
     fn follows_the_model_while_persisting(genesis in block_parts(), steps in vec(step(), 1..40)) {
         let options = DatabaseOptions {
-            history_blocks: HISTORY_BLOCKS,
+            history_blocks: Some(HISTORY_BLOCKS),
             max_unpersisted_blocks: 3,
             persist_batch: 2,
             persist_interval: Duration::from_millis(5),

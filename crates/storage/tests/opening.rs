@@ -101,7 +101,8 @@ fn a_lost_environment_is_refused() {
     for lost in ["journal", "state"] {
         let dir = tempfile::tempdir().unwrap();
         let db = initialised(dir.path(), B256::repeat_byte(1));
-        db.push_block_state(1, B256::ZERO, Vec::new(), Arc::default(), Arc::default()).unwrap();
+        db.push_block_state(1, B256::ZERO, Vec::new(), Arc::default(), Arc::default(), &[])
+            .unwrap();
         db.append_block(&BlockRecord {
             header: Header { number: 1, ..Default::default() },
             ..Default::default()
@@ -127,7 +128,8 @@ fn state_ahead_of_the_journal_is_taken_back() {
             ..Default::default()
         };
         let hash = B256::with_last_byte(number as u8);
-        db.push_block_state(number, hash, Vec::new(), Arc::new(changes), Arc::default()).unwrap();
+        db.push_block_state(number, hash, Vec::new(), Arc::new(changes), Arc::default(), &[])
+            .unwrap();
         if number == 1 {
             let header = Header { number, ..Default::default() };
             db.append_block(&BlockRecord { header, hash, ..Default::default() }).unwrap();
@@ -163,7 +165,8 @@ fn records_out_of_order_are_refused() {
     assert_eq!(db.open_ticks().unwrap().len(), 2);
     db.append_block(&block(1)).unwrap();
     assert_eq!(db.open_ticks().unwrap(), Vec::new());
-    let push = |n| db.push_block_state(n, B256::ZERO, Vec::new(), Arc::default(), Arc::default());
+    let push =
+        |n| db.push_block_state(n, B256::ZERO, Vec::new(), Arc::default(), Arc::default(), &[]);
     refused(push(0));
     refused(push(2));
 }
@@ -193,8 +196,14 @@ fn a_full_database_says_so_and_stays_readable() {
             codes: [(keccak256(&code), code)].into_iter().collect(),
             ..Default::default()
         };
-        let result =
-            db.push_block_state(pushed + 1, B256::ZERO, Vec::new(), changes.into(), Arc::default());
+        let result = db.push_block_state(
+            pushed + 1,
+            B256::ZERO,
+            Vec::new(),
+            changes.into(),
+            Arc::default(),
+            &[],
+        );
         match result {
             Ok(()) => pushed += 1,
             Err(error) => break error,
@@ -247,7 +256,7 @@ fn stats_count_records() {
         accounts: [(Address::ZERO, change)].into_iter().collect(),
         ..Default::default()
     };
-    db.push_block_state(1, B256::ZERO, Vec::new(), changes.into(), Arc::default()).unwrap();
+    db.push_block_state(1, B256::ZERO, Vec::new(), changes.into(), Arc::default(), &[]).unwrap();
     db.flush().unwrap();
     let stats = db.stats().unwrap();
     let entries = |environment: usize, table: &str| {
@@ -266,10 +275,10 @@ fn stats_count_records() {
 fn writing_after_shutdown_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let db = initialised(dir.path(), B256::repeat_byte(1));
-    db.push_block_state(1, B256::ZERO, Vec::new(), Arc::default(), Arc::default()).unwrap();
+    db.push_block_state(1, B256::ZERO, Vec::new(), Arc::default(), Arc::default(), &[]).unwrap();
     db.shutdown().unwrap();
     assert_eq!(db.state_block(), 1);
-    let late = db.push_block_state(2, B256::ZERO, Vec::new(), Arc::default(), Arc::default());
+    let late = db.push_block_state(2, B256::ZERO, Vec::new(), Arc::default(), Arc::default(), &[]);
     assert!(matches!(late, Err(StorageError::Closed)));
     db.shutdown().unwrap();
 }

@@ -22,7 +22,7 @@ const CHILD_DIRECTORY: &str = "PLASMA_STORAGE_TEST_CHILD_DIRECTORY";
 
 fn options() -> DatabaseOptions {
     DatabaseOptions {
-        history_blocks: 8,
+        history_blocks: Some(8),
         max_unpersisted_blocks: 4,
         persist_batch: 1,
         persist_interval: Duration::ZERO,
@@ -49,7 +49,7 @@ fn push(db: &Database, number: u64) {
         changes.accounts.insert(Address::repeat_byte(i), change);
     }
     let hash = B256::from(U256::from(number));
-    db.push_block_state(number, hash, vec![hash], Arc::new(changes), Arc::default()).unwrap();
+    db.push_block_state(number, hash, vec![hash], Arc::new(changes), Arc::default(), &[]).unwrap();
 }
 
 fn check(snapshot: &StateSnapshot) {

@@ -94,6 +94,7 @@ fn roots_survive_restarts_and_reverts() {
                 vec![],
                 Arc::new(block),
                 Arc::new(updates),
+                &[],
             )
             .unwrap();
 

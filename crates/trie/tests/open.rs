@@ -209,6 +209,41 @@ fn a_failure_is_told_at_the_end_or_overcome() {
     }
 }
 
+/// What was handed over and is no part of the block leaves no trace.
+#[test]
+fn what_is_taken_back_leaves_no_trace() {
+    let base = populated();
+    let contract = |account, wiped, slots| changes([(address(7), account, wiped, slots)]);
+    let some = Some(account(9, 9));
+    let cases = [
+        ("a wipe", contract(some, true, &[]), contract(some, false, &[(5, 9)])),
+        ("a deletion", contract(None, false, &[]), contract(some, false, &[(5, 9)])),
+        ("a slot", contract(some, false, &[(5, 9), (6, 9)]), contract(some, false, &[(5, 9)])),
+        ("a new slot", contract(some, false, &[(70, 9)]), contract(some, false, &[])),
+        ("a slot after a wipe", contract(some, true, &[(5, 9)]), contract(some, true, &[])),
+        ("a change before a wipe", contract(some, false, &[(5, 9)]), contract(some, true, &[])),
+        ("a value", contract(some, false, &[(5, 9)]), contract(some, false, &[(5, 5)])),
+        (
+            "another account",
+            changes([(address(8), None, false, &[])]),
+            contract(some, false, &[(5, 9)]),
+        ),
+        ("everything", contract(some, true, &[(5, 9)]), StateChanges::default()),
+    ];
+    for (name, handed_over, block) in cases {
+        let open = OpenTrie::new(base.trie.clone(), Arc::new(base.store.clone()), usize::MAX);
+        open.add(Arc::new(handed_over));
+        open.wait();
+        let (trie, updates) = open.finish(&block).unwrap();
+        let mut chain = Chain { trie, model: base.model.clone(), ..Chain::default() };
+        chain.store = base.store.clone();
+        chain.store.apply(&updates);
+        chain.model.apply(&block);
+        assert_eq!(chain.trie.root(), chain.model.root(), "{name}");
+        chain.check();
+    }
+}
+
 /// Many blocks at once on one pool: none waits for another.
 #[test]
 fn blocks_do_not_wait_for_each_other() {

@@ -1,21 +1,15 @@
-//! `init`, `import`, `export`, `replay`: commands on a data directory that no node is using.
+//! `init`, `export`, `replay`: commands on a data directory that no node is using.
 
-use super::{chain_file::ChainFile, node::Executor};
+use super::node::Executor;
 use alloy_consensus::{Block, BlockBody};
 use alloy_rlp::Encodable;
 use clap::Args;
 use eyre::{Context as _, Result, bail};
 use plasma_chain::{Chain, ChainConfig};
-use plasma_node::{DataDir, init_logging, open_chain};
+use plasma_node::{DataDir, open_chain};
+use plasma_storage::DatabaseOptions;
 use plasma_txpool::PoolConfig;
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
-
-/// How often import tells how far it is.
-const PROGRESS_PERIOD: Duration = Duration::from_secs(5);
+use std::{io::Write, path::PathBuf, time::Instant};
 
 /// Arguments of `plasma-node init`.
 #[derive(Debug, Args)]
@@ -25,20 +19,6 @@ pub(crate) struct InitArgs {
     datadir: PathBuf,
     /// Genesis file in geth's format.
     genesis: PathBuf,
-}
-
-/// Arguments of `plasma-node import`.
-#[derive(Debug, Args)]
-pub(crate) struct ImportArgs {
-    /// Where the database lies.
-    #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
-    datadir: PathBuf,
-    /// Which executor runs the blocks.
-    #[arg(long, default_value = "parallel")]
-    executor: Executor,
-    /// Files of RLP-encoded blocks. A rejected block ends its file; the exit status tells.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
 }
 
 /// Arguments of `plasma-node export`.
@@ -94,52 +74,10 @@ pub(crate) fn init(args: &InitArgs) -> Result<()> {
 }
 
 /// Opens the chain of a directory for work without a node.
-fn offline(datadir: &DataDir, config: ChainConfig, genesis: Option<&str>) -> Result<Chain> {
+pub(crate) fn offline(datadir: &DataDir, config: ChainConfig, genesis: Option<&str>) -> Result<Chain> {
     let spec = datadir.chain_spec(genesis)?;
     // Everything from the start may be asked for, so nothing is pruned here.
-    Ok(open_chain(datadir, spec, config, PoolConfig::default(), None, u64::MAX)?)
-}
-
-/// Imports files of blocks.
-pub(crate) fn import(args: &ImportArgs) -> Result<()> {
-    init_logging("warn", plasma_node::LogFormat::Text).map_err(|error| eyre::eyre!(error))?;
-    let config = ChainConfig { executor: args.executor.into(), ..ChainConfig::default() };
-    let chain = offline(&DataDir::new(&args.datadir), config, None)?;
-    let mut rejected = 0;
-    for path in &args.files {
-        if let Err(error) = import_file(&chain, path) {
-            eprintln!("{}: {error:#}", path.display());
-            rejected += 1;
-        }
-    }
-    let head = chain.head();
-    chain.stop()?;
-    println!("head: block {} {}", head.number(), head.hash);
-    if rejected > 0 {
-        bail!("{rejected} of {} files were not imported whole", args.files.len());
-    }
-    Ok(())
-}
-
-fn import_file(chain: &Chain, path: &Path) -> Result<()> {
-    let mut file = ChainFile::open(path)?;
-    let started = Instant::now();
-    let mut told = started;
-    let mut blocks = 0_u64;
-    while let Some(block) = file.next_block()? {
-        if block.header.number == 0 {
-            continue;
-        }
-        chain.import_block(block)?;
-        blocks += 1;
-        if told.elapsed() >= PROGRESS_PERIOD {
-            told = Instant::now();
-            let rate = blocks as f64 / started.elapsed().as_secs_f64();
-            eprintln!("block {}: {rate:.0} blocks/s", chain.head().number());
-        }
-    }
-    eprintln!("{}: {blocks} blocks in {:.1} s", path.display(), started.elapsed().as_secs_f64());
-    Ok(())
+    Ok(open_chain(datadir, spec, config, PoolConfig::default(), None, DatabaseOptions::default())?)
 }
 
 /// Writes blocks to a file.

@@ -14,6 +14,7 @@ const MAX_BLOCK_BYTES: usize = 64 << 20;
 pub(crate) struct ChainFile {
     reader: std::io::BufReader<File>,
     offset: u64,
+    length: u64,
     name: String,
 }
 
@@ -21,7 +22,9 @@ impl ChainFile {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-        Ok(Self { reader: std::io::BufReader::with_capacity(1 << 20, file), offset: 0, name })
+        let length = file.metadata().with_context(|| format!("cannot look at {name}"))?.len();
+        let reader = std::io::BufReader::with_capacity(1 << 20, file);
+        Ok(Self { reader, offset: 0, length, name })
     }
 
     /// The next block, or `None` at the end of the file.
@@ -53,6 +56,16 @@ impl ChainFile {
             .with_context(|| format!("{}: not a block", at()))?;
         self.offset += encoded.len() as u64;
         Ok(Some(block))
+    }
+
+    /// Bytes read so far.
+    pub(crate) const fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes of the whole file; 0 where it does not tell (a pipe).
+    pub(crate) const fn length(&self) -> u64 {
+        self.length
     }
 
     fn first_byte(&mut self) -> Result<Option<u8>> {

@@ -1,8 +1,11 @@
 //! The command line.
 
+mod blockchain_test;
 mod blocks;
 mod chain_file;
 mod db;
+mod fixture_files;
+mod import;
 mod keeper;
 mod node;
 mod rpc_client;
@@ -28,7 +31,7 @@ enum Command {
     /// Make a data directory for the chain of a genesis file.
     Init(blocks::InitArgs),
     /// Import RLP-encoded blocks from files.
-    Import(blocks::ImportArgs),
+    Import(import::ImportArgs),
     /// Write blocks as RLP to a file.
     Export(blocks::ExportArgs),
     /// Execute stored blocks again and compare every receipt and state root.
@@ -47,6 +50,8 @@ enum Command {
 enum TestCommand {
     /// State tests in the ethereum/tests format; one JSON line per case.
     State(state_test::StateTestArgs),
+    /// Blockchain tests in the ethereum/tests format; one JSON line per case.
+    Blockchain(blockchain_test::BlockchainTestArgs),
 }
 
 impl Cli {
@@ -55,12 +60,13 @@ impl Cli {
         match self.command {
             Command::Node(args) => node::run(*args),
             Command::Init(args) => blocks::init(&args),
-            Command::Import(args) => blocks::import(&args),
+            Command::Import(args) => import::import(&args),
             Command::Export(args) => blocks::export(&args),
             Command::Replay(args) => blocks::replay(&args),
             Command::Keeper(args) => keeper::run(args),
             Command::Db(command) => db::run(&command),
             Command::Test(TestCommand::State(args)) => state_test::run(&args),
+            Command::Test(TestCommand::Blockchain(args)) => blockchain_test::run(&args),
         }
     }
 }

@@ -8,6 +8,7 @@ use plasma_chain::{ChainConfig, ExecutorKind};
 use plasma_keeper::DEFAULT_LANES;
 use plasma_node::{KeeperSettings, LogFormat, Node, NodeConfig, init_logging, print_banner};
 use plasma_rpc::{AuthConfig, RpcConfig};
+use plasma_storage::{DEFAULT_REORG_BLOCKS, DatabaseOptions};
 use plasma_txpool::PoolConfig;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -16,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-/// Past states that a development node keeps: long test suites go back far.
-const DEV_HISTORY_BLOCKS: u64 = 1_000_000;
+/// How far a development node can be taken back: long test suites go back far.
+const DEV_REORG_BLOCKS: u64 = 1_000_000;
 
 /// The default of `--trie.cache`.
 fn trie_cache_mib() -> usize {
@@ -61,9 +62,12 @@ pub(crate) struct NodeArgs {
     /// Which executor runs transactions.
     #[arg(long, default_value = "parallel", help_heading = "Blocks")]
     executor: Executor,
-    /// Past states that are kept, in blocks [default: 256; with --dev 1000000].
-    #[arg(long = "history.blocks", help_heading = "Blocks")]
+    /// Keep the state of this many past blocks only, and prune older ones [default: keep all].
+    #[arg(long = "history.blocks", value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "History")]
     history_blocks: Option<u64>,
+    /// How far the chain can be taken back [default: 256; with --dev 1000000].
+    #[arg(long = "history.reorg-blocks", value_name = "BLOCKS", value_parser = clap::value_parser!(u64).range(1..), help_heading = "History")]
+    reorg_blocks: Option<u64>,
 
     /// Memory for the state trie in MiB; what does not fit is read from the database.
     #[arg(long = "trie.cache", env = "PLASMA_TRIE_CACHE", value_name = "MIB", default_value_t = trie_cache_mib(), help_heading = "Blocks")]
@@ -142,7 +146,7 @@ struct RpcArgs {
     /// Gas of eth_call and eth_estimateGas; 0 means no cap.
     #[arg(long = "rpc.gascap", default_value_t = RpcConfig::default().call_gas_cap, help_heading = "JSON-RPC")]
     gas_cap: u64,
-    /// Most blocks that a log query may span.
+    /// Most blocks that a log query may search; blocks without matching logs do not count.
     #[arg(long = "rpc.max-log-blocks", default_value_t = RpcConfig::default().max_log_blocks, help_heading = "JSON-RPC")]
     max_log_blocks: u64,
     /// Most logs that a query may answer.
@@ -320,10 +324,15 @@ fn config(args: NodeArgs) -> NodeConfig {
         pool: PoolConfig { allow_unprotected: args.dev, ..PoolConfig::default() },
         rpc,
         keeper,
-        history_blocks: args
-            .history_blocks
-            .unwrap_or(if args.dev { DEV_HISTORY_BLOCKS } else { 256 })
-            .max(1),
+        database: DatabaseOptions {
+            history_blocks: args.history_blocks,
+            reorg_blocks: args.reorg_blocks.unwrap_or(if args.dev {
+                DEV_REORG_BLOCKS
+            } else {
+                DEFAULT_REORG_BLOCKS
+            }),
+            ..DatabaseOptions::default()
+        },
         metrics: args.metrics,
     }
 }

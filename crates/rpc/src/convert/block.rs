@@ -107,6 +107,7 @@ mod tests {
                 receipts: Vec::new(),
                 ommers: vec![header.clone(); ommers],
                 withdrawals: withdrawals.clone(),
+                ..Default::default()
             };
             let consensus: ConsensusBlock<Transaction> = ConsensusBlock {
                 header,

@@ -1,7 +1,7 @@
 //! Receipts and logs.
 
 use alloy_consensus::{
-    Receipt as ConsensusReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxReceipt,
+    Eip658Value, Receipt as ConsensusReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxReceipt,
     TxType,
 };
 use alloy_eips::eip7840::BlobParams;
@@ -31,7 +31,11 @@ pub fn receipt(
     let logs_bloom = receipt.bloom();
     let inner = ReceiptWithBloom {
         receipt: ConsensusReceipt {
-            status: receipt.success.into(),
+            // Before Byzantium a receipt told the state's root instead of a status (EIP-658).
+            status: match block.post_states.get(index) {
+                Some(root) => Eip658Value::PostState(*root),
+                None => receipt.success.into(),
+            },
             cumulative_gas_used: receipt.cumulative_gas_used,
             logs,
         },

@@ -95,6 +95,7 @@ fn block() -> ExecutedBlock {
         transactions,
         ommers: Vec::new(),
         withdrawals: Some(Default::default()),
+        ..Default::default()
     }
 }
 
@@ -203,6 +204,7 @@ fn a_block_from_before_the_forks_lacks_their_members() {
         receipts: Vec::new(),
         ommers: Vec::new(),
         withdrawals: None,
+        ..Default::default()
     };
     let target = Target::Sealed(Arc::new(block));
     let value: Value = serde_json::from_str(block_json(&target, true).unwrap().get()).unwrap();

@@ -8,9 +8,6 @@ use serde_json::{Value, json};
 /// The newest version of the wire protocol that geth names here; Plasma has no peers.
 const PROTOCOL_VERSION: u64 = 69;
 
-/// Blocks whose state is kept, as the storage layer keeps it by default.
-const STATE_HISTORY: u64 = 256;
-
 pub(crate) fn register(module: &mut RpcModule<Api>) {
     quick(module, "eth_chainId", 0, |api, _| Ok(U64::from(api.chain.spec().chain_id())));
     quick(module, "eth_blockNumber", 0, |api, _| Ok(U64::from(api.chain.head().number())));
@@ -27,16 +24,18 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
 fn capabilities(api: &Api) -> Value {
     let head = api.chain.head();
     let everything = json!({ "disabled": false, "oldestBlock": "0x0" });
-    let oldest_state = head.number().saturating_sub(STATE_HISTORY - 1);
-    let recent = json!({
+    let database = api.chain.database();
+    let mut state = json!({
         "disabled": false,
-        "oldestBlock": U64::from(oldest_state),
-        "deleteStrategy": { "type": "window", "retentionBlocks": U64::from(STATE_HISTORY) },
+        "oldestBlock": U64::from(database.oldest_state()),
     });
+    if let Some(blocks) = database.history_blocks() {
+        state["deleteStrategy"] = json!({ "type": "window", "retentionBlocks": U64::from(blocks) });
+    }
     json!({
         "head": { "number": U64::from(head.number()), "hash": head.hash },
-        "state": recent,
-        "stateproofs": recent,
+        "state": state,
+        "stateproofs": state,
         "tx": everything,
         "logs": everything,
         "receipts": everything,

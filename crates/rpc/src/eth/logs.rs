@@ -6,7 +6,7 @@ use crate::{
     error::{self, RpcResult},
 };
 use alloy_eips::BlockNumberOrTag;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use jsonrpsee::RpcModule;
 use serde::{Deserialize, Deserializer};
@@ -80,30 +80,35 @@ fn of_block(api: &Api, filter: &Filter, hash: B256) -> RpcResult<Vec<Log>> {
     Ok(logs)
 }
 
-/// The logs of a range of sealed blocks. A block's receipts are read only where the bloom filter of
-/// its header does not exclude all of the filter's wishes.
+/// The logs of a range of sealed blocks. The index of logs names the blocks that may have some; of
+/// these, receipts are read only where the bloom filter of the header does not exclude all of the
+/// filter's wishes.
 ///
 /// # Errors
-/// Where the range or the answer is larger than allowed.
+/// Where more blocks or more logs match than allowed. The length of the range is free.
 pub(crate) fn of_range(
     api: &Api,
     filter: &Filter,
     range: RangeInclusive<u64>,
 ) -> RpcResult<Vec<Log>> {
-    let mut logs = Vec::new();
-    if range.is_empty() {
-        return Ok(logs);
-    }
-    let span = range.end() - range.start() + 1;
+    let database = api.chain.database();
+    let addresses: Vec<Address> = filter.address.iter().copied().collect();
+    let topics: Vec<Vec<B256>> =
+        filter.topics.iter().map(|topics| topics.iter().copied().collect()).collect();
     let limit = api.config.max_log_blocks;
-    if span > limit {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let found =
+        database.log_blocks(range, &addresses, &topics, most).map_err(error::from_storage)?;
+    if let Some(block) = found.stopped_at {
         return Err(error::limit_exceeded(format!(
-            "the query spans {span} blocks, but at most {limit} are allowed \
-             (--rpc.max-log-blocks): ask for a shorter range"
+            "the query has to search more than {limit} blocks (--rpc.max-log-blocks): the limit is \
+             reached at block {block}; ask for a shorter range, or for fewer or rarer addresses \
+             and topics"
         )));
     }
-    for number in range {
-        let header = api.chain.database().header(number).map_err(error::from_storage)?;
+    let mut logs = Vec::new();
+    for number in found.blocks {
+        let header = database.header(number).map_err(error::from_storage)?;
         let Some(header) = header else { break };
         if !filter.matches_bloom(header.logs_bloom) {
             continue;

@@ -7,6 +7,7 @@ pub(crate) mod fill;
 pub(crate) mod filters;
 pub(crate) mod info;
 pub(crate) mod logs;
+mod simulate;
 pub(crate) mod state;
 pub(crate) mod submit;
 pub(crate) mod subscribe;
@@ -23,6 +24,7 @@ pub(crate) fn module(api: &Api, live: &Live) -> RpcModule<Api> {
     transactions::register(&mut module);
     state::register(&mut module);
     calls::register(&mut module);
+    simulate::register(&mut module);
     fees::register(&mut module);
     fill::register(&mut module);
     logs::register(&mut module);

@@ -73,7 +73,7 @@ fn watched_jumpdest<W: InterpreterTypes, H: ?Sized>(
 }
 
 /// An EVM over `database` whose loops obey [`run_until`].
-pub(super) fn watched_evm<D: Database>(database: D, env: EvmEnv) -> PlasmaEvm<D> {
+pub(crate) fn watched_evm<D: Database>(database: D, env: EvmEnv) -> PlasmaEvm<D> {
     let mut evm = PlasmaEvm::new(database, env);
     let instructions = &mut evm.machine_mut().inner.instruction;
     instructions.insert_instruction(JUMPDEST, watched(), JUMPDEST_GAS);
@@ -82,6 +82,17 @@ pub(super) fn watched_evm<D: Database>(database: D, env: EvmEnv) -> PlasmaEvm<D>
 
 fn watched<W: InterpreterTypes, H: Host + ?Sized>() -> Instruction<W, H> {
     Instruction::new(watched_jumpdest)
+}
+
+/// Fails where the time of the surrounding [`run_until`] is over: for work between executions.
+pub(crate) fn check_time() -> RpcResult<()> {
+    WATCH.with(|watch| {
+        if watch.deadline.get().is_some_and(|deadline| Instant::now() >= deadline) {
+            watch.expired.set(true);
+            return Err(error::server_error("execution aborted"));
+        }
+        Ok(())
+    })
 }
 
 /// Runs `execution`, all of whose EVMs on this thread stop when `limit` is over.

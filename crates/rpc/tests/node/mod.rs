@@ -49,11 +49,20 @@ impl Node {
 
     /// A node with these settings of the server and changes to those of the chain.
     pub async fn with(rpc: RpcConfig, change: impl FnOnce(&mut ChainConfig)) -> Self {
+        Self::with_database(DatabaseOptions::default(), rpc, change).await
+    }
+
+    /// A node whose database works like this.
+    pub async fn with_database(
+        options: DatabaseOptions,
+        rpc: RpcConfig,
+        change: impl FnOnce(&mut ChainConfig),
+    ) -> Self {
         let dir = TempDir::new().unwrap();
         let accounts = Arc::new(DevAccounts::dev());
         let genesis = genesis::genesis(&accounts).to_string();
         let spec = Arc::new(ChainSpec::from_json(&genesis).unwrap());
-        let db = Database::open(dir.path(), DatabaseOptions::default()).unwrap();
+        let db = Database::open(dir.path(), options).unwrap();
         let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
         let mut config = ChainConfig {
             automine: true,

@@ -67,11 +67,11 @@ pub(super) struct Env {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct PreAccount {
-    pub(super) balance: Quantity,
-    pub(super) code: Bytes,
-    pub(super) nonce: Quantity,
-    pub(super) storage: BTreeMap<Quantity, Quantity>,
+pub(crate) struct PreAccount {
+    pub(crate) balance: Quantity,
+    pub(crate) code: Bytes,
+    pub(crate) nonce: Quantity,
+    pub(crate) storage: BTreeMap<Quantity, Quantity>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -145,15 +145,15 @@ pub(super) struct Indexes {
 /// A number as the suites write it: hexadecimal or decimal, a string or a number, short or padded,
 /// sometimes marked `0x:bigint `.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Quantity(pub(super) U256);
+pub(crate) struct Quantity(pub(crate) U256);
 
 impl Quantity {
     /// The low 64 bits; the flag tells whether that was all.
-    pub(super) fn as_u64(self) -> u64 {
+    pub(crate) fn as_u64(self) -> u64 {
         self.0.saturating_to()
     }
 
-    pub(super) fn as_u128(self) -> u128 {
+    pub(crate) fn as_u128(self) -> u128 {
         self.0.saturating_to()
     }
 }

@@ -1,54 +1,46 @@
-//! Rules that a block must keep before it is worth executing.
+//! Rules of headers.
 //!
-//! Sources: yellow paper section 4.4.4; EIP-1559, 3675, 4844, 4895, 4788, 7685, 7934.
+//! Sources: yellow paper section 4.4.4; EIP-779, 1559, 3675, 4844, 4895, 4788, 7685, 7892.
 
-use crate::{ChainError, block::ExecutedBlock};
-use alloy_consensus::{Block, EMPTY_OMMER_ROOT_HASH, Header, proofs};
-use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::U256;
+use super::{difficulty::next_difficulty, expect};
+use crate::ChainError;
+use alloy_consensus::{BlockHeader, EMPTY_OMMER_ROOT_HASH, Header};
+use alloy_hardforks::{EthereumHardfork, EthereumHardforks, ForkCondition};
+use alloy_primitives::{B256, U256};
 use plasma_chainspec::ChainSpec;
-use plasma_storage::Transaction;
 
 /// Least gas limit of a block.
 const MIN_GAS_LIMIT: u64 = 5_000;
 
+/// Largest gas limit of a block (2^63 - 1).
+const MAX_GAS_LIMIT: u64 = i64::MAX as u64;
+
 /// Most bytes of extra data.
 const MAX_EXTRA_DATA: usize = 32;
 
-/// EIP-7934: most bytes of an RLP-encoded block from Osaka on (10 MiB less 2 MiB of margin).
-const MAX_RLP_BLOCK_SIZE: usize = 8 * 1024 * 1024;
+/// EIP-779: extra data of the DAO fork's first blocks.
+const DAO_EXTRA_DATA: &[u8] = b"dao-hard-fork";
 
-/// Checks header and body against the parent and against each other.
-pub(crate) fn validate_block(
-    spec: &ChainSpec,
-    parent: &ExecutedBlock,
-    block: &Block<Transaction>,
-) -> Result<(), ChainError> {
-    validate_header(spec, parent, &block.header)?;
-    validate_body(spec, block)
+/// EIP-779: how many blocks carry it.
+const DAO_EXTRA_BLOCKS: u64 = 10;
+
+/// What a header is checked against.
+#[derive(Clone, Copy)]
+pub(super) struct Parent<'a> {
+    pub(super) header: &'a Header,
+    pub(super) hash: B256,
 }
 
-/// Fails with the named field unless found and expected agree.
-fn expect<T: PartialEq + std::fmt::Debug>(
-    number: u64,
-    field: &'static str,
-    found: T,
-    expected: T,
-) -> Result<(), ChainError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(ChainError::invalid(number, field, format!("{found:?}"), format!("{expected:?}")))
-}
-
-fn validate_header(
+/// Checks `header` as a child of `parent`; `merged`: it has to be a proof-of-stake block.
+pub(super) fn validate_header(
     spec: &ChainSpec,
-    parent: &ExecutedBlock,
+    parent: Parent<'_>,
+    merged: bool,
     header: &Header,
 ) -> Result<(), ChainError> {
     let number = header.number;
-    let above = &parent.header;
-    expect(number, "number", number, above.number + 1)?;
+    let above = parent.header;
+    expect(number, "number", number, above.number.saturating_add(1))?;
     expect(number, "parent hash", header.parent_hash, parent.hash)?;
     if header.timestamp <= above.timestamp {
         return Err(ChainError::invalid(
@@ -66,6 +58,7 @@ fn validate_header(
             format!("at most {MAX_EXTRA_DATA} bytes"),
         ));
     }
+    validate_dao_extra_data(spec, header)?;
     if header.gas_used > header.gas_limit {
         return Err(ChainError::invalid(
             number,
@@ -75,18 +68,29 @@ fn validate_header(
         ));
     }
     validate_gas_limit(spec, above, header)?;
-    expect(
-        number,
-        "base fee",
-        header.base_fee_per_gas,
-        spec.next_base_fee(above, header.timestamp),
-    )?;
-    if spec.is_paris_active_at_block(number) {
+    let base_fee = spec.next_base_fee(above, header.timestamp);
+    expect(number, "base fee", header.base_fee_per_gas, base_fee)?;
+    if merged {
         expect(number, "difficulty", header.difficulty, U256::ZERO)?;
         expect(number, "nonce", header.nonce, Default::default())?;
         expect(number, "ommers hash", header.ommers_hash, EMPTY_OMMER_ROOT_HASH)?;
+    } else {
+        let difficulty = next_difficulty(spec, above, header.timestamp);
+        expect(number, "difficulty", header.difficulty, difficulty)?;
     }
     validate_fork_fields(spec, above, header)
+}
+
+fn validate_dao_extra_data(spec: &ChainSpec, header: &Header) -> Result<(), ChainError> {
+    let ForkCondition::Block(fork) = spec.ethereum_fork_activation(EthereumHardfork::Dao) else {
+        return Ok(());
+    };
+    let marked = header.number >= fork && header.number - fork < DAO_EXTRA_BLOCKS;
+    if marked && header.extra_data.as_ref() != DAO_EXTRA_DATA {
+        let expected = alloy_primitives::hex::encode_prefixed(DAO_EXTRA_DATA);
+        return Err(ChainError::invalid(header.number, "extra data", &header.extra_data, expected));
+    }
+    Ok(())
 }
 
 fn validate_gas_limit(
@@ -97,13 +101,14 @@ fn validate_gas_limit(
     // The London block doubles the limit, so that its target equals the old limit.
     let doubled = spec.is_london_active_at_block(header.number)
         && !spec.is_london_active_at_block(parent.number);
-    let base = if doubled { parent.gas_limit * 2 } else { parent.gas_limit };
+    let base = if doubled { parent.gas_limit.saturating_mul(2) } else { parent.gas_limit };
     let bound = base / 1_024;
-    if header.gas_limit.abs_diff(base) >= bound || header.gas_limit < MIN_GAS_LIMIT {
+    let limit = header.gas_limit;
+    if limit.abs_diff(base) >= bound || !(MIN_GAS_LIMIT..=MAX_GAS_LIMIT).contains(&limit) {
         return Err(ChainError::invalid(
             header.number,
             "gas limit",
-            header.gas_limit,
+            limit,
             format!("less than {bound} away from {base} and at least {MIN_GAS_LIMIT}"),
         ));
     }
@@ -132,53 +137,17 @@ fn validate_fork_fields(
     let Some(params) = spec.blob_params_at(header.timestamp).filter(|_| cancun) else {
         return Ok(());
     };
-    let expected =
-        alloy_consensus::BlockHeader::maybe_next_block_excess_blob_gas(parent, Some(params))
-            .unwrap_or(0); // the first block with blobs has no parent to count from
+    let expected = BlockHeader::maybe_next_block_excess_blob_gas(parent, Some(params))
+        .unwrap_or(0); // the first block with blobs has no parent to count from
     expect(number, "excess blob gas", header.excess_blob_gas, Some(expected))?;
     let limit = params.max_blob_gas_per_block();
-    if header.blob_gas_used.is_some_and(|used| used > limit) {
+    if let Some(used) = header.blob_gas_used.filter(|used| *used > limit) {
         return Err(ChainError::invalid(
             number,
             "blob gas used",
-            format!("{:?}", header.blob_gas_used),
+            used,
             format!("at most {limit}"),
         ));
-    }
-    Ok(())
-}
-
-fn validate_body(spec: &ChainSpec, block: &Block<Transaction>) -> Result<(), ChainError> {
-    let header = &block.header;
-    let number = header.number;
-    let body = &block.body;
-    expect(
-        number,
-        "transactions root",
-        header.transactions_root,
-        proofs::calculate_transaction_root(&body.transactions),
-    )?;
-    expect(number, "ommers hash", header.ommers_hash, proofs::calculate_ommers_root(&body.ommers))?;
-    expect(
-        number,
-        "withdrawals root",
-        header.withdrawals_root,
-        body.withdrawals.as_ref().map(|list| proofs::calculate_withdrawals_root(list.as_slice())),
-    )?;
-    let blob_gas: u64 = body.transactions.iter().map(crate::open_block::blob_gas).sum();
-    if let Some(used) = header.blob_gas_used {
-        expect(number, "blob gas used", used, blob_gas)?;
-    }
-    if spec.is_osaka_active_at_timestamp(header.timestamp) {
-        let size = alloy_rlp::Encodable::length(block);
-        if size > MAX_RLP_BLOCK_SIZE {
-            return Err(ChainError::invalid(
-                number,
-                "size",
-                format!("{size} bytes"),
-                format!("at most {MAX_RLP_BLOCK_SIZE} bytes"),
-            ));
-        }
     }
     Ok(())
 }

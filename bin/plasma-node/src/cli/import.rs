@@ -1,0 +1,203 @@
+//! `import`: files of blocks into a data directory that no node is using.
+//!
+//! One thread reads, decodes and recovers senders; the caller's executes and stores. What lies
+//! between them is bounded, and so is what waits for a commit.
+
+use super::{blocks::offline, chain_file::ChainFile, node::Executor};
+use clap::Args;
+use eyre::{Context as _, Result, bail, eyre};
+use plasma_chain::{Chain, ChainConfig, Imported, PreparedBlock};
+use plasma_node::{DataDir, init_logging};
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    time::{Duration, Instant},
+};
+
+/// How often import tells how far it is.
+const PROGRESS_PERIOD: Duration = Duration::from_secs(5);
+
+/// Blocks of one commit at most.
+const BATCH_BLOCKS: usize = 64;
+
+/// Transactions of one commit at most, but always one block.
+const BATCH_TRANSACTIONS: usize = 20_000;
+
+/// Blocks that may wait between the reader and the executor.
+const PREPARED_BLOCKS: usize = 128;
+
+/// Arguments of `plasma-node import`.
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Where the database lies.
+    #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
+    datadir: PathBuf,
+    /// Which executor runs the blocks.
+    #[arg(long, default_value = "parallel")]
+    executor: Executor,
+    /// Files of RLP-encoded blocks. Blocks that are here already are passed over, so that an import
+    /// goes on where it stopped. A rejected block ends its file; the exit status tells.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+/// What the reader hands over.
+struct Ready {
+    /// `None`: the block is here already.
+    block: Option<PreparedBlock>,
+    transactions: usize,
+    /// Bytes of the file up to the block's end.
+    offset: u64,
+}
+
+/// Imports files of blocks.
+pub(crate) fn import(args: &ImportArgs) -> Result<()> {
+    init_logging("warn", plasma_node::LogFormat::Text).map_err(|error| eyre!(error))?;
+    let config = ChainConfig { executor: args.executor.into(), ..ChainConfig::default() };
+    let chain = offline(&DataDir::new(&args.datadir), config, None)?;
+    let mut rejected = 0;
+    for path in &args.files {
+        if let Err(error) = import_file(&chain, path) {
+            eprintln!("{}: {error:#}", path.display());
+            rejected += 1;
+        }
+    }
+    let head = chain.head();
+    chain.stop()?;
+    println!("head: block {} {}", head.number(), head.hash);
+    if rejected > 0 {
+        bail!("{rejected} of {} files were not imported whole", args.files.len());
+    }
+    Ok(())
+}
+
+fn import_file(chain: &Chain, path: &Path) -> Result<()> {
+    let file = ChainFile::open(path)?;
+    let mut progress = Progress::new(file.length());
+    let (sender, receiver) = sync_channel(PREPARED_BLOCKS);
+    let read = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| read_blocks(chain, file, sender));
+        let executed = execute_blocks(chain, &receiver, &mut progress);
+        // The reader must not wait for somebody who has stopped listening.
+        drop(receiver);
+        let read = reader.join().map_err(|_| eyre!("the reader of blocks panicked"))?;
+        executed.and(read)
+    });
+    eprintln!("{}: {}", path.display(), progress.sum());
+    read
+}
+
+fn read_blocks(chain: &Chain, mut file: ChainFile, out: SyncSender<Ready>) -> Result<()> {
+    while let Some(block) = file.next_block()? {
+        let number = block.header.number;
+        let transactions = block.body.transactions.len();
+        let offset = file.offset();
+        let known = chain.block(number)?.is_some_and(|known| known.hash == block.hash_slow());
+        let block = match known || number == 0 {
+            true => None,
+            false => Some(PreparedBlock::new(chain.spec(), block)?),
+        };
+        if out.send(Ready { block, transactions, offset }).is_err() {
+            // The executor refused a block and told so itself.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn execute_blocks(
+    chain: &Chain,
+    receiver: &Receiver<Ready>,
+    progress: &mut Progress,
+) -> Result<()> {
+    while let Ok(first) = receiver.recv() {
+        let mut batch = Vec::new();
+        let mut waiting = 0;
+        let mut next = Some(first);
+        while let Some(ready) = next {
+            progress.offset = ready.offset;
+            progress.known += u64::from(ready.block.is_none());
+            waiting += ready.transactions;
+            batch.extend(ready.block);
+            let full = batch.len() >= BATCH_BLOCKS || waiting >= BATCH_TRANSACTIONS;
+            next = if full { None } else { receiver.try_recv().ok() };
+        }
+        chain
+            .import_batch(batch, |imported| progress.count(imported))
+            .with_context(|| format!("after {} blocks", progress.blocks))?;
+        progress.tell(chain.head().number());
+    }
+    Ok(())
+}
+
+/// How far an import is.
+struct Progress {
+    started: Instant,
+    told: Instant,
+    length: u64,
+    offset: u64,
+    blocks: u64,
+    transactions: u64,
+    gas: u64,
+    known: u64,
+    side: u64,
+}
+
+impl Progress {
+    fn new(length: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            started: now,
+            told: now,
+            length,
+            offset: 0,
+            blocks: 0,
+            transactions: 0,
+            gas: 0,
+            known: 0,
+            side: 0,
+        }
+    }
+
+    fn count(&mut self, imported: &Imported) {
+        match imported {
+            Imported::Known(_) => self.known += 1,
+            Imported::Side(_) => self.side += 1,
+            Imported::Head(_) => {}
+        }
+        self.blocks += 1;
+        self.transactions += imported.block().transactions.len() as u64;
+        self.gas += imported.block().header.gas_used;
+    }
+
+    fn rates(&self) -> String {
+        let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+        format!(
+            "{:.0} blocks/s, {:.0} transactions/s, {:.1} Mgas/s",
+            self.blocks as f64 / seconds,
+            self.transactions as f64 / seconds,
+            self.gas as f64 / seconds / 1e6
+        )
+    }
+
+    fn tell(&mut self, head: u64) {
+        if self.told.elapsed() < PROGRESS_PERIOD {
+            return;
+        }
+        self.told = Instant::now();
+        let share = self.offset as f64 / self.length.max(1) as f64;
+        let left = self.started.elapsed().as_secs_f64() * (1.0 - share) / share.max(1e-9);
+        eprintln!("block {head}: {}, {:.0}% read, {left:.0} s left", self.rates(), share * 100.0);
+    }
+
+    fn sum(&self) -> String {
+        format!(
+            "{} blocks in {:.1} s ({}); {} were here already, {} are beside the chain",
+            self.blocks,
+            self.started.elapsed().as_secs_f64(),
+            self.rates(),
+            self.known,
+            self.side
+        )
+    }
+}

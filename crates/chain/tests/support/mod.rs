@@ -1,0 +1,86 @@
+//! A chain of the development genesis, and what is sent to it.
+
+#![allow(dead_code, unreachable_pub)] // each test file uses its part
+
+use alloy_consensus::{Block, BlockBody, TxEip1559, transaction::Recovered};
+use alloy_primitives::{Address, B256, TxKind, U256};
+use plasma_chain::{Chain, ChainConfig, ExecutedBlock};
+use plasma_chainspec::ChainSpec;
+use plasma_keeper::{KeeperConfig, LaneKeys};
+use plasma_storage::{Database, DatabaseOptions, Transaction};
+use plasma_txpool::{PoolConfig, PoolTransaction, TxPool};
+use std::{path::Path, sync::Arc, time::Duration};
+
+const DEV_GENESIS: &str = include_str!("../../../../genesis/dev.json");
+
+/// Senders of these tests: the last lanes, which no keeper of these tests uses.
+pub fn sender(index: usize) -> (LaneKeys, usize) {
+    (LaneKeys::dev(), 8 + index)
+}
+
+pub fn lane_address(index: usize) -> Address {
+    let (keys, lane) = sender(index);
+    keys.lanes()[lane]
+}
+
+pub fn transfer(index: usize, nonce: u64, to: Address, value: u64) -> Recovered<Transaction> {
+    let (keys, lane) = sender(index);
+    keys.sign(
+        lane,
+        TxEip1559 {
+            chain_id: 1337,
+            nonce,
+            gas_limit: 21_000,
+            max_fee_per_gas: 10_000_000_000,
+            max_priority_fee_per_gas: 1,
+            to: TxKind::Call(to),
+            value: U256::from(value),
+            ..TxEip1559::default()
+        },
+    )
+}
+
+pub fn open(dir: &Path, automine: bool, keeper: bool) -> Chain {
+    let spec = Arc::new(ChainSpec::from_json(DEV_GENESIS).unwrap());
+    let options = DatabaseOptions { reorg_blocks: 1_000, ..DatabaseOptions::default() };
+    let db = Database::open(dir, options).unwrap();
+    let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
+    let config = ChainConfig {
+        automine,
+        dev: true,
+        block_time: Duration::from_millis(200),
+        tick: Duration::from_millis(20),
+        ..ChainConfig::default()
+    };
+    let keeper = keeper.then(|| {
+        let lanes = LaneKeys::from_secret(&LaneKeys::dev_secret().0, 4).unwrap();
+        KeeperConfig::new(spec.plasma().registry.unwrap(), lanes)
+    });
+    Chain::open(config, spec, db, pool, keeper).unwrap()
+}
+
+pub fn submit(chain: &Chain, transaction: Recovered<Transaction>) -> B256 {
+    chain
+        .submit({
+            let (transaction, sender) = transaction.into_parts();
+            PoolTransaction::new(transaction, sender, None)
+        })
+        .unwrap()
+}
+
+pub fn balance(chain: &Chain, address: Address) -> U256 {
+    let state = chain.state_at(chain.head().number()).unwrap();
+    state.account(address).unwrap().map_or(U256::ZERO, |account| account.balance)
+}
+
+/// The block as it travels.
+pub fn plain(block: &ExecutedBlock) -> Block<Transaction> {
+    Block {
+        header: block.header.clone(),
+        body: BlockBody {
+            transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
+            ommers: block.ommers.clone(),
+            withdrawals: block.withdrawals.clone(),
+        },
+    }
+}
