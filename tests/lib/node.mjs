@@ -35,12 +35,14 @@ export function temporaryFolder(name = 'node') {
  * @param {string[]} [options.args] Further flags.
  * @param {boolean} [options.dev] Whether `--dev` is given.
  * @param {string} [options.log] File that gets what the node writes.
+ * @param {object} [options.env] Further environment variables.
+ * @throws Where it ends before it serves; `error.node` tells the rest.
  */
 export async function startNode({
-  datadir = temporaryFolder(), args = [], dev = true, port = 0, log
+  datadir = temporaryFolder(), args = [], dev = true, port = 0, log, env = {}
 } = {}) {
   const flags = ['node', ...(dev ? ['--dev'] : []), '--datadir', datadir, '--http.port', `${port}`, ...args]
-  const child = spawn(binary(), flags, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(binary(), flags, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } })
   const node = { child, datadir, pid: child.pid, stdout: '', stderr: '', exit: null }
   running.add(node)
   const file = log && createWriteStream(log, { flags: 'a' })
@@ -76,7 +78,9 @@ async function untilServing(node) {
       node.ws = node.url.replace('http', 'ws')
       return
     }
-    if (node.exit) throw new Error(`the node ended (${JSON.stringify(node.exit)}): ${node.stderr.slice(-2000)}`)
+    if (node.exit) {
+      throw Object.assign(new Error(`the node ended (${JSON.stringify(node.exit)}): ${node.stderr.slice(-2000)}`), { node })
+    }
     if (Date.now() > deadline) {
       await node.kill()
       throw new Error(`the node did not serve in time: ${node.stdout}${node.stderr.slice(-2000)}`)
