@@ -3,7 +3,7 @@
 //! Invariant: `commit` is called once per included transaction, in block order, with an outcome
 //! that was computed on exactly the state that all earlier commits left behind.
 
-use crate::{BlockState, EvmEnv, StateDbError, rules::BlockRules};
+use crate::{BlockState, EvmEnv, StateDbError, dao, rules::BlockRules};
 use alloy_consensus::{EthereumReceipt, Header, Transaction as _, TxType, Typed2718};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
@@ -164,8 +164,13 @@ impl<'a> BlockCommitter<'a> {
         self.state = inner.evm.finish().0;
     }
 
-    /// System calls before the first transaction (EIP-2935, EIP-4788).
+    /// What comes before the first transaction: the DAO's money (EIP-779), system calls (EIP-2935,
+    /// EIP-4788).
     pub fn begin(&mut self) -> Result<(), BlockError> {
+        if self.rules.moves_dao_money(self.env.block_env.number.saturating_to()) {
+            let moved = dao::moved_money(&self.state).map_err(StateDbError::from)?;
+            self.state.apply(moved);
+        }
         let mut inner = self.executor();
         let begun = inner.apply_pre_execution_changes();
         self.keep(inner);

@@ -21,6 +21,7 @@
 mod assemble;
 mod block_state;
 mod committer;
+mod dao;
 mod env;
 mod rules;
 mod simulate;

@@ -33,6 +33,14 @@ impl<S: AsRef<ChainSpec>> BlockRules<S> {
     pub(crate) fn of_environment(spec: S, proof_of_stake: bool) -> Self {
         Self { spec, proof_of_stake }
     }
+
+    /// Whether block `number` is the one that moves the DAO's money (EIP-779).
+    pub(crate) fn moves_dao_money(&self, number: u64) -> bool {
+        self.spec
+            .as_ref()
+            .ethereum_fork_activation(EthereumHardfork::Dao)
+            .transitions_at_block(number)
+    }
 }
 
 impl<S: AsRef<ChainSpec>> EthereumHardforks for BlockRules<S> {
@@ -43,6 +51,10 @@ impl<S: AsRef<ChainSpec>> EthereumHardforks for BlockRules<S> {
                 fork_block: None,
                 total_difficulty: U256::ZERO,
             };
+        }
+        if fork == EthereumHardfork::Dao {
+            // The committer moves the money itself, at another place than upstream's executor.
+            return ForkCondition::Never;
         }
         self.spec.as_ref().ethereum_fork_activation(fork)
     }

@@ -7,7 +7,7 @@ use alloy_genesis::ChainConfig;
 use alloy_primitives::U256;
 use std::collections::BTreeMap;
 
-/// Forks in order. Those from [`FIRST_BY_TIME`] on are activated by time.
+/// Forks in order.
 const FORKS: [&str; 16] = [
     "Frontier",
     "Homestead",
@@ -26,9 +26,6 @@ const FORKS: [&str; 16] = [
     "Cancun",
     "Prague",
 ];
-
-/// Where the forks by time begin in [`FORKS`].
-const FIRST_BY_TIME: usize = 13;
 
 /// Time of the second fork of the networks whose names end in `AtTime15k`, in seconds.
 const TRANSITION_TIME: u64 = 15_000;
@@ -84,7 +81,7 @@ fn activate_up_to(config: &mut ChainConfig, last: &str) -> Option<()> {
     FORKS[..=place].iter().try_for_each(|fork| activate(config, fork, 0))
 }
 
-/// Activates `fork` at a block or, from [`FIRST_BY_TIME`] on, a time in seconds.
+/// Activates `fork` at a block or, from Shanghai on, a time in seconds.
 fn activate(config: &mut ChainConfig, fork: &str, at: u64) -> Option<()> {
     let at = Some(at);
     match fork {
@@ -125,8 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forks_by_time_begin_where_the_constant_says() {
-        assert_eq!(FORKS[FIRST_BY_TIME], "Shanghai");
+    fn a_transition_sets_both_forks_and_none_after() {
         let config = config("ShanghaiToCancunAtTime15k", &BTreeMap::new()).unwrap();
         assert_eq!(config.shanghai_time, Some(0));
         assert_eq!(config.cancun_time, Some(15_000));
