@@ -3,7 +3,7 @@
 use crate::{
     BlockRecord, DatabaseOptions, DatabaseStats, LogBlocks, Receipt, StateChanges, StateSnapshot,
     StorageError, TickRecord, TrieUpdates,
-    engine::{Durability, Environment},
+    engine::{Durability, Environment, sync_directory},
     flat_state,
     journal::Journal,
     layer::Layer,
@@ -58,6 +58,7 @@ impl Database {
         let journal_environment = open("journal", JOURNAL_TABLES, Durability::Durable)?;
         // State can be had again from the journal, so losing its last commit costs only time.
         let state_environment = open("state", STATE_TABLES, Durability::MayLoseLastCommit)?;
+        sync_directory(dir)?;
         check_schema::<JournalMeta>(&journal_environment)?;
         check_schema::<StateMeta>(&state_environment)?;
         let journal = Journal::new(journal_environment)?;

@@ -12,6 +12,7 @@ use crate::{
     table::{Record, Table, TableKey, TableSpec, TableValue},
 };
 use failure::engine_error;
+pub(crate) use failure::{io_error, sync_directory};
 pub(crate) use signet_libmdbx::TransactionKind;
 use signet_libmdbx::{
     DatabaseFlags, Geometry, MdbxError, Mode, ReadError, Ro, RoSync, Rw, SyncMode, WriteFlags,
@@ -78,11 +79,7 @@ impl Environment {
         map_bytes: usize,
         lock: Arc<DirectoryLock>,
     ) -> Result<Arc<Self>, StorageError> {
-        std::fs::create_dir_all(path).map_err(|error| StorageError::Engine {
-            path: path.to_path_buf(),
-            action: "create its directory",
-            reason: error.to_string().into(),
-        })?;
+        std::fs::create_dir_all(path).map_err(|e| io_error(path, "create its directory", &e))?;
         let sync_mode = match durability {
             Durability::Durable => SyncMode::Durable,
             Durability::MayLoseLastCommit => SyncMode::NoMetaSync,
@@ -113,6 +110,7 @@ impl Environment {
             handles.push(tx.create_db(Some(table.name), DatabaseFlags::empty()).map_err(fail)?);
         }
         tx.commit().map_err(fail)?;
+        sync_directory(path)?;
         let _lock = Some(lock);
         Ok(Arc::new(Self { environment, handles, tables, name, path: path.into(), _lock }))
     }

@@ -112,6 +112,18 @@ pub enum StorageError {
         /// Which limit was met.
         reason: Arc<str>,
     },
+    /// The disk failed.
+    #[error(
+        "the database in {path} failed to {action}: {reason}; check the disk and the system's log, then start again: what was acknowledged before is in the journal"
+    )]
+    Disk {
+        /// The environment's directory, the data directory or the file.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the operating system answered.
+        reason: Arc<str>,
+    },
     /// The operating system or the engine refused an operation.
     #[error("the database in {path} failed to {action}: {reason}")]
     Engine {

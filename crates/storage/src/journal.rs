@@ -85,8 +85,7 @@ impl Journal {
         }
         tx.put::<Ticks>(&(record.block_number, record.tick), &bytes.into())?;
         tx.commit()?;
-        metrics::histogram!("plasma_journal_commit_seconds", "record" => "tick")
-            .record(started.elapsed());
+        measure("tick", started);
         Ok(())
     }
 
@@ -109,8 +108,7 @@ impl Journal {
         }
         remove_ticks(&tx)?;
         tx.commit()?;
-        metrics::histogram!("plasma_journal_commit_seconds", "record" => "block")
-            .record(started.elapsed());
+        measure("block", started);
         *head = Some(next);
         Ok(())
     }
@@ -173,6 +171,14 @@ impl Journal {
             None => Ok(tx.get::<Headers>(&number)?.map(|_| Bytes::new())),
         }
     }
+}
+
+/// The time of one commit, in buckets and as quantiles of the last minute.
+fn measure(record: &'static str, started: Instant) {
+    let seconds = started.elapsed();
+    metrics::histogram!("plasma_journal_commit_seconds", "record" => record).record(seconds);
+    metrics::histogram!("plasma_journal_commit_seconds_summary", "record" => record)
+        .record(seconds);
 }
 
 fn put_block(tx: &WriteTx, record: &BlockRecord) -> Result<(), StorageError> {

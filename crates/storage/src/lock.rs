@@ -1,6 +1,6 @@
 //! One process per data directory.
 
-use crate::StorageError;
+use crate::{StorageError, engine::io_error};
 use fs4::fs_std::FileExt;
 use std::{
     fs::{File, OpenOptions},
@@ -20,11 +20,7 @@ pub(crate) struct DirectoryLock {
 impl DirectoryLock {
     /// Takes the lock, or says who holds it.
     pub(crate) fn take(directory: &Path) -> Result<Self, StorageError> {
-        let fail = |action, error: std::io::Error| StorageError::Engine {
-            path: directory.to_path_buf(),
-            action,
-            reason: error.to_string().into(),
-        };
+        let fail = |action, error: std::io::Error| io_error(directory, action, &error);
         std::fs::create_dir_all(directory).map_err(|e| fail("create the data directory", e))?;
         let mut file = OpenOptions::new()
             .read(true)
