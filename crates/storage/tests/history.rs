@@ -186,3 +186,26 @@ fn an_archive_forgets_nothing_and_a_lower_bound_prunes_it_later() {
     assert_eq!(pair.model.tip(), 596);
     pair.check_states();
 }
+
+/// Bytes that the state's file gains between blocks 200 and 1200, each of which changes 40 slots.
+fn growth(history: Option<u64>) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open(dir.path(), options(history, 16)).unwrap();
+    let mut model = Model::new(&db);
+    let mut size_at = |tip: u64| {
+        let blocks = (model.tip() + 1..=tip).map(|number| Block::busy(number, 40)).collect();
+        model.push(&db, blocks);
+        db.flush().unwrap();
+        db.stats().unwrap().environments[1].file_bytes
+    };
+    let early = size_at(200);
+    size_at(1_200) - early
+}
+
+#[test]
+fn pruned_space_is_used_again() {
+    let (pruned, archive) = (growth(Some(16)), growth(None));
+    // The file grows by 4 MiB at a time.
+    assert!(pruned <= 4 << 20, "{pruned} bytes");
+    assert!(archive >= 8 << 20, "{archive} bytes");
+}

@@ -48,6 +48,21 @@ impl Block {
     }
 }
 
+impl Block {
+    /// A block that changes this many of 400 slots.
+    pub(crate) fn busy(number: u64, slots: u64) -> Self {
+        let value = |i: u64| U256::from_be_bytes(keccak256((number * slots + i).to_be_bytes()).0);
+        let storage = (0..slots).map(|i| (value(i) % U256::from(400), value(i)));
+        let account = Some(Account { nonce: number, ..Default::default() });
+        let change = AccountChange { account, storage: storage.collect(), ..Default::default() };
+        let changes = StateChanges {
+            accounts: [(address(0), change)].into_iter().collect(),
+            ..Default::default()
+        };
+        Self { changes, logs: Vec::new() }
+    }
+}
+
 fn log(emitter: u8, topics: &[u8]) -> Log {
     let topics = topics.iter().copied().map(topic).collect();
     Log::new_unchecked(address(emitter), topics, Default::default())
