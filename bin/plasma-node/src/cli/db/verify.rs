@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::Decodable;
 use alloy_trie::{HashBuilder, Nibbles, TrieAccount};
 use eyre::{Result, WrapErr as _, bail, ensure, eyre};
-use plasma_storage::{Account, Inspection};
+use plasma_storage::{Account, Inspection, StorageError};
 use std::ops::ControlFlow;
 
 /// What was found sound.
@@ -33,13 +33,13 @@ pub(super) fn verify(inspection: &Inspection, batch: usize) -> Result<Verified> 
     codes(inspection, &mut verified)?;
     let mut walk = Walk::new(inspection, None, header.state_root);
     let mut builder = HashBuilder::default();
-    let scan = |each: &mut dyn FnMut(B256, (Address, Account))| {
+    let scan = |each: Take<'_, (Address, Account)>| {
         inspection.accounts(|address, account| {
             each(keccak256(address), (address, account));
             ControlFlow::Continue(())
         })
     };
-    in_hash_order(batch, &scan, &mut |hash, (address, account)| {
+    in_hash_order(batch, scan, &mut |hash, (address, account)| {
         let stored = next_leaf(&mut walk, hash)
             .wrap_err_with(|| format!("account {address} (hash {hash})"))?;
         let leaf = check_account(inspection, address, account, &stored, batch, &mut verified)
@@ -125,13 +125,13 @@ fn check_account(
     );
     let mut walk = Walk::new(inspection, Some(keccak256(address)), trie.storage_root);
     let mut builder = HashBuilder::default();
-    let scan = |each: &mut dyn FnMut(B256, (U256, U256))| {
+    let scan = |each: Take<'_, (U256, U256)>| {
         inspection.slots(address, |slot, value| {
             each(keccak256(B256::from(slot)), (slot, value));
             ControlFlow::Continue(())
         })
     };
-    in_hash_order(batch, &scan, &mut |hash, (slot, value)| {
+    in_hash_order(batch, scan, &mut |hash, (slot, value)| {
         let name = || format!("slot {slot:#x} (hash {hash})");
         let stored = next_leaf(&mut walk, hash).wrap_err_with(name)?;
         let expected = alloy_rlp::encode(value);
@@ -156,10 +156,13 @@ fn check_account(
     Ok(alloy_rlp::encode(TrieAccount::new(account.nonce, account.balance, root, code_hash)))
 }
 
+/// Receives items under their hashes.
+type Take<'a, T> = &'a mut dyn FnMut(B256, T);
+
 /// What `scan` tells, in the order of the hashes, with at most about `batch` items in memory.
 fn in_hash_order<T>(
     batch: usize,
-    scan: &dyn Fn(&mut dyn FnMut(B256, T)) -> Result<(), plasma_storage::StorageError>,
+    scan: impl Fn(Take<'_, T>) -> Result<(), StorageError>,
     each: &mut dyn FnMut(B256, T) -> Result<()>,
 ) -> Result<()> {
     let mut count = 0;
