@@ -6,7 +6,7 @@
 use super::{blocks::offline, chain_file::ChainFile, node::Executor};
 use clap::Args;
 use eyre::{Context as _, Result, bail, eyre};
-use plasma_chain::{Chain, ChainConfig, Imported, PreparedBlock};
+use plasma_chain::{Chain, ChainConfig, ExecutorKind, Imported, PreparedBlock};
 use plasma_node::{DataDir, init_logging};
 use std::{
     path::{Path, PathBuf},
@@ -23,6 +23,9 @@ const BATCH_BLOCKS: usize = 64;
 /// Transactions of one commit at most, but always one block.
 const BATCH_TRANSACTIONS: usize = 20_000;
 
+/// On so many cores recovering senders leaves nothing for a second worker of the executor.
+const FEW_CORES: usize = 4;
+
 /// Blocks that may wait between the reader and the executor.
 const PREPARED_BLOCKS: usize = 128;
 
@@ -32,9 +35,10 @@ pub(crate) struct ImportArgs {
     /// Where the database lies.
     #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
     datadir: PathBuf,
-    /// Which executor runs the blocks.
-    #[arg(long, default_value = "parallel")]
-    executor: Executor,
+    /// Which executor runs the blocks [default: sequential up to 4 cores, which recovering senders
+    /// keeps busy; parallel above].
+    #[arg(long)]
+    executor: Option<Executor>,
     /// Files of RLP-encoded blocks. Blocks that are here already are passed over, so that an import
     /// goes on where it stopped. A rejected block ends its file; the exit status tells.
     #[arg(required = true)]
@@ -53,7 +57,13 @@ struct Ready {
 /// Imports files of blocks.
 pub(crate) fn import(args: &ImportArgs) -> Result<()> {
     init_logging("warn", plasma_node::LogFormat::Text).map_err(|error| eyre!(error))?;
-    let config = ChainConfig { executor: args.executor.into(), ..ChainConfig::default() };
+    let defaults = ChainConfig::default();
+    let executor = match args.executor {
+        Some(executor) => executor.into(),
+        None if defaults.threads.get() <= FEW_CORES => ExecutorKind::Sequential,
+        None => ExecutorKind::Parallel,
+    };
+    let config = ChainConfig { executor, ..defaults };
     let chain = offline(&DataDir::new(&args.datadir), config, None)?;
     let mut rejected = 0;
     for path in &args.files {
