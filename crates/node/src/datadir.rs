@@ -89,6 +89,10 @@ impl DataDir {
         let mut out = std::fs::File::create(&draft).map_err(failed(&draft))?;
         out.write_all(text.as_bytes()).map_err(failed(&draft))?;
         out.sync_all().map_err(failed(&draft))?;
-        std::fs::rename(&draft, &file).map_err(failed(&file))
+        std::fs::rename(&draft, &file).map_err(failed(&file))?;
+        // The new name survives a power failure once the directory is on disk.
+        std::fs::File::open(&self.path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(failed(&self.path))
     }
 }

@@ -11,7 +11,7 @@ use std::{net::SocketAddr, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// A file of the data directory cannot be used.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}{}", advice(source), path = path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -63,4 +63,13 @@ pub enum NodeError {
     /// Block production stopped by itself.
     #[error("block production stopped: {0}")]
     Stopped(String),
+}
+
+/// What to do about a disk that is full or fails; nothing where the words of the system say enough.
+fn advice(error: &std::io::Error) -> &'static str {
+    match error.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => "; free disk space and start again",
+        Some(libc::EIO | libc::EROFS) => "; check the disk and the system's log, then start again",
+        _ => "",
+    }
 }

@@ -22,6 +22,10 @@ pub(super) fn engine_error(path: &Path, action: &'static str, error: MdbxError) 
         | MdbxError::BadSignature => {
             StorageError::Unreadable { path, reason: error.to_string().into() }
         }
+        // After damage was met, the engine answers every other reader of the same view like this.
+        MdbxError::BadTxn if action == "read" => {
+            StorageError::Unreadable { path, reason: "an earlier read found it damaged".into() }
+        }
         MdbxError::Other(code) if code > 0 => {
             io_error(&path, action, &io::Error::from_raw_os_error(code))
         }
