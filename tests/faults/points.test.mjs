@@ -9,7 +9,7 @@ import { after, before, describe, test } from 'node:test'
 import { panics, startNode, temporaryFolder } from '../lib/node.mjs'
 import { accounts } from '../lib/accounts.mjs'
 import { call, receiptOf } from '../lib/rpc.mjs'
-import { callsIn, faultEnvironment, POWER_STATUS } from './shim.mjs'
+import { callsIn, faultEnvironment, ENDED_STATUS } from './shim.mjs'
 import { check, furnish, load, verify, Witness } from './witness.mjs'
 
 const FAULTS = process.env.FAULTS ?? '24'
@@ -33,8 +33,11 @@ const FAULT_KINDS = [
   { name: 'EIO', kind: 'eio', class: 'all' },
   { name: 'ENOSPC', kind: 'enospc', class: 'all' },
   { name: 'failed sync', kind: 'eio', class: 'sync' },
+  { name: 'torn write', kind: 'torn', class: 'write' },
   { name: 'power cut', kind: 'power', class: 'all' }
 ]
+/** Whether the fault itself ends the process. */
+const ends = ({ kind }) => kind === 'power' || kind === 'torn'
 const PHASES = [
   { name: 'fresh directory', fresh: true, args: [] },
   { name: 'mining on demand', args: [] },
@@ -87,7 +90,7 @@ async function tryPoint({ phase, fault }) {
   const struck = callsIn(log).filter(({ struck }) => struck)
   assert.deepEqual(panics(stderr), [])
   assert.equal(exit.signal, null, `ended by ${exit.signal}: ${stderr.slice(-1500)}`)
-  if (exit.code === POWER_STATUS) assert.equal(fault.kind, 'power')
+  if (exit.code === ENDED_STATUS) assert.ok(ends(fault))
   else if (exit.code !== 0) assertSaysWhatToDo(stderr, fault)
 
   const again = await startNode({ datadir, args: phase.args })
@@ -121,7 +124,7 @@ async function callsOf(phase) {
 
 /** Numbers of the calls that a fault counts, in three stretches: opening, working, stopping. */
 function stretches({ calls, opened, worked }, fault) {
-  const counts = (one) => (fault.class === 'all' || fault.class === one.class) && (fault.kind !== 'short' || one.bytes > 1)
+  const counts = (one) => (fault.class === 'all' || fault.class === one.class) && (!['short', 'torn'].includes(fault.kind) || one.bytes > 1)
   const before = (index) => calls.slice(0, index).filter(counts).length
   const [first, second, third] = [before(opened), before(worked), before(calls.length)]
   return [[1, first], [first + 1, second], [second + 1, third]].filter(([from, to]) => from <= to)
@@ -142,7 +145,7 @@ before(async () => {
     }
   }
   const point = ({ phase, fault }, at) => ({ phase, fault: {
-    ...fault, at, last: fault.kind !== 'power' && random() < 0.5 ? 0 : at, seed: 1 + Math.floor(random() * 2 ** 31) } })
+    ...fault, at, last: !ends(fault) && random() < 0.5 ? 0 : at, seed: 1 + Math.floor(random() * 2 ** 31) } })
   if (FAULTS === 'all') {
     for (const cell of cells) for (let at = cell.from; at <= cell.to; at++) points.push(point(cell, at))
   } else {

@@ -4,6 +4,7 @@
 // FAULT_LOG    file that gets a line per counted call: number, class, name of the call, bytes, file, and what was done
 // FAULT_KIND   what strikes at the call with number FAULT_AT:
 //                short    a write writes half of its bytes
+//                torn     a write writes half of its bytes, and the process ends at once with status 99
 //                eio      the call fails with EIO and does nothing
 //                enospc   the call fails with ENOSPC and does nothing
 //                power    the machine loses power: of all that was written and not synchronised, pages are taken back
@@ -32,7 +33,7 @@
 #include <unistd.h>
 
 #define PAGE 4096
-#define POWER_STATUS 99
+#define ENDED_STATUS 99
 
 enum class { WRITE = 1, SYNC = 2, OTHER = 4 };
 enum verdict { PASS, HALF, FAIL };
@@ -151,7 +152,7 @@ static void lose_power(void) {
     lost++;
   }
   say("power %ld pages lost, %ld kept\n", lost, kept);
-  syscall(SYS_exit_group, POWER_STATUS);
+  syscall(SYS_exit_group, ENDED_STATUS);
 }
 
 // Remembers what a write is about to cover. A file's new end is not taken back: its bytes become zeros.
@@ -193,16 +194,19 @@ static void forget(int fd, off_t offset, size_t length) {
   }
 }
 
+// Whether what strikes halves a write, which takes two bytes at least.
+static int halves(void) { return kind && (!strcmp(kind, "short") || !strcmp(kind, "torn")); }
+
 // Counts one call and says what shall become of it; `lock` is held from here until `done`.
 static enum verdict strike(enum class class, const char *name, const char *path, size_t bytes) {
-  int chosen = (classes & class) && (!match || strstr(path, match)) && !(kind && !strcmp(kind, "short") && bytes < 2);
+  int chosen = (classes & class) && (!match || strstr(path, match)) && !(bytes < 2 && halves());
   long number = chosen ? ++counted : 0;
   int struck = chosen && strike_at && number >= strike_at && number <= strike_last && kind;
   say("%ld %s %s %zu %s%s%s\n", number, class == WRITE ? "write" : class == SYNC ? "sync" : "other", name, bytes, path,
       struck ? " STRUCK " : "", struck ? kind : "");
   if (!struck) return PASS;
   if (!strcmp(kind, "power")) lose_power();
-  if (!strcmp(kind, "short")) return class == WRITE ? HALF : PASS;
+  if (halves()) return class == WRITE ? HALF : PASS;
   errno = !strcmp(kind, "enospc") ? ENOSPC : EIO;
   return FAIL;
 }
@@ -247,6 +251,7 @@ static ssize_t write_all(const char *name, int fd, const struct iovec *parts, in
     }
     answer = has_offset ? syscall(SYS_pwrite64, fd, piece, half, offset) : syscall(SYS_write, fd, piece, half);
     free(piece);
+    if (!strcmp(kind, "torn")) syscall(SYS_exit_group, ENDED_STATUS);
   } else if (has_offset) {
     // On 64-bit systems the offset is in one register, and the second is nothing.
     answer = syscall(SYS_pwritev, fd, parts, count, offset, 0L);

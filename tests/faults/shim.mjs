@@ -5,8 +5,8 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '../lib/node.mjs'
 
-/** With this status a process ends that lost power. */
-export const POWER_STATUS = 99
+/** With this status a process ends that lost power, or was ended within a write. */
+export const ENDED_STATUS = 99
 
 let library
 
