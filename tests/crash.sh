@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Kills a loaded node with -9 at random moments and counts what was lost. Usage: [KILLS=50] [SEED=n] tests/crash.sh BINARY
+# Kills a loaded node with -9 at random moments and counts what was lost. Usage: [KILLS=300] [SEED=n] tests/crash.sh BINARY
 set -euo pipefail
 tests=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$tests")

@@ -1,16 +1,17 @@
 // Kills a node with -9 at random moments while it works, starts it again on the same data directory, and checks that
-// nothing is missing of what it had told: every receipt that was seen, every perform that was seen, and that no upkeep
-// was performed twice for one piece of work.
+// nothing is missing of what it had told: every receipt that was seen, every transaction and perform that stood in the
+// pending block (a pre-confirmation), every perform that was seen, and that no upkeep was performed twice for one piece of
+// work.
 //
 // Half of the kills hit a node that makes a block a second, the other half one that mines on demand.
-// KILLS (50) and SEED say how many and which.
+// KILLS (300) and SEED say how many and which.
 import assert from 'node:assert/strict'
 import { encodeAbiParameters, encodeFunctionData, parseEther, parseEventLogs, parseGwei, toHex } from 'viem'
 import { accounts, REGISTRY } from '../lib/accounts.mjs'
 import { artifact, panics, startNode, temporaryFolder } from '../lib/node.mjs'
 import { call, client, receiptOf } from '../lib/rpc.mjs'
 
-const KILLS = Number(process.env.KILLS ?? 50)
+const KILLS = Number(process.env.KILLS ?? 300)
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 32))
 const SENDERS = accounts.slice(2, 10)
 /** Transactions that an account sends before it waits for their receipts. */
@@ -45,6 +46,11 @@ class Witnessed {
   performs = new Map()
   /** Hashes of blocks that were seen. */
   blocks = new Map()
+  /** Transactions that stood in a pending block: its number, the place in it and who sent them. */
+  preconfirmed = new Map()
+  /** Those of them of which no receipt was seen before a kill. */
+  cut = 0
+  foretold = 0
   kills = 0
   sent = 0
 }
@@ -127,7 +133,17 @@ async function load(url, queue, seen, stopped) {
     }
   }
 
-  await Promise.all([...SENDERS.map((account) => untilKilled(() => sender(account))), untilKilled(watcher)])
+  // What stands in the pending block is in the journal, and must be in the chain at that very place.
+  const foreteller = async () => {
+    while (!stopped.now) {
+      const { number, transactions } = await rpc('eth_getBlockByNumber', 'pending', false)
+      for (const [index, hash] of transactions.entries()) seen.preconfirmed.set(hash, { number, index })
+      await sleep(10)
+    }
+  }
+
+  await Promise.all([
+    ...SENDERS.map((account) => untilKilled(() => sender(account))), untilKilled(watcher), untilKilled(foreteller)])
 }
 
 /** Asserts that a restarted node has all that was seen, and that its performs are consistent. */
@@ -144,6 +160,18 @@ async function check(url, seen, { queue, conditional, beats }, { everything }) {
     await Promise.all(receipts.slice(at, at + 100).map(async ([hash, receipt]) =>
       assert.deepEqual(await rpc('eth_getTransactionReceipt', hash), receipt, `the receipt of ${hash} changed, or is gone`)))
   }
+
+  // What was pre-confirmed since the last kill is there, at the place that was told, or stands in the open block again.
+  for (const [hash, { number, index }] of seen.preconfirmed) {
+    const transaction = await rpc('eth_getTransactionByHash', hash)
+    assert.ok(transaction, `the pre-confirmed transaction ${hash} of block ${Number(number)} is gone`)
+    if (!seen.receipts.has(hash)) seen.cut++
+    const receipt = await receiptOf(url, hash)
+    assert.deepEqual([receipt.blockNumber, Number(receipt.transactionIndex)], [number, index],
+      `the pre-confirmed transaction ${hash} stands at another place than was told`)
+  }
+  seen.foretold += seen.preconfirmed.size
+  seen.preconfirmed.clear()
 
   // Every perform that was seen is there once; every upkeep has at most one perform in a block.
   const logs = []
@@ -235,5 +263,6 @@ const results = [
 ]
 const sum = (count) => results.reduce((total, seen) => total + count(seen), 0)
 console.log(`${sum(({ kills }) => kills)} kills: ${sum(({ sent }) => sent)} transactions sent, `
-  + `${sum(({ receipts }) => receipts.size)} receipts and ${sum(({ performs }) => performs.size)} performs seen, `
+  + `${sum(({ receipts }) => receipts.size)} receipts, ${sum(({ foretold }) => foretold)} pre-confirmations `
+  + `(${sum(({ cut }) => cut)} without a receipt when the node was killed) and ${sum(({ performs }) => performs.size)} performs seen, `
   + '0 lost, 0 performed twice')
