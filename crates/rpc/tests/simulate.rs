@@ -2,7 +2,8 @@
 
 mod node;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_rlp::Encodable;
 use node::{LOG_TOPIC, LOOPER, Node, REVERTER, STORER, quantity};
 use plasma_rpc::RpcConfig;
 use serde_json::{Value, json};
@@ -126,7 +127,9 @@ async fn validation_checks_nonce_fee_and_funds() {
     assert_eq!(refusal(&node, one(pays, false)).await, -38014);
     let little = json!({"from": rich, "to": poor, "gas": "0x5207"});
     assert_eq!(refusal(&node, one(little, false)).await, -38013);
-    let much = json!({"from": rich, "to": poor, "gas": "0x5f5e101"});
+    let head = node.call("eth_getBlockByNumber", json!(["latest", false])).await;
+    let much = format!("{:#x}", quantity(&head["gasLimit"]) + 1);
+    let much = json!({"from": rich, "to": poor, "gas": much});
     assert_eq!(refusal(&node, one(much, false)).await, -38015);
     assert_eq!(refusal(&node, json!({"blockStateCalls": []})).await, -32602);
     assert_eq!(refusal(&node, json!({"blockStateCalls": vec![json!({}); 257]})).await, -38026);
@@ -141,7 +144,7 @@ async fn failed_calls_tell_why_and_the_block_goes_on() {
         &node,
         json!({"blockStateCalls": [{"calls": [
             {"from": from, "to": REVERTER},
-            {"from": from, "input": "0xfe"},
+            {"from": from, "input": "0xfe", "gas": "0x186a0"},
             {"from": from, "to": STORER, "input": word(3), "gas": "0x30d40"},
         ]}]}),
     )
@@ -154,8 +157,9 @@ async fn failed_calls_tell_why_and_the_block_goes_on() {
     assert!(calls[0]["error"]["data"].as_str().unwrap().starts_with("0x08c379a0"));
     assert_eq!(calls[1]["error"]["code"], -32015);
     assert!(calls[1]["error"].get("data").is_none());
-    // The second call has eaten the gas of the whole request.
-    assert_eq!(calls.len(), 3);
+    assert_eq!(calls[1]["gasUsed"], "0x186a0");
+    assert_eq!(calls[2]["status"], "0x1");
+    assert_eq!(calls[2]["logs"][0]["logIndex"], "0x0");
     node.stop().await;
 }
 
@@ -185,7 +189,8 @@ async fn transfers_are_logged_where_ether_moves_and_only_there() {
     let last = calls[2]["logs"].as_array().unwrap();
     assert_eq!(last.len(), 3);
     assert_eq!(last[2]["address"], json!(STORER));
-    assert_eq!(last[2]["logIndex"], "0x4");
+    // The two transfers that were reverted have had their numbers.
+    assert_eq!(last[2]["logIndex"], "0x6");
     // The blocks are the same whether transfers are told or not.
     let untold = simulate(&node, request(false)).await;
     assert_eq!(untold[0]["hash"], blocks[0]["hash"]);
@@ -219,6 +224,92 @@ async fn precompiles_move_and_overrides_that_contradict_are_refused() {
     ] {
         assert_eq!(refusal(&node, moved(overrides.clone())).await, -32000, "{overrides}");
     }
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn moved_precompiles_leave_their_warmth_behind() {
+    let node = Node::start().await;
+    let from = node.accounts.addresses()[0];
+    // PUSH20 address, BALANCE, POP, STOP
+    let reads = |address: &str| format!("0x73{}315000", &address[2..]);
+    let [original, destination] = [Address::repeat_byte(0xa1), Address::repeat_byte(0xa2)];
+    let blocks = simulate(
+        &node,
+        json!({"blockStateCalls": [{
+            "stateOverrides": {
+                IDENTITY: {"movePrecompileToAddress": ELSEWHERE},
+                original.to_string(): {"code": reads(IDENTITY)},
+                destination.to_string(): {"code": reads(ELSEWHERE)},
+            },
+            "calls": [{"from": from, "to": original}, {"from": from, "to": destination}],
+        }]}),
+    )
+    .await;
+    let gas = |call: usize| quantity(&blocks[0]["calls"][call]["gasUsed"]);
+    // 21000, PUSH20 3, BALANCE 100 or 2600 (EIP-2929), POP 2.
+    assert_eq!((gas(0), gas(1)), (21_105, 23_605));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_nonce_at_its_end_begins_anew_without_validation() {
+    let node = Node::start().await;
+    let [from, to] = [Address::repeat_byte(0x55), Address::repeat_byte(0x66)];
+    let request = |validation: bool| {
+        json!({"validation": validation, "returnFullTransactions": true, "blockStateCalls": [{
+            "blockOverrides": {"baseFeePerGas": "0x0"},
+            "stateOverrides": {from.to_string(): {"nonce": "0xffffffffffffffff"}},
+            "calls": [{"from": from, "to": to}, {"from": from, "to": to}],
+        }]})
+    };
+    let blocks = simulate(&node, request(false)).await;
+    let nonces = [0, 1].map(|index| blocks[0]["transactions"][index]["nonce"].clone());
+    assert_eq!(nonces, ["0xffffffffffffffff", "0x0"]);
+    assert_eq!(refusal(&node, request(true)).await, -38011);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_gas_price_makes_a_legacy_transaction_whose_access_list_counts() {
+    let node = Node::start().await;
+    let from = node.accounts.addresses()[0];
+    let call = json!({
+        "from": from, "to": STORER, "input": word(3), "gas": "0x30d40", "nonce": "0x2",
+        "gasPrice": "0x5", "value": "0x0",
+    });
+    let mut listed = call.clone();
+    listed["accessList"] = json!([{"address": STORER, "storageKeys": [B256::ZERO]}]);
+    let one = |call: &Value| json!({"returnFullTransactions": true, "blockStateCalls": [{"calls": [call]}]});
+    let plain = simulate(&node, one(&call)).await[0].clone();
+    let listed = simulate(&node, one(&listed)).await[0].clone();
+    for block in [&plain, &listed] {
+        assert_eq!(block["transactions"][0]["type"], "0x0");
+    }
+    let gas = |block: &Value| quantity(&block["calls"][0]["gasUsed"]);
+    // 2400 and 1900 for the list (EIP-2930) against 2100 for a cold slot (EIP-2929).
+    assert_eq!(gas(&listed), gas(&plain) + 2_400 + 1_900 - 2_100);
+    // All members in a list that ends with three zeros for the signature.
+    let mut fields = Vec::new();
+    for field in [2u64, 5, 200_000] {
+        field.encode(&mut fields);
+    }
+    STORER.encode(&mut fields);
+    0u64.encode(&mut fields);
+    word(3).encode(&mut fields);
+    fields.extend([0x80; 3]);
+    let mut encoded = Vec::new();
+    alloy_rlp::Header { list: true, payload_length: fields.len() }.encode(&mut encoded);
+    encoded.extend(fields);
+    assert_eq!(plain["transactions"][0]["hash"], json!(keccak256(&encoded)));
+    // A trie with one value is one leaf: the nibbles of RLP's key 0x80, after the prefix 0x20.
+    let mut leaf = Vec::new();
+    [0x20u8, 0x80].as_slice().encode(&mut leaf);
+    encoded.as_slice().encode(&mut leaf);
+    let mut node_rlp = Vec::new();
+    alloy_rlp::Header { list: true, payload_length: leaf.len() }.encode(&mut node_rlp);
+    node_rlp.extend(leaf);
+    assert_eq!(plain["transactionsRoot"], json!(keccak256(&node_rlp)));
     node.stop().await;
 }
 

@@ -4,8 +4,8 @@ use super::{
     overrides::{MovedPrecompiles, state_changes},
     request::{PlannedBlock, Simulation},
     state::SimulatedState,
-    transaction::{Defaults, unsigned},
-    transfers::TransferLogs,
+    transaction::{self, Defaults, unsigned},
+    transfers::{CallLogs, NumberedLog},
 };
 use crate::{
     api::Api,
@@ -17,7 +17,7 @@ use alloy_consensus::{Header, Transaction as _, transaction::Recovered};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_evm::Evm;
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::{B256, Bytes, Log};
+use alloy_primitives::{B256, Bytes, map::AddressSet};
 use alloy_rpc_types_eth::{
     Block, TransactionRequest,
     simulate::{SimCallResult, SimulatedBlock},
@@ -34,6 +34,9 @@ use plasma_evm::{
 };
 use plasma_storage::{StateChanges, StateReader, Transaction};
 use std::sync::Arc;
+
+/// The transaction type that has an access list and nothing else new (EIP-2930).
+const ACCESS_LIST_TYPE: u8 = 1;
 
 /// Simulates block after block.
 pub(super) struct Simulator<'a> {
@@ -55,7 +58,16 @@ pub(super) struct Simulator<'a> {
 struct Called {
     transaction: Recovered<Transaction>,
     result: ExecutionResult,
-    logs: Vec<Log>,
+    logs: Vec<NumberedLog>,
+}
+
+/// What the calls of a block have in common.
+struct Calls {
+    /// The precompiles before any was moved.
+    precompiles: AddressSet,
+    moved: MovedPrecompiles,
+    /// Index of the next log.
+    next_log: u64,
 }
 
 impl<'a> Simulator<'a> {
@@ -118,7 +130,7 @@ impl<'a> Simulator<'a> {
         let withdrawals = spec
             .is_shanghai_active_at_timestamp(timestamp)
             .then(|| planned.overrides.withdrawals.clone().unwrap_or_default());
-        let (state, moved) = self.begin_state(planned.state, &env)?;
+        let (state, mut calls) = self.begin_state(planned.state, &env)?;
         let context = BlockContext {
             parent_hash: self.parent_hash,
             parent_beacon_block_root,
@@ -137,7 +149,7 @@ impl<'a> Simulator<'a> {
         let mut called = Vec::with_capacity(planned.calls.len());
         for call in planned.calls {
             exec::check_time()?;
-            called.push(self.call(&mut committer, &moved, call)?);
+            called.push(self.call(&mut committer, &mut calls, call)?);
         }
         let finished = committer.finish().map_err(unfit)?;
         let state_root = self.fork.apply(&finished.changes).map_err(error::from_chain)?;
@@ -151,7 +163,8 @@ impl<'a> Simulator<'a> {
             parent_beacon_block_root,
             extra_data: Bytes::new(),
         };
-        let header = assemble_header(spec, &env, &parts, &finished);
+        let mut header = assemble_header(spec, &env, &parts, &finished);
+        header.transactions_root = transaction::root(&transactions);
         let hash = header.hash_slow();
         self.parent = header.clone();
         self.parent_hash = hash;
@@ -193,19 +206,20 @@ impl<'a> Simulator<'a> {
         &mut self,
         overrides: alloy_rpc_types_eth::state::StateOverride,
         env: &EvmEnv,
-    ) -> RpcResult<(BlockState, MovedPrecompiles)> {
+    ) -> RpcResult<(BlockState, Calls)> {
         let mut state = BlockState::new(Arc::new(self.state.clone()));
         state.apply(std::mem::take(&mut self.patch));
         let precompiles = Precompiles::new(PrecompileSpecId::from_spec_id(env.cfg_env.spec));
-        let (changes, moved) = state_changes(overrides, &state, precompiles.addresses_set())?;
+        let precompiles = precompiles.addresses_set().clone();
+        let (changes, moved) = state_changes(overrides, &state, &precompiles)?;
         state.apply(changes);
-        Ok((state, moved))
+        Ok((state, Calls { precompiles, moved, next_log: 0 }))
     }
 
     fn call(
         &mut self,
         committer: &mut BlockCommitter<'_>,
-        moved: &MovedPrecompiles,
+        calls: &mut Calls,
         call: TransactionRequest,
     ) -> RpcResult<Called> {
         let sender = call.from.unwrap_or_default();
@@ -224,17 +238,33 @@ impl<'a> Simulator<'a> {
             nonce: call.nonce.unwrap_or(nonce),
             gas: gas.min(self.budget),
         };
+        let access_list = call.access_list.clone();
         let transaction = unsigned(call, defaults)?;
         let env = self.environment_of(committer.env(), &transaction);
-        let executed = execute(
-            committer.state(),
-            env,
-            tx_env(&transaction),
-            moved,
-            self.request.trace_transfers,
-        );
-        let (outcome, logs) = executed.map_err(simulation::refused)?;
-        let ResultAndState { result, state } = outcome;
+        let mut to_execute = tx_env(&transaction);
+        if let Some(access_list) = access_list
+            && transaction.is_legacy()
+        {
+            // As in geth, it counts although the transaction in the block cannot have it.
+            to_execute.tx_type = ACCESS_LIST_TYPE;
+            to_execute.chain_id = Some(defaults.chain_id);
+            to_execute.access_list = access_list;
+        }
+        if !self.request.validation && to_execute.nonce == u64::MAX {
+            // The EVM knows no such nonce; without validation it is not compared with the account's.
+            to_execute.nonce = 0;
+        }
+        let creates = to_execute.kind.is_create();
+        let executed =
+            execute(committer.state(), env, to_execute, calls, self.request.trace_transfers);
+        let (ResultAndState { result, mut state }, logs) = executed.map_err(simulation::refused)?;
+        if nonce == u64::MAX
+            && !creates
+            && let Some(sender) = state.get_mut(&sender)
+        {
+            // geth adds one without looking, the EVM here not at all.
+            sender.info.nonce = 0;
+        }
         self.budget = self.budget.saturating_sub(result.tx_gas_used());
         committer.commit([(transaction.inner(), result.clone(), state)]);
         Ok(Called { transaction, result, logs })
@@ -270,13 +300,10 @@ impl<'a> Simulator<'a> {
             withdrawals,
             ..self.template.clone()
         };
-        let mut first_log = 0;
         let mut calls = Vec::with_capacity(called.len());
         for (index, call) in called.into_iter().enumerate() {
-            let logs = call.logs.iter().zip(first_log..);
-            let logs =
-                logs.map(|(log, at)| rpc_log(&block, index, log, at, false)).collect::<Vec<_>>();
-            first_log += logs.len() as u64;
+            let logs = call.logs.iter();
+            let logs = logs.map(|(at, log)| rpc_log(&block, index, log, *at, false)).collect();
             calls.push(call_result(call.result, logs));
         }
         SimulatedBlock { inner: rpc_block(&block, self.request.return_full_transactions), calls }
@@ -305,22 +332,14 @@ fn execute(
     state: &BlockState,
     env: EvmEnv,
     transaction: TxEnv,
-    moved: &MovedPrecompiles,
+    calls: &mut Calls,
     transfers: bool,
-) -> Result<(ResultAndState, Vec<Log>), SimulationError> {
-    let evm = exec::watched_evm(WrapDatabaseRef(state), env);
-    if !transfers {
-        let mut evm = evm;
-        moved.apply(evm.precompiles_mut());
-        let outcome = evm.transact_raw(transaction)?;
-        let logs = match &outcome.result {
-            ExecutionResult::Success { logs, .. } => logs.clone(),
-            _ => Vec::new(),
-        };
-        return Ok((outcome, logs));
-    }
-    let mut evm = evm.with_inspector(TransferLogs::default());
-    moved.apply(evm.precompiles_mut());
+) -> Result<(ResultAndState, Vec<NumberedLog>), SimulationError> {
+    let logs = CallLogs::new(calls.next_log, transfers, calls.precompiles.clone());
+    let mut evm = exec::watched_evm(WrapDatabaseRef(state), env).with_inspector(logs);
+    calls.moved.apply(evm.precompiles_mut());
     let outcome = evm.transact_raw(transaction)?;
-    Ok((outcome, evm.into_inspector().into_logs()))
+    let (logs, next) = evm.into_inspector().finish();
+    calls.next_log = next;
+    Ok((outcome, logs))
 }

@@ -4,7 +4,7 @@
 //! - [`overrides`]: accounts and precompiles that are replaced before a block;
 //! - [`transaction`]: from a call to the transaction in the simulated block;
 //! - [`block`]: executing one block and building its header;
-//! - [`transfers`]: transfers of ether as logs;
+//! - [`transfers`]: the logs of a call, transfers of ether among them;
 //! - [`state`]: the state between two simulated blocks.
 //!
 //! A simulated block is complete: system calls, withdrawals and requests are executed, the state

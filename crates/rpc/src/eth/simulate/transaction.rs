@@ -2,10 +2,13 @@
 
 use crate::error::{self, RpcResult};
 use alloy_consensus::{
-    SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
-    transaction::Recovered,
+    SignableTransaction, Signed, TxEip1559, TxEip4844, TxEip7702, TxLegacy,
+    proofs::ordered_trie_root_with_encoder,
+    transaction::{Recovered, RlpEcdsaEncodableTx},
 };
-use alloy_primitives::{Address, Signature, TxKind, U256};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256, Signature, TxKind, U256, keccak256};
+use alloy_rlp::{BufMut, EMPTY_STRING_CODE, Header as RlpHeader};
 use alloy_rpc_types_eth::TransactionRequest;
 use plasma_storage::Transaction;
 
@@ -17,8 +20,9 @@ pub(super) struct Defaults {
     pub(super) gas: u64,
 }
 
-/// The transaction of a call. Its signature is all zeros; the type is EIP-1559's unless the members
-/// of the call need another.
+/// The transaction of a call. Its signature is all zeros. The type is the legacy one with a
+/// `gasPrice`, whatever else the call has (its access list is left to the execution), else
+/// EIP-1559's unless the members of the call need another.
 ///
 /// # Errors
 /// Where members of the call contradict each other or the chain.
@@ -36,16 +40,10 @@ pub(super) fn unsigned(
     let max_priority_fee_per_gas = call.max_priority_fee_per_gas.unwrap_or_default();
     let signature = Signature::new(U256::ZERO, U256::ZERO, false);
     let transaction: Transaction = if let Some(gas_price) = call.gas_price {
-        match call.access_list {
-            None => TxLegacy { chain_id: None, nonce, gas_price, gas_limit, to, value, input }
-                .into_signed(signature)
-                .into(),
-            Some(access_list) => {
-                TxEip2930 { chain_id, nonce, gas_price, gas_limit, to, value, access_list, input }
-                    .into_signed(signature)
-                    .into()
-            }
-        }
+        let legacy = TxLegacy { chain_id: None, nonce, gas_price, gas_limit, to, value, input };
+        let mut encoded = Vec::new();
+        encode_unsigned(&legacy, &mut encoded);
+        Signed::new_unchecked(legacy, signature, keccak256(&encoded)).into()
     } else if let Some(authorization_list) = call.authorization_list {
         TxEip7702 {
             chain_id,
@@ -93,6 +91,24 @@ pub(super) fn unsigned(
         .into()
     };
     Ok(Recovered::new_unchecked(transaction, from))
+}
+
+/// The root of the transactions' trie.
+pub(super) fn root(transactions: &[Transaction]) -> B256 {
+    ordered_trie_root_with_encoder(transactions, |transaction, out| match transaction {
+        Transaction::Legacy(legacy) => encode_unsigned(legacy.tx(), out),
+        other => other.encode_2718(out),
+    })
+}
+
+/// Writes a legacy transaction with zeros for `v`, `r` and `s`, as geth has it in simulated blocks.
+/// No signed transaction has this `v`, hence the encoding of the library does not either.
+fn encode_unsigned(transaction: &TxLegacy, out: &mut dyn BufMut) {
+    const SIGNATURE: [u8; 3] = [EMPTY_STRING_CODE; 3];
+    let payload_length = transaction.rlp_encoded_fields_length() + SIGNATURE.len();
+    RlpHeader { list: true, payload_length }.encode(out);
+    transaction.rlp_encode_fields(out);
+    out.put_slice(&SIGNATURE);
 }
 
 fn check(call: &TransactionRequest, chain_id: u64) -> RpcResult<()> {
