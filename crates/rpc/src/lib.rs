@@ -39,6 +39,7 @@ pub mod params;
 mod plasma;
 mod server;
 mod sign;
+mod testing;
 mod txpool;
 pub mod workers;
 

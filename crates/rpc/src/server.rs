@@ -11,7 +11,7 @@ use crate::{
     middleware::{Front, FrontService},
     modules, net, plasma, sign,
     sign::DevAccounts,
-    txpool,
+    testing, txpool,
 };
 use alloy_primitives::B128;
 use jsonrpsee::{
@@ -133,6 +133,7 @@ pub(crate) fn methods(
     keeper::register(&mut module);
     plasma::register(&mut module);
     debug::register(&mut module);
+    testing::register(&mut module);
     sign::register(&mut module, api, accounts);
     dev::register(&mut module, api);
     let mut methods = Methods::new();

@@ -306,3 +306,58 @@ async fn sync_submission_times_out_with_the_hash() {
     assert_eq!((late.code, late.data), (4, Some(hash)));
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_block_built_for_a_test_is_the_block_that_was_made() {
+    let node = Node::start().await;
+    let genesis = node.call("eth_getBlockByNumber", json!(["0x0", false])).await;
+    let raw = node.signed(0, transaction(0, STORER, Bytes::from(vec![7; 32])));
+    node.call("eth_sendRawTransaction", json!([raw])).await;
+    let made = node.call("eth_getBlockByNumber", json!(["0x1", false])).await;
+    let attributes = json!({
+        "timestamp": made["timestamp"], "prevRandao": made["mixHash"],
+        "suggestedFeeRecipient": made["miner"], "withdrawals": made["withdrawals"],
+        "parentBeaconBlockRoot": made["parentBeaconBlockRoot"],
+    });
+    let build = |attributes: &Value, raw: Value| {
+        json!([genesis["hash"], attributes, raw, made["extraData"]])
+    };
+    let built = node.call("testing_buildBlockV1", build(&attributes, json!([raw]))).await;
+    let payload = &built["executionPayload"];
+    assert_eq!(payload["blockHash"], made["hash"]);
+    assert_eq!(payload["stateRoot"], made["stateRoot"]);
+    assert_eq!(payload["transactions"], json!([raw]));
+    // The tests' transactions offer 1 gwei above the base fee.
+    assert_eq!(quantity(&built["blockValue"]), quantity(&made["gasUsed"]) * 1_000_000_000);
+    assert_eq!(built["executionRequests"], json!([]));
+    // From the pool, which is empty by now.
+    let empty = node.call("testing_buildBlockV1", build(&attributes, Value::Null)).await;
+    assert_eq!(empty["executionPayload"]["transactions"], json!([]));
+    assert_eq!(empty["blockValue"], "0x0");
+
+    let late = node.signed(0, transaction(9, STORER, Bytes::new()));
+    let refused = node.fail("testing_buildBlockV1", build(&attributes, json!([late]))).await;
+    assert_eq!(refused.code, -32000);
+    assert!(refused.message.contains("nonce too high"), "{}", refused.message);
+    for (member, value) in [("timestamp", json!("0x1")), ("withdrawals", Value::Null)] {
+        let mut wrong = attributes.clone();
+        wrong[member] = value;
+        let refused = node.fail("testing_buildBlockV1", build(&wrong, json!([]))).await;
+        assert_eq!(refused.code, -32602, "{member}: {}", refused.message);
+    }
+    let unknown = json!([B256::ZERO, attributes, [], "0x"]);
+    assert_eq!(node.fail("testing_buildBlockV1", unknown).await.code, -32000);
+    assert_eq!(node.call("eth_blockNumber", json!([])).await, "0x1");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn the_configuration_of_forks_is_served() {
+    let node = Node::start().await;
+    let config = node.call("eth_config", json!([])).await;
+    assert_eq!(config["current"]["chainId"], format!("{:#x}", node::CHAIN_ID));
+    assert_eq!(config["current"]["activationTime"], 0);
+    assert_eq!(config["current"]["blobSchedule"]["max"], 9);
+    assert_eq!((&config["next"], &config["last"]), (&Value::Null, &Value::Null));
+    node.stop().await;
+}

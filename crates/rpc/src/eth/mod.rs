@@ -2,6 +2,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod calls;
+mod config;
 pub(crate) mod fees;
 pub(crate) mod fill;
 pub(crate) mod filters;
@@ -20,6 +21,7 @@ use jsonrpsee::RpcModule;
 pub(crate) fn module(api: &Api, live: &Live) -> RpcModule<Api> {
     let mut module = RpcModule::new(api.clone());
     info::register(&mut module);
+    config::register(&mut module);
     blocks::register(&mut module);
     transactions::register(&mut module);
     state::register(&mut module);
