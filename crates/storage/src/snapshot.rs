@@ -2,6 +2,7 @@
 
 use crate::{
     Account, StateReader, StorageError, TrieNodeKey,
+    layer::Layer,
     table::{
         AccountHistory, AccountTrie, Accounts, BlockHashes, Codes, NodePlace, Storage,
         StorageHistory, StorageTrie, TableKey,
@@ -9,7 +10,11 @@ use crate::{
     view::View,
 };
 use alloy_primitives::{Address, B256, Bytes, U256, map::HashSet};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
 /// The state after one block. Cloning is cheap, and any number of threads may read at once; it
 /// stays as it is while the chain goes on. Long-lived snapshots keep old pages of the database
@@ -74,6 +79,70 @@ impl StateSnapshot {
         match NodePlace::from(key) {
             NodePlace::Account(path) => reader.get::<AccountTrie>(&path),
             NodePlace::Storage(key) => reader.get::<StorageTrie>(&key),
+        }
+    }
+
+    /// All accounts. Reads the whole state, so it is for small chains and for tools.
+    pub fn accounts(&self) -> Result<BTreeMap<Address, Account>, StorageError> {
+        let mut addresses = BTreeSet::new();
+        let reader = self.view.base.reader();
+        reader.scan::<Accounts>(&[], |address, _| {
+            addresses.insert(address);
+            ControlFlow::Continue(())
+        })?;
+        if matches!(self.place, Place::History) {
+            // What is gone by now has left its values here.
+            reader.scan::<AccountHistory>(&[], |(address, _), _| {
+                addresses.insert(address);
+                ControlFlow::Continue(())
+            })?;
+        }
+        for layer in self.layers() {
+            addresses.extend(layer.changes.accounts.keys());
+        }
+        let mut accounts = BTreeMap::new();
+        for address in addresses {
+            if let Some(account) = self.account(address)? {
+                accounts.insert(address, account);
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// All slots of `address` that hold a value, in one map.
+    pub fn slots(&self, address: Address) -> Result<BTreeMap<U256, U256>, StorageError> {
+        let mut keys = BTreeSet::new();
+        let reader = self.view.base.reader();
+        reader.scan::<Storage>(address.as_slice(), |(_, slot), _| {
+            keys.insert(slot);
+            ControlFlow::Continue(())
+        })?;
+        if matches!(self.place, Place::History) {
+            reader.scan::<StorageHistory>(address.as_slice(), |(_, slot, _), _| {
+                keys.insert(slot);
+                ControlFlow::Continue(())
+            })?;
+        }
+        for layer in self.layers() {
+            if let Some(change) = layer.changes.accounts.get(&address) {
+                keys.extend(change.storage.keys());
+            }
+        }
+        let mut slots = BTreeMap::new();
+        for slot in keys {
+            let value = self.storage(address, slot)?;
+            if !value.is_zero() {
+                slots.insert(slot, value);
+            }
+        }
+        Ok(slots)
+    }
+
+    /// The layers of this state over the persisted one.
+    fn layers(&self) -> &[Arc<Layer>] {
+        match self.place {
+            Place::Layers(count) => &self.view.layers[..count],
+            Place::History => &[],
         }
     }
 

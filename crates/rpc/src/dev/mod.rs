@@ -6,6 +6,7 @@
 //!
 //! Invariant: nothing here is registered unless the chain was started for development.
 
+mod dump;
 #[cfg(test)]
 pub(crate) mod harness;
 mod info;
@@ -65,6 +66,7 @@ pub(crate) fn register(module: &mut RpcModule<Api>, api: &Api) {
     let mut commands = Commands { module, context };
     mining::register(&mut commands);
     state::register(&mut commands);
+    dump::register(&mut commands);
     pool::register(&mut commands);
     info::register(&mut commands);
     refused::register(&mut commands);

@@ -17,11 +17,6 @@ const REFUSED: &[(&[&str], &str)] = &[
     ),
     (&["anvil_setRpcUrl"], "this node forks no other chain, so it has no RPC URL to change"),
     (
-        &["anvil_dumpState", "anvil_loadState", "hardhat_dumpState", "hardhat_loadState"],
-        "state dumps are not supported: the data directory keeps the chain; use evm_snapshot and \
-         evm_revert within a run",
-    ),
-    (
         &["anvil_reorg", "anvil_rollback"],
         "blocks are final on this node: use evm_snapshot and evm_revert to go back",
     ),

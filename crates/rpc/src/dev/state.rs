@@ -96,17 +96,22 @@ struct Extras {
 
 fn set_code(call: &Call<'_>) -> RpcResult<()> {
     let code: Bytes = call.arguments.required(1)?;
-    // The EVM analyses code by its form; this one is only allowed to be a delegation (EIP-7702).
-    if code.starts_with(&[0xef, 0x01, 0x00]) && code.len() != 23 {
-        return Err(error::invalid_params(
-            "code that begins with 0xef0100 must be a delegation of 23 bytes (EIP-7702)",
-        ));
-    }
+    check_code(&code)?;
     patch(call, |account, extras| {
         account.bytecode_hash = (!code.is_empty()).then(|| keccak256(&code));
         extras.code = (!code.is_empty()).then_some(code);
         Ok(())
     })
+}
+
+/// The EVM analyses code by its form: what begins as a delegation (EIP-7702) must be one.
+pub(super) fn check_code(code: &Bytes) -> RpcResult<()> {
+    if code.starts_with(&[0xef, 0x01, 0x00]) && code.len() != 23 {
+        return Err(error::invalid_params(
+            "code that begins with 0xef0100 must be a delegation of 23 bytes (EIP-7702)",
+        ));
+    }
+    Ok(())
 }
 
 fn set_storage(call: &Call<'_>) -> RpcResult<()> {

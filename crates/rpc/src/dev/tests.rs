@@ -1,7 +1,7 @@
 //! The commands against a real chain.
 
 use super::harness::{Node, quantity};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use serde_json::{Value, json};
 
 const SOMEBODY: Address = Address::repeat_byte(0x11);
@@ -263,12 +263,75 @@ async fn what_cannot_be_done_is_said() {
         ("anvil_setMinGasPrice", "EIP-1559"),
         ("hardhat_setMinGasPrice", "EIP-1559"),
         ("anvil_setChainId", "genesis"),
-        ("anvil_dumpState", "evm_snapshot"),
         ("anvil_reorg", "evm_snapshot"),
     ] {
         let refused = node.fail(method, json!(["0x1"])).await;
         assert_eq!(refused.code, -32602, "{method}");
         assert!(refused.message.contains(word), "{method}: {}", refused.message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dumped_state_can_be_loaded_into_a_fresh_chain() {
+    let node = Node::start();
+    // PUSH1 7 PUSH1 1 SSTORE, and no code left behind: the patch below brings some.
+    let created = node.send(json!({"data": "0x6007600155", "value": "0x9"})).await;
+    let contract = created["contractAddress"].clone();
+    node.send(json!({"to": SOMEBODY, "value": "0x5"})).await;
+    // One block on disk, one patch that is in no block yet.
+    let chain = node.api.chain.clone();
+    tokio::task::spawn_blocking(move || chain.database().flush().unwrap()).await.unwrap();
+    node.call("anvil_setCode", json!([contract, "0x600160025500"])).await;
+    node.call("anvil_setStorageAt", json!([contract, "0x2", B256::with_last_byte(3)])).await;
+    let dumped = node.call("anvil_dumpState", json!([])).await;
+    let unpack = |dump: &Value| {
+        let packed: Bytes = serde_json::from_value(dump.clone()).unwrap();
+        super::dump::unpack(&packed).unwrap()
+    };
+    let accounts = unpack(&dumped);
+    assert!(accounts.len() > node.accounts.len());
+    let address: Address = serde_json::from_value(contract.clone()).unwrap();
+    let found = &accounts[&address];
+    assert_eq!(found.balance.0, U256::from(9));
+    assert_eq!(found.nonce.0, 1);
+    assert_eq!(found.code.to_string(), "0x600160025500");
+    let slots: Vec<_> = found.storage.iter().map(|(slot, value)| (*slot, value.0)).collect();
+    assert_eq!(slots, [(1, 7), (2, 3)].map(|(slot, value)| (U256::from(slot), U256::from(value))));
+
+    let fresh = Node::start();
+    assert_ne!(fresh.call("anvil_dumpState", json!([])).await, dumped);
+    // What the fresh chain has in a slot that the dump leaves empty does not stay.
+    fresh.call("anvil_setStorageAt", json!([contract, "0x4", B256::with_last_byte(4)])).await;
+    assert_eq!(fresh.call("anvil_loadState", json!([dumped])).await, json!(true));
+    let again = fresh.call("anvil_dumpState", json!([])).await;
+    let loaded = unpack(&again);
+    assert_eq!(loaded, accounts);
+    fresh.call("evm_mine", json!([])).await;
+    for (slot, value) in [(1, 7), (2, 3), (4, 0)] {
+        let stored =
+            fresh.call("eth_getStorageAt", json!([contract, format!("{slot:#x}"), "latest"])).await;
+        assert_eq!(stored, json!(B256::with_last_byte(value)), "{slot}");
+    }
+    let nonce = fresh.number("eth_getTransactionCount", json!([fresh.accounts[0], "latest"])).await;
+    assert_eq!(nonce, U256::from(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_of_other_tools_are_read_and_malformed_ones_are_refused() {
+    let node = Node::start();
+    // Not packed, with members that mean nothing here, numbers in either form.
+    let text = json!({
+        "block": {"number": 1}, "best_block_number": "0x1", "blocks": [],
+        "accounts": {SOMEBODY.to_string(): {"nonce": 3, "balance": "0x5", "code": "0x",
+            "storage": {"0x1": "0x2"}}},
+    });
+    let plain = alloy_primitives::hex::encode_prefixed(text.to_string());
+    assert_eq!(node.call("anvil_loadState", json!([plain])).await, json!(true));
+    let balance = node.number("eth_getBalance", json!([SOMEBODY, "latest"])).await;
+    assert_eq!(balance, U256::from(5));
+    for malformed in ["0x", "0x1234", "0x1f8b08", "0x7b7d"] {
+        let refused = node.fail("anvil_loadState", json!([malformed])).await;
+        assert_eq!(refused.code, -32602, "{malformed}: {}", refused.message);
     }
 }
 
