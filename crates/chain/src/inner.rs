@@ -231,7 +231,8 @@ impl Inner {
     /// Unwinds the chain to block `number`; the caller holds the producer.
     pub(crate) fn revert_to(&self, producer: &mut Producer, number: u64) -> Result<(), ChainError> {
         let from = self.head().number();
-        let removed = self.unwind(producer, number)?;
+        producer.open = None;
+        let removed = self.unwind(number)?;
         self.pool.clear();
         let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
         self.set_head(head, producer, None)?;
@@ -246,14 +247,9 @@ impl Inner {
     }
 
     /// Takes database, trie and caches back to block `number`, and answers the blocks that are
-    /// canonical no longer (of late ones only), newest first. The head that readers see is the
-    /// caller's to set.
-    pub(crate) fn unwind(
-        &self,
-        producer: &mut Producer,
-        number: u64,
-    ) -> Result<Vec<Arc<ExecutedBlock>>, ChainError> {
-        producer.open = None;
+    /// canonical no longer (of late ones only), newest first. The open block and the head that
+    /// readers see are the caller's to set.
+    pub(crate) fn unwind(&self, number: u64) -> Result<Vec<Arc<ExecutedBlock>>, ChainError> {
         let from = self.head().number();
         let mut removed = Vec::new();
         for gone in (number + 1..=from).rev().take(RECENT_BLOCKS) {

@@ -5,7 +5,7 @@ mod support;
 use alloy_primitives::{Address, B256, U256};
 use plasma_chain::{Chain, ChainEvent, ExecutedBlock, Imported};
 use std::sync::Arc;
-use support::{balance, open, plain, submit, transfer};
+use support::{balance, open, open_with_way_back, plain, submit, transfer};
 
 /// Mines a block with one transfer of sender `index`.
 fn mine(chain: &Chain, index: usize, nonce: u64, to: Address) -> (Arc<ExecutedBlock>, B256) {
@@ -137,4 +137,43 @@ fn blocks_without_a_parent_are_refused_with_its_hash() {
     assert!(error.contains("transactions root"), "{error}");
     assert!(matches!(import(&ours, &parent), Imported::Head(_)));
     assert!(matches!(import(&ours, &orphan), Imported::Head(_)));
+}
+
+#[test]
+fn an_imported_block_gives_the_open_blocks_transactions_back() {
+    let dirs = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (ours, theirs) = (open(dirs.0.path(), false, false), other(dirs.1.path()));
+    let (block, _) = mine(&theirs, 0, 0, Address::repeat_byte(0x44));
+    let shown = submit(&ours, transfer(1, 0, Address::repeat_byte(0x44), 3));
+    assert_eq!(ours.tick().unwrap(), 1);
+    assert!(ours.pending().block.position(&shown).is_some());
+    assert!(!ours.pool().contains(shown), "it stands in the open block");
+    assert!(matches!(import(&ours, &block), Imported::Head(_)));
+    assert!(ours.pending().block.position(&shown).is_none());
+    assert!(ours.pool().contains(shown));
+    assert_eq!(ours.tick().unwrap(), 1);
+    assert!(ours.pending().block.position(&shown).is_some());
+}
+
+#[test]
+fn a_fork_deeper_than_the_way_back_is_refused_and_nothing_changes() {
+    let dirs = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ours = open_with_way_back(dirs.0.path(), true, false, 2);
+    let theirs = other(dirs.1.path());
+    let to = Address::repeat_byte(0x55);
+    for nonce in 0..5 {
+        mine(&ours, 0, nonce, to);
+    }
+    ours.database().flush().unwrap();
+    let head = ours.head();
+    let branch: Vec<_> = (0..6).map(|nonce| mine(&theirs, 1, nonce, to).0).collect();
+    for block in &branch[..5] {
+        assert!(matches!(import(&ours, block), Imported::Side(_)));
+    }
+    let error = ours.import_block(plain(&branch[5])).unwrap_err().to_string();
+    assert!(error.contains("reorg"), "{error}");
+    assert_eq!(ours.head().hash, head.hash);
+    assert_eq!(balance(&ours, to), U256::from(15));
+    mine(&ours, 0, 5, to);
+    assert_eq!(ours.head().header.parent_hash, head.hash);
 }

@@ -74,7 +74,11 @@ pub(crate) fn init(args: &InitArgs) -> Result<()> {
 }
 
 /// Opens the chain of a directory for work without a node.
-pub(crate) fn offline(datadir: &DataDir, config: ChainConfig, genesis: Option<&str>) -> Result<Chain> {
+pub(crate) fn offline(
+    datadir: &DataDir,
+    config: ChainConfig,
+    genesis: Option<&str>,
+) -> Result<Chain> {
     let spec = datadir.chain_spec(genesis)?;
     // Everything from the start may be asked for, so nothing is pruned here.
     Ok(open_chain(datadir, spec, config, PoolConfig::default(), None, DatabaseOptions::default())?)

@@ -26,8 +26,8 @@ const BATCH_TRANSACTIONS: usize = 20_000;
 /// On so many cores recovering senders leaves nothing for a second worker of the executor.
 const FEW_CORES: usize = 4;
 
-/// Blocks that may wait between the reader and the executor.
-const PREPARED_BLOCKS: usize = 128;
+/// Batches that may wait between the reader and the executor.
+const WAITING_BATCHES: usize = 2;
 
 /// Arguments of `plasma-node import`.
 #[derive(Debug, Args)]
@@ -45,12 +45,14 @@ pub(crate) struct ImportArgs {
     files: Vec<PathBuf>,
 }
 
-/// What the reader hands over.
-struct Ready {
-    /// `None`: the block is here already.
-    block: Option<PreparedBlock>,
+/// What the reader hands over: the blocks of one commit.
+#[derive(Default)]
+struct Batch {
+    blocks: Vec<PreparedBlock>,
     transactions: usize,
-    /// Bytes of the file up to the block's end.
+    /// Blocks that were passed over because they are here already.
+    known: u64,
+    /// Bytes of the file up to the last block's end.
     offset: u64,
 }
 
@@ -84,7 +86,7 @@ pub(crate) fn import(args: &ImportArgs) -> Result<()> {
 fn import_file(chain: &Chain, path: &Path) -> Result<()> {
     let file = ChainFile::open(path)?;
     let mut progress = Progress::new(file.length());
-    let (sender, receiver) = sync_channel(PREPARED_BLOCKS);
+    let (sender, receiver) = sync_channel(WAITING_BATCHES);
     let read = std::thread::scope(|scope| {
         let reader = scope.spawn(|| read_blocks(chain, file, sender));
         let executed = execute_blocks(chain, &receiver, &mut progress);
@@ -97,44 +99,46 @@ fn import_file(chain: &Chain, path: &Path) -> Result<()> {
     read
 }
 
-fn read_blocks(chain: &Chain, mut file: ChainFile, out: SyncSender<Ready>) -> Result<()> {
-    while let Some(block) = file.next_block()? {
-        let number = block.header.number;
-        let transactions = block.body.transactions.len();
-        let offset = file.offset();
-        let known = chain.block(number)?.is_some_and(|known| known.hash == block.hash_slow());
-        let block = match known || number == 0 {
-            true => None,
-            false => Some(PreparedBlock::new(chain.spec(), block)?),
-        };
-        if out.send(Ready { block, transactions, offset }).is_err() {
-            // The executor refused a block and told so itself.
+fn read_blocks(chain: &Chain, mut file: ChainFile, out: SyncSender<Batch>) -> Result<()> {
+    loop {
+        let mut batch = Batch::default();
+        let end = fill(chain, &mut file, &mut batch);
+        batch.offset = file.offset();
+        // What was read before an error is good; and where nobody listens any more, the executor has
+        // refused a block and tells so itself.
+        let heard = out.send(batch).is_ok();
+        if end? || !heard {
             return Ok(());
         }
     }
-    Ok(())
+}
+
+/// Reads blocks until the batch is full; answers whether the file has ended.
+fn fill(chain: &Chain, file: &mut ChainFile, batch: &mut Batch) -> Result<bool> {
+    while batch.blocks.len() < BATCH_BLOCKS && batch.transactions < BATCH_TRANSACTIONS {
+        let Some(block) = file.next_block()? else { return Ok(true) };
+        let number = block.header.number;
+        if chain.block(number)?.is_some_and(|known| known.hash == block.header.hash_slow()) {
+            batch.known += 1;
+            continue;
+        }
+        batch.transactions += block.body.transactions.len();
+        batch.blocks.push(PreparedBlock::new(chain.spec(), block)?);
+    }
+    Ok(false)
 }
 
 fn execute_blocks(
     chain: &Chain,
-    receiver: &Receiver<Ready>,
+    receiver: &Receiver<Batch>,
     progress: &mut Progress,
 ) -> Result<()> {
-    while let Ok(first) = receiver.recv() {
-        let mut batch = Vec::new();
-        let mut waiting = 0;
-        let mut next = Some(first);
-        while let Some(ready) = next {
-            progress.offset = ready.offset;
-            progress.known += u64::from(ready.block.is_none());
-            waiting += ready.transactions;
-            batch.extend(ready.block);
-            let full = batch.len() >= BATCH_BLOCKS || waiting >= BATCH_TRANSACTIONS;
-            next = if full { None } else { receiver.try_recv().ok() };
-        }
+    while let Ok(batch) = receiver.recv() {
         chain
-            .import_batch(batch, |imported| progress.count(imported))
+            .import_batch(batch.blocks, |imported| progress.count(imported))
             .with_context(|| format!("after {} blocks", progress.blocks))?;
+        progress.known += batch.known;
+        progress.offset = batch.offset;
         progress.tell(chain.head().number());
     }
     Ok(())

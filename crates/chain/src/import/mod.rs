@@ -15,7 +15,9 @@ use crate::{
     replay::{Execution, differences, execute_with_report},
     validation::{Ancestors, proof_of_stake, validate_block},
 };
-use alloy_consensus::{Eip658Value, Receipt as ConsensusReceipt, ReceiptEnvelope, TxReceipt, proofs};
+use alloy_consensus::{
+    Eip658Value, Receipt as ConsensusReceipt, ReceiptEnvelope, TxReceipt, proofs,
+};
 use alloy_primitives::{B256, Bloom};
 use plasma_parallel::ConflictReport;
 use plasma_storage::{BlockRecord, StateReader, StateSnapshot};
@@ -116,9 +118,11 @@ fn import_one(
     let head = chain.head();
     let verified = verify(chain, &parent, block)?;
     if parent.hash == head.hash {
-        // What stood in the open block stays in the pool or in the journal until then.
-        producer.open = None;
+        let open = producer.open.take();
         let block = extend(chain, producer, verified, unjournaled)?;
+        if let Some(open) = open {
+            reorg::give_back(chain, &open.transactions, std::slice::from_ref(&block));
+        }
         return Ok(Imported::Head(block));
     }
     journal(chain, unjournaled)?;
@@ -146,8 +150,7 @@ fn verify(
     block: PreparedBlock,
 ) -> Result<Verified, ChainError> {
     let state = chain.parent_state(parent)?;
-    let total_difficulty =
-        parent.total_difficulty.saturating_add(block.block.header.difficulty);
+    let total_difficulty = parent.total_difficulty.saturating_add(block.block.header.difficulty);
     let mut record = block.into_record(total_difficulty);
     let mut execution = execute_with_report(
         chain,

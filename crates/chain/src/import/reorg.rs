@@ -5,9 +5,10 @@
 
 use super::follow;
 use crate::{ChainError, ChainEvent, block::ExecutedBlock, inner::Inner, producer::Producer};
+use alloy_consensus::transaction::Recovered;
 use alloy_primitives::map::B256Set;
 use plasma_parallel::ConflictReport;
-use plasma_storage::BlockRecord;
+use plasma_storage::{BlockRecord, Transaction};
 use plasma_txpool::PoolTransaction;
 use std::sync::Arc;
 
@@ -28,7 +29,15 @@ pub(super) fn reorganise(
         from, fork, to = target.number(), hash = %target.hash,
         "another chain is heavier: the head moves to it"
     );
-    let removed = chain.unwind(producer, fork)?;
+    // Fails without having changed anything where the fork lies deeper than the way back is kept.
+    let open = producer.open.take();
+    let removed = match chain.unwind(fork) {
+        Ok(removed) => removed,
+        Err(error) => {
+            producer.open = open;
+            return Err(error);
+        }
+    };
     for block in &removed {
         chain.side.lock().insert(block.clone(), None);
     }
@@ -47,20 +56,27 @@ pub(super) fn reorganise(
         chain.side.lock().remove(block);
         follow(chain, producer, block, ConflictReport::default())?;
     }
-    give_back(chain, &removed, &branch);
+    let oldest_first = removed.iter().rev().flat_map(|block| &block.transactions);
+    let open = open.iter().flat_map(|open| &open.transactions);
+    give_back(chain, oldest_first.chain(open), &branch);
     Ok(())
 }
 
-/// Puts transactions that are in no block any more back into the pool.
-fn give_back(chain: &Inner, removed: &[Arc<ExecutedBlock>], branch: &[Arc<ExecutedBlock>]) {
+/// Puts those of `transactions` back into the pool that are not in the blocks of `adopted`.
+pub(super) fn give_back<'a>(
+    chain: &Inner,
+    transactions: impl IntoIterator<Item = &'a Recovered<Transaction>>,
+    adopted: &[Arc<ExecutedBlock>],
+) {
     let included: B256Set =
-        branch.iter().flat_map(|block| &block.transactions).map(|tx| *tx.tx_hash()).collect();
+        adopted.iter().flat_map(|block| &block.transactions).map(|tx| *tx.tx_hash()).collect();
     let view = chain.view();
-    let oldest_first = removed.iter().rev().flat_map(|block| &block.transactions);
-    for transaction in oldest_first.filter(|tx| !included.contains(tx.tx_hash())) {
+    for transaction in transactions {
         let hash = *transaction.tx_hash();
-        let pooled =
-            PoolTransaction::new(transaction.inner().clone(), transaction.signer(), None);
+        if included.contains(&hash) {
+            continue;
+        }
+        let pooled = PoolTransaction::new(transaction.inner().clone(), transaction.signer(), None);
         if let Err(reason) = chain.pool.add(pooled, &*view.pending.state, &view.pool_head) {
             tracing::info!(target: "plasma::chain", %hash, %reason, "transaction of a removed block is not pending again");
         }

@@ -75,11 +75,8 @@ impl Inner {
             return Ok(ParentState { state: Arc::new(nodes.clone()), trie, nodes });
         }
         let (fork, branch) = self.branch(parent)?;
-        let mut after = self.canonical_state(fork, ParentState {
-            state: Arc::new(nodes.clone()),
-            trie,
-            nodes,
-        })?;
+        let mut after = self
+            .canonical_state(fork, ParentState { state: Arc::new(nodes.clone()), trie, nodes })?;
         let base = after.state.clone();
         let mut layers = Vec::with_capacity(branch.len());
         let mut hashes = HashMap::default();
@@ -112,11 +109,8 @@ impl Inner {
                 return Ok((current.number(), branch));
             }
             let parent = current.header.parent_hash;
-            let unknown = ChainError::UnknownParent {
-                number: current.number(),
-                hash: current.hash,
-                parent,
-            };
+            let unknown =
+                ChainError::UnknownParent { number: current.number(), hash: current.hash, parent };
             branch.push(current);
             current = self.ancestor(parent)?.ok_or(unknown)?;
         }

@@ -13,7 +13,10 @@ use plasma_storage::Transaction;
 const MAX_RLP_BLOCK_SIZE: usize = 8 * 1024 * 1024;
 
 /// Checks the header's commitments to the body.
-pub(super) fn validate_body(spec: &ChainSpec, block: &Block<Transaction>) -> Result<(), ChainError> {
+pub(super) fn validate_body(
+    spec: &ChainSpec,
+    block: &Block<Transaction>,
+) -> Result<(), ChainError> {
     let header = &block.header;
     let number = header.number;
     let body = &block.body;

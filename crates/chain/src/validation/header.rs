@@ -137,17 +137,11 @@ fn validate_fork_fields(
     let Some(params) = spec.blob_params_at(header.timestamp).filter(|_| cancun) else {
         return Ok(());
     };
-    let expected = BlockHeader::maybe_next_block_excess_blob_gas(parent, Some(params))
-        .unwrap_or(0); // the first block with blobs has no parent to count from
+    let expected = BlockHeader::maybe_next_block_excess_blob_gas(parent, Some(params)).unwrap_or(0); // the first block with blobs has no parent to count from
     expect(number, "excess blob gas", header.excess_blob_gas, Some(expected))?;
     let limit = params.max_blob_gas_per_block();
     if let Some(used) = header.blob_gas_used.filter(|used| *used > limit) {
-        return Err(ChainError::invalid(
-            number,
-            "blob gas used",
-            used,
-            format!("at most {limit}"),
-        ));
+        return Err(ChainError::invalid(number, "blob gas used", used, format!("at most {limit}")));
     }
     Ok(())
 }

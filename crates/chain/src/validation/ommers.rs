@@ -64,8 +64,7 @@ impl Family {
             found.push(next);
         }
         let hashes = found.iter().map(|block| block.hash).collect();
-        let ommers =
-            found.iter().flat_map(|block| &block.ommers).map(Header::hash_slow).collect();
+        let ommers = found.iter().flat_map(|block| &block.ommers).map(Header::hash_slow).collect();
         Ok(Self { ancestors: found, hashes, ommers })
     }
 

@@ -41,8 +41,13 @@ pub fn transfer(index: usize, nonce: u64, to: Address, value: u64) -> Recovered<
 }
 
 pub fn open(dir: &Path, automine: bool, keeper: bool) -> Chain {
+    open_with_way_back(dir, automine, keeper, 1_000)
+}
+
+/// [`open`] with a bound on the depth of reorganisations.
+pub fn open_with_way_back(dir: &Path, automine: bool, keeper: bool, reorg_blocks: u64) -> Chain {
     let spec = Arc::new(ChainSpec::from_json(DEV_GENESIS).unwrap());
-    let options = DatabaseOptions { reorg_blocks: 1_000, ..DatabaseOptions::default() };
+    let options = DatabaseOptions { reorg_blocks, ..DatabaseOptions::default() };
     let db = Database::open(dir, options).unwrap();
     let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
     let config = ChainConfig {
