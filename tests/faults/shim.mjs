@@ -15,7 +15,7 @@ function shim() {
   if (!library) {
     library = path.join(temporaryFolder('shim'), 'shim.so')
     const source = fileURLToPath(new URL('shim.c', import.meta.url))
-    execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', library, source, '-lpthread'])
+    execFileSync(process.env.CC ?? 'cc', ['-shared', '-fPIC', '-O1', '-Wall', '-Wextra', '-Werror', '-o', library, source, '-lpthread'])
   }
   return library
 }

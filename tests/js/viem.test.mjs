@@ -93,9 +93,33 @@ describe('reading', () => {
     assert.equal(BigInt(accessList[0].storageKeys[0]), 0n)
   })
 
-  test('several calls in one call (eth_simulateV1)', { todo: 'the node does not serve eth_simulateV1 yet' }, async () => {
-    const { results } = await pub.simulateCalls({ account: account.address, calls: [{ to: store, data: '0x3fa4f245' }] })
-    assert.equal(results[0].status, 'success')
+  test('several calls in one call (eth_simulateV1)', async () => {
+    await write(7n)
+    const { results } = await pub.simulateCalls({ account: account.address, calls: [
+      { to: store, abi, functionName: 'value' },
+      { to: store, abi, functionName: 'store', args: [8n] },
+      { to: store, abi, functionName: 'value' },
+      { to: store, abi, functionName: 'failWithReason' }] })
+    assert.deepEqual(results.map(({ status }) => status), ['success', 'success', 'success', 'failure'])
+    assert.deepEqual([results[0].result, results[2].result], [7n, 8n])
+    assert.ok(results[1].gasUsed > 21_000n)
+    assert.match(results[3].error.message, /not today/)
+    assert.equal(await pub.readContract({ address: store, abi, functionName: 'value' }), 7n)
+  })
+
+  test('simulated blocks on top of each other, with money that moves', async () => {
+    const [rich, poor] = ['0x00000000000000000000000000000000000a11ce', '0x0000000000000000000000000000000000000b0b']
+    const head = await pub.getBlock()
+    const blocks = await pub.simulateBlocks({ blockNumber: head.number, traceTransfers: true, blocks: [
+      { stateOverrides: [{ address: rich, balance: parseEther('2') }], calls: [{ account: rich, to: poor, value: parseEther('1') }] },
+      { blockOverrides: { number: head.number + 3n }, calls: [{ account: poor, to: rich, value: parseEther('1') }] }] })
+    assert.deepEqual(blocks.map(({ number }) => number - head.number), [1n, 2n, 3n])
+    assert.equal(blocks[0].parentHash, head.hash)
+    assert.equal(blocks[2].parentHash, blocks[1].hash)
+    assert.deepEqual(blocks.map(({ calls }) => calls.length), [1, 0, 1])
+    const [log] = blocks[2].calls[0].logs
+    assert.equal(BigInt(log.data), parseEther('1'))
+    assert.equal(BigInt(log.topics[1]), BigInt(poor))
   })
 })
 
