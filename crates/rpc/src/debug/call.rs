@@ -1,14 +1,15 @@
 //! `debug_traceCall`: a call that is not on the chain, under a tracer.
 
-use super::{Json, from_tracing, json, replay::Replay, sealed_block, tracer};
+use super::{Json, from_tracing, json, replay::Replay, sealed_block, tracer, transaction_index};
 use crate::{
     api::Api,
     error::{self, RpcResult},
+    eth::call_many::run_bundles,
     exec::{Overrides, Prepared, prepare},
     params::Arguments,
 };
 use alloy_eips::BlockId;
-use alloy_rpc_types_eth::TransactionRequest;
+use alloy_rpc_types_eth::{Bundle, StateContext, TransactionRequest};
 use plasma_evm::{
     revm::database_interface::WrapDatabaseRef,
     tracing::{GethDebugTracingCallOptions, TransactionInfo},
@@ -40,6 +41,37 @@ pub(super) fn trace_call(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json>
     json(&traced.trace)
 }
 
+/// Traces calls one after the other, each on what those before it left behind: see
+/// [`run_bundles`]. Overrides of blocks stand in the bundles.
+pub(super) fn trace_call_many(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
+    let bundles: Vec<Bundle> = arguments.required(0)?;
+    let context: StateContext = arguments.or_default(1)?;
+    let options: GethDebugTracingCallOptions = arguments.or_default(2)?;
+    if options.block_overrides.is_some() || options.tx_index.is_some() {
+        return Err(error::invalid_argument(
+            2,
+            "blockOverrides belong into the bundles (as blockOverride), and txIndex into the second \
+             argument (as transactionIndex)",
+        ));
+    }
+    let state = overrides(&options)?.state;
+    let mut tracer = tracer(api, options.tracing_options)?;
+    let traces = run_bundles(api, bundles, context, state, |prepared, call| {
+        let transaction = prepared.transaction(call)?;
+        let mut env = prepared.env.clone();
+        if transaction.gas_price == 0 {
+            env.block_env.basefee = 0;
+        }
+        let mut state = WrapDatabaseRef(&prepared.state);
+        let traced = tracer
+            .trace(&mut state, &env, transaction, TransactionInfo::default())
+            .map_err(from_tracing)?;
+        prepared.commit(traced.outcome.state);
+        Ok(traced.trace)
+    })?;
+    json(&traces)
+}
+
 fn overrides(options: &GethDebugTracingCallOptions) -> RpcResult<Overrides> {
     let moved = options
         .state_overrides
@@ -58,7 +90,11 @@ fn overrides(options: &GethDebugTracingCallOptions) -> RpcResult<Overrides> {
     })
 }
 
-fn prepare_inside(
+/// Prepares calls on the state before transaction `index` of `block`.
+///
+/// # Errors
+/// Where the block or its state is not there, or the block has no such place.
+pub(crate) fn prepare_inside(
     api: &Api,
     block: Option<BlockId>,
     index: u64,
@@ -66,13 +102,7 @@ fn prepare_inside(
 ) -> RpcResult<Prepared> {
     let block =
         sealed_block(api, block.unwrap_or_default())?.ok_or_else(error::header_not_found)?;
-    let count = block.transactions.len();
-    let index = usize::try_from(index).ok().filter(|index| *index <= count).ok_or_else(|| {
-        error::server_error(format!(
-            "transaction index {index} is out of range: block {} has {count} transactions",
-            block.number()
-        ))
-    })?;
+    let index = transaction_index(&block, index)?;
     let mut replay = Replay::begin(api, &block)?;
     replay.skip_to(index)?;
     let (state, env) = replay.into_state_and_env();

@@ -6,6 +6,7 @@
 mod call;
 mod raw;
 pub(crate) mod replay;
+mod state;
 mod trace;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use crate::{
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Bytes};
+pub(crate) use call::prepare_inside;
 use jsonrpsee::{RpcModule, types::ErrorObjectOwned};
 use plasma_chain::ExecutedBlock;
 use plasma_evm::tracing::{
@@ -34,6 +36,9 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
 pub(crate) fn register(module: &mut RpcModule<Api>) {
     heavy(module, "debug_traceTransaction", 2, trace_transaction);
     heavy(module, "debug_traceCall", 3, call::trace_call);
+    heavy(module, "debug_traceCallMany", 3, call::trace_call_many);
+    heavy(module, "debug_intermediateRoots", 2, state::intermediate_roots);
+    heavy(module, "debug_storageRangeAt", 5, state::storage_range_at);
     heavy(module, "debug_traceBlockByNumber", 2, trace_block_by_number);
     heavy(module, "debug_traceBlockByHash", 2, trace_block_by_hash);
     heavy(module, "debug_traceBlock", 2, trace_encoded_block);
@@ -138,6 +143,17 @@ fn sealed_block(api: &Api, id: BlockId) -> RpcResult<Option<Arc<ExecutedBlock>>>
             Err(error::server_error("tracing on top of pending is not supported"))
         }
     }
+}
+
+/// `index` as a place in `block`: before one of its transactions, or after the last one.
+fn transaction_index(block: &ExecutedBlock, index: u64) -> RpcResult<usize> {
+    let count = block.transactions.len();
+    usize::try_from(index).ok().filter(|index| *index <= count).ok_or_else(|| {
+        error::server_error(format!(
+            "transaction index {index} is out of range: block {} has {count} transactions",
+            block.number()
+        ))
+    })
 }
 
 fn sealed_transaction(api: &Api, hash: B256) -> RpcResult<Option<(Arc<ExecutedBlock>, usize)>> {

@@ -11,7 +11,9 @@ use plasma_evm::{
     tx_env,
 };
 use plasma_parallel::{TransactionOutcome, execute_sequential};
+use plasma_storage::StateChanges;
 use plasma_txpool::PoolTransaction;
+use std::sync::Arc;
 
 /// A block in the middle of being executed again.
 pub(crate) struct Replay<'a> {
@@ -138,6 +140,11 @@ impl<'a> Replay<'a> {
                 Ok(Some(Err(failure)))
             }
         }
+    }
+
+    /// What was changed since the last call of this.
+    pub(crate) fn end_tick(&mut self) -> Arc<StateChanges> {
+        self.committer.state_mut().end_tick()
     }
 
     /// The state after the transactions so far, and the block's environment.

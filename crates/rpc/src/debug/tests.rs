@@ -238,3 +238,98 @@ async fn what_cannot_be_traced_is_said_in_geths_words() {
     assert_eq!(code, -32602);
     assert!(words.contains("JavaScript tracers are not built in"), "{words}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_intermediate_root_is_that_of_the_block() {
+    let Scene { node, .. } = scene().await;
+    let block = node.latest().await;
+    let roots = node.call("debug_intermediateRoots", json!([block["hash"]])).await;
+    let roots = roots.as_array().unwrap();
+    assert_eq!(roots.len(), 3);
+    // Nothing is written after the transactions of this block.
+    assert_eq!(roots[2], block["stateRoot"]);
+    assert!(roots[0] != roots[1] && roots[1] != roots[2]);
+    let unknown = node.fail("debug_intermediateRoots", json!([word(1)])).await;
+    assert_eq!(unknown.code, -32000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_is_told_in_pieces_as_it_was_inside_the_block() {
+    let Scene { node, contract, .. } = scene().await;
+    for slot in 2..=4 {
+        let slot = format!("{slot:#x}");
+        node.call("anvil_setStorageAt", json!([contract, slot, word(9)])).await;
+    }
+    // The second transaction of the older block; then the younger one, which the patch precedes.
+    let block = node.latest().await["hash"].clone();
+    let range = |block: &Value, index: u64, start: &str, limit: u64| {
+        json!([block, index, contract, start, limit])
+    };
+    let before = node.call("debug_storageRangeAt", range(&block, 1, "0x", 10)).await;
+    let first = keccak256(word(1));
+    assert_eq!(
+        before,
+        json!({"storage": {first.to_string(): {"key": word(1), "value": word(1)}}, "nextKey": null})
+    );
+    node.call("evm_mine", json!([])).await;
+    let block = node.latest().await["hash"].clone();
+    let mut hashes: Vec<B256> = (1..=4).map(|slot| keccak256(word(slot))).collect();
+    hashes.sort();
+    let mut start = "0x".to_owned();
+    let mut found = Vec::new();
+    for piece in [3, 1] {
+        let answer = node.call("debug_storageRangeAt", range(&block, 0, &start, 3)).await;
+        let storage = answer["storage"].as_object().unwrap();
+        assert_eq!(storage.len(), piece);
+        found.extend(storage.keys().map(|hash| hash.parse::<B256>().unwrap()));
+        start = answer["nextKey"].as_str().unwrap_or_default().to_owned();
+    }
+    assert_eq!(found, hashes);
+    assert_eq!(start, "");
+    let outside = node.fail("debug_storageRangeAt", range(&block, 1, "0x", 3)).await;
+    assert!(outside.message.contains("out of range"), "{}", outside.message);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_of_a_bundle_see_those_before_them() {
+    let Scene { node, contract, .. } = scene().await;
+    let from = node.accounts[0];
+    let head = node.latest().await;
+    // NUMBER SLOAD of slot 1, both as words: PUSH1 1 SLOAD PUSH0 MSTORE NUMBER PUSH1 32 MSTORE
+    // PUSH1 64 PUSH0 RETURN; with input it stores instead.
+    let code = "0x36601157600154 5f52 43602052 60405ff35b5f35600155 00".replace(' ', "");
+    let overrides = json!({contract.as_str().unwrap(): {"code": code}, REVERTING.to_string(): {"code": "0x5f5ffd"}});
+    let read = json!({"from": from, "to": contract});
+    let store = json!({"from": from, "to": contract, "input": word(0x21)});
+    let fails = json!({"from": from, "to": REVERTING});
+    let bundles = json!([
+        {"transactions": [read, store, read]},
+        {"transactions": [fails, read], "blockOverride": {"number": "0x64"}},
+    ]);
+    let word_at = |answer: &Value, at: usize| {
+        let output: Bytes = serde_json::from_value(answer["value"].clone()).unwrap();
+        B256::from_slice(&output[32 * at..][..32])
+    };
+    for (index, stored) in [(json!(-1), 3), (json!(1), 1)] {
+        let context = json!({"blockNumber": "latest", "transactionIndex": index});
+        let answers = node.call("eth_callMany", json!([bundles, context, overrides])).await;
+        assert_eq!(word_at(&answers[0][0], 0), word(stored));
+        assert_eq!(
+            json!(quantity(&json!(word_at(&answers[0][0], 1)))),
+            json!(quantity(&head["number"]))
+        );
+        assert_eq!(answers[0][1], json!({"value": "0x"}));
+        assert_eq!(word_at(&answers[0][2], 0), word(0x21));
+        assert_eq!(answers[1][0], json!({"error": "execution reverted"}));
+        assert_eq!(word_at(&answers[1][1], 0), word(0x21));
+        assert_eq!(word_at(&answers[1][1], 1), word(0x64));
+        // The same under a tracer.
+        let options = json!({"tracer": "callTracer", "stateOverrides": overrides});
+        let traces = node.call("debug_traceCallMany", json!([bundles, context, options])).await;
+        assert_eq!(traces[0][2]["output"], answers[0][2]["value"]);
+        assert_eq!(traces[1][0]["error"], "execution reverted");
+        assert_eq!(traces[1][1]["output"], answers[1][1]["value"]);
+    }
+    let stored = node.call("eth_getStorageAt", json!([contract, "0x1", "latest"])).await;
+    assert_eq!(stored, json!(word(3)));
+}

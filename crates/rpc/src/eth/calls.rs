@@ -1,7 +1,8 @@
 //! Calls that change nothing.
 
+use super::call_many;
 use crate::{
-    api::Api,
+    api::{Api, heavy},
     error::{self, RpcResult},
     exec::{self, Overrides},
     params::Arguments,
@@ -26,6 +27,7 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     guessed(module, "eth_call", BlockId::latest(), call);
     guessed(module, "eth_estimateGas", BlockId::latest(), estimate);
     guessed(module, "eth_createAccessList", BlockId::latest(), access_list);
+    heavy(module, "eth_callMany", 3, call_many::call_many);
 }
 
 /// Registers a method that runs in place while calls of the same code are cheap.

@@ -1,6 +1,7 @@
 //! The `eth` namespace.
 
 pub(crate) mod blocks;
+pub(crate) mod call_many;
 pub(crate) mod calls;
 mod config;
 pub(crate) mod fees;

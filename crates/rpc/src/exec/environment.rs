@@ -14,8 +14,8 @@ use alloy_evm::{
 use alloy_primitives::{Address, U256};
 use alloy_rpc_types_eth::{BlockOverrides, TransactionRequest, state::StateOverride};
 use plasma_evm::{
-    EvmEnv, HaltReason, ResultAndState, SimulationError, TxEnv,
-    revm::{Inspector, database_interface::WrapDatabaseRef},
+    EvmEnv, EvmState, HaltReason, ResultAndState, SimulationError, TxEnv,
+    revm::{DatabaseCommit, Inspector, database_interface::WrapDatabaseRef},
 };
 use plasma_storage::StateReader;
 use std::sync::Arc;
@@ -82,6 +82,16 @@ impl Prepared {
             chain_id: api.chain.spec().chain_id(),
             gas_cap: api.config.call_gas_cap,
         })
+    }
+
+    /// Puts members of the block's environment in place of what they are now.
+    pub(crate) fn override_block(&mut self, overrides: BlockOverrides) {
+        apply_block_overrides(overrides, self.state.overlay(), &mut self.env.block_env);
+    }
+
+    /// Lets later calls see what an execution changed.
+    pub(crate) fn commit(&mut self, changes: EvmState) {
+        self.state.overlay().commit(changes);
     }
 
     /// The gas that a call gets which asks for `wanted`: at most the cap.
