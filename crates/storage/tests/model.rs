@@ -352,8 +352,12 @@ impl Pair {
 }
 
 fn check_state(snapshot: &StateSnapshot, state: &State) {
+    assert_eq!(snapshot.accounts().unwrap(), state.accounts, "at {}", snapshot.number());
     for a in 0..5 {
         let address = address(a);
+        let slots = state.storage.range((address, U256::ZERO)..=(address, U256::MAX));
+        let slots: BTreeMap<U256, U256> = slots.map(|((_, slot), value)| (*slot, *value)).collect();
+        assert_eq!(snapshot.slots(address).unwrap(), slots, "{address} at {}", snapshot.number());
         assert_eq!(snapshot.account(address).unwrap(), state.accounts.get(&address).copied());
         for s in 0..5 {
             let expected = state.storage.get(&(address, slot(s))).copied().unwrap_or_default();
