@@ -56,8 +56,9 @@ impl Database {
             Environment::open(name, &path, tables, durability, options.map_bytes, lock.clone())
         };
         let journal_environment = open("journal", JOURNAL_TABLES, Durability::Durable)?;
-        // State can be had again from the journal, so losing its last commit costs only time.
-        let state_environment = open("state", STATE_TABLES, Durability::MayLoseLastCommit)?;
+        // State can be had again from the journal, but not the pages that a commit reuses: where the
+        // end of the commit before is not on disk yet, a power failure leaves no readable state.
+        let state_environment = open("state", STATE_TABLES, Durability::Durable)?;
         sync_directory(dir)?;
         check_schema::<JournalMeta>(&journal_environment)?;
         check_schema::<StateMeta>(&state_environment)?;

@@ -4,6 +4,7 @@
 //! ends the process on a key that is too long.
 
 mod copy;
+mod create;
 mod failure;
 
 use crate::{
@@ -37,8 +38,6 @@ const MAX_READERS: u64 = 16_384;
 pub(crate) enum Durability {
     /// A commit that returned survives a power failure.
     Durable,
-    /// A power failure may undo the last commit, but never leaves half of one.
-    MayLoseLastCommit,
     /// Nothing is certain to be on disk before [`Environment::sync`].
     OnSync,
 }
@@ -79,10 +78,8 @@ impl Environment {
         map_bytes: usize,
         lock: Arc<DirectoryLock>,
     ) -> Result<Arc<Self>, StorageError> {
-        std::fs::create_dir_all(path).map_err(|e| io_error(path, "create its directory", &e))?;
         let sync_mode = match durability {
             Durability::Durable => SyncMode::Durable,
-            Durability::MayLoseLastCommit => SyncMode::NoMetaSync,
             Durability::OnSync => SyncMode::SafeNoSync,
         };
         let mut builder = signet_libmdbx::Environment::builder();
@@ -103,6 +100,7 @@ impl Environment {
                 ..Default::default()
             });
         let fail = |error| engine_error(path, "open", error);
+        create::create_whole(path, &builder)?;
         let environment = builder.open(path).map_err(fail)?;
         let tx = environment.begin_rw_unsync().map_err(fail)?;
         let mut handles = Vec::with_capacity(tables.len());

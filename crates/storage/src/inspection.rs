@@ -89,7 +89,7 @@ impl Inspection {
             }
         };
         let journal = open("journal", JOURNAL_TABLES, Durability::Durable)?;
-        let state = open("state", STATE_TABLES, Durability::MayLoseLastCommit)?;
+        let state = open("state", STATE_TABLES, Durability::Durable)?;
         check_schema::<JournalMeta>(&journal)?;
         check_schema::<StateMeta>(&state)?;
         for _ in 0..ATTEMPTS {
@@ -237,7 +237,7 @@ pub fn compact(dir: &Path) -> Result<(u64, u64), StorageError> {
     let lock = Arc::new(DirectoryLock::take(dir)?);
     for (name, tables, durability) in [
         ("journal", JOURNAL_TABLES, Durability::Durable),
-        ("state", STATE_TABLES, Durability::MayLoseLastCommit),
+        ("state", STATE_TABLES, Durability::Durable),
     ] {
         let path = dir.join(name);
         let draft = path.join("compact");

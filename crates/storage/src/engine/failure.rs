@@ -26,6 +26,11 @@ pub(super) fn engine_error(path: &Path, action: &'static str, error: MdbxError) 
         MdbxError::BadTxn if action == "read" => {
             StorageError::Unreadable { path, reason: "an earlier read found it damaged".into() }
         }
+        // The engine tells why only to whoever met it first, which may have been itself.
+        MdbxError::Panic => {
+            let reason = "an earlier write to it failed, or the disk is full".into();
+            StorageError::Disk { path, action, reason }
+        }
         MdbxError::Other(code) if code > 0 => {
             io_error(&path, action, &io::Error::from_raw_os_error(code))
         }
