@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How far a development node can be taken back: long test suites go back far.
 const DEV_REORG_BLOCKS: u64 = 1_000_000;
@@ -234,6 +235,8 @@ pub(crate) fn run(args: NodeArgs) -> Result<()> {
         .context("cannot start the async runtime")?;
     runtime.block_on(async {
         let node = Node::start(config).await?;
+        // From here on, before anybody is told where it serves, signals stop it in order.
+        let mut signals = StopSignals::new()?;
         print_banner(node.chain(), node.accounts(), node.http_address());
         tracing::info!(
             target: "plasma::node",
@@ -245,8 +248,8 @@ pub(crate) fn run(args: NodeArgs) -> Result<()> {
             "serving"
         );
         tokio::select! {
-            signal = stop_signal() => {
-                tracing::info!(target: "plasma::node", signal = signal?, "stopping");
+            signal = signals.first() => {
+                tracing::info!(target: "plasma::node", signal, "stopping");
                 node.stop().await?;
                 tracing::info!(target: "plasma::node", "stopped");
                 Ok(())
@@ -259,15 +262,28 @@ pub(crate) fn run(args: NodeArgs) -> Result<()> {
     })
 }
 
-/// The first of interrupt and terminate.
-async fn stop_signal() -> Result<&'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(tokio::select! {
-        _ = interrupt.recv() => "interrupt",
-        _ = terminate.recv() => "terminate",
-    })
+/// Interrupt and terminate.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// From now on these signals do not end the process by themselves.
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for one of them and tells its name.
+    async fn first(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupt",
+            _ = self.terminate.recv() => "terminate",
+        }
+    }
 }
 
 fn config(args: NodeArgs) -> NodeConfig {
