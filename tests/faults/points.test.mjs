@@ -3,7 +3,7 @@
 //
 // FAULTS says how many points are tried (24), `all` tries every call of every phase with every fault; SEED which.
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { panics, startNode, temporaryFolder } from '../lib/node.mjs'
@@ -52,7 +52,10 @@ let points = []
 
 /** Runs a node with a fault until it stops or the load is through; answers what became of it. */
 async function runFaulty(datadir, log, phase, fault, seen) {
-  const env = faultEnvironment(datadir, log, fault)
+  // The fault's calls are counted from the beginning of its stretch.
+  const reached = path.join(folder, 'reached')
+  rmSync(reached, { force: true })
+  const env = faultEnvironment(datadir, log, { ...fault, after: fault.stretch && fault.stretch !== 'opening' ? reached : undefined })
   let node
   try {
     node = await startNode({ datadir, args: phase.args, env })
@@ -62,10 +65,12 @@ async function runFaulty(datadir, log, phase, fault, seen) {
   }
   const opened = callsIn(log).length
   let worked = opened
+  if (fault.stretch === 'working') writeFileSync(reached, '')
   if (!phase.fresh) {
     await load(node, things, seen, ROUNDS)
     worked = callsIn(log).length
   }
+  if (fault.stretch === 'stopping') writeFileSync(reached, '')
   const exit = await node.stop()
   return { exit, stderr: node.stderr, opened, worked }
 }
@@ -122,12 +127,12 @@ async function callsOf(phase) {
   return { calls, opened, worked }
 }
 
-/** Numbers of the calls that a fault counts, in three stretches: opening, working, stopping. */
+/** How many calls a fault counts, in each of three stretches. */
 function stretches({ calls, opened, worked }, fault) {
   const counts = (one) => (fault.class === 'all' || fault.class === one.class) && (!['short', 'torn'].includes(fault.kind) || one.bytes > 1)
   const before = (index) => calls.slice(0, index).filter(counts).length
   const [first, second, third] = [before(opened), before(worked), before(calls.length)]
-  return [[1, first], [first + 1, second], [second + 1, third]].filter(([from, to]) => from <= to)
+  return [['opening', first], ['working', second - first], ['stopping', third - second]].filter(([, calls]) => calls > 0)
 }
 
 before(async () => {
@@ -141,18 +146,18 @@ before(async () => {
   for (const phase of PHASES) {
     const counted = await callsOf(phase)
     for (const fault of FAULT_KINDS) {
-      for (const [from, to] of stretches(counted, fault)) cells.push({ phase, fault, from, to })
+      for (const [stretch, calls] of stretches(counted, fault)) cells.push({ phase, fault: { ...fault, stretch }, calls })
     }
   }
   const point = ({ phase, fault }, at) => ({ phase, fault: {
     ...fault, at, last: !ends(fault) && random() < 0.5 ? 0 : at, seed: 1 + Math.floor(random() * 2 ** 31) } })
   if (FAULTS === 'all') {
-    for (const cell of cells) for (let at = cell.from; at <= cell.to; at++) points.push(point(cell, at))
+    for (const cell of cells) for (let at = 1; at <= cell.calls; at++) points.push(point(cell, at))
   } else {
     // One point of every cell, in random order, and again until there are enough.
     while (points.length < Number(FAULTS)) {
       const order = cells.map((cell) => [random(), cell]).sort(([one], [other]) => one - other)
-      points.push(...order.map(([, cell]) => point(cell, cell.from + Math.floor(random() * (cell.to - cell.from + 1)))))
+      points.push(...order.map(([, cell]) => point(cell, 1 + Math.floor(random() * cell.calls))))
     }
     points = points.slice(0, Number(FAULTS))
   }
@@ -163,7 +168,7 @@ describe('a fault at one call', () => {
   test(`${FAULTS} points, seed ${SEED}`, async (t) => {
     for (const [index, one] of points.entries()) {
       const { phase, fault } = one
-      const name = `${index + 1}: ${phase.name}, ${fault.name} at call ${fault.at}${fault.last === 0 ? ' and ever after' : ''}`
+      const name = `${index + 1}: ${phase.name}, ${fault.stretch}: ${fault.name} at call ${fault.at}${fault.last === 0 ? ' and ever after' : ''}`
       await t.test(name, async (point) => {
         const { struck, exit, told } = await tryPoint(one)
         if (!struck) missed++

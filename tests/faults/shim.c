@@ -11,6 +11,7 @@
 //                         as FAULT_SEED says, and the process ends at once with status 99
 // FAULT_CLASS  which calls are counted for FAULT_AT: write, sync, or all (the default)
 // FAULT_MATCH  only calls on files whose path contains this are counted for FAULT_AT, and delayed
+// FAULT_AFTER  calls are counted for FAULT_AT once this file exists
 // FAULT_AT     from 1; 0: nothing strikes, calls are logged only
 // FAULT_LAST   last call that is struck, FAULT_AT by default; 0: all from FAULT_AT on
 // FAULT_SYNC_DELAY_MS  every synchronisation takes this much longer
@@ -51,7 +52,7 @@ struct before {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int ready, log_fd = -1, classes = WRITE | SYNC | OTHER;
-static const char *folder, *kind, *match;
+static const char *folder, *kind, *match, *after;
 static size_t folder_length;
 static long strike_at, strike_last, delay_ms, counted;
 static unsigned long seed;
@@ -71,6 +72,7 @@ static void prepare(void) {
   folder_length = strlen(folder);
   kind = getenv("FAULT_KIND");
   match = getenv("FAULT_MATCH");
+  after = getenv("FAULT_AFTER");
   strike_at = number_of("FAULT_AT", 0);
   strike_last = number_of("FAULT_LAST", strike_at);
   if (strike_last == 0) strike_last = LONG_MAX;
@@ -200,6 +202,10 @@ static int halves(void) { return kind && (!strcmp(kind, "short") || !strcmp(kind
 // Counts one call and says what shall become of it; `lock` is held from here until `done`.
 static enum verdict strike(enum class class, const char *name, const char *path, size_t bytes) {
   int chosen = (classes & class) && (!match || strstr(path, match)) && !(bytes < 2 && halves());
+  if (chosen && after) {
+    chosen = !access(after, F_OK);
+    if (chosen) after = NULL;
+  }
   long number = chosen ? ++counted : 0;
   int struck = chosen && strike_at && number >= strike_at && number <= strike_last && kind;
   say("%ld %s %s %zu %s%s%s\n", number, class == WRITE ? "write" : class == SYNC ? "sync" : "other", name, bytes, path,

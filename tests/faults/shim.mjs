@@ -24,12 +24,12 @@ function shim() {
  * The environment of a node whose data directory has faults, as shim.c explains.
  * @param {string} datadir Absolute path.
  * @param {string} log Gets a line per call that changes a file.
- * @param {object} [fault] `kind`, `class`, `match`, `at`, `last`, `seed`, `syncDelayMs`.
+ * @param {object} [fault] `kind`, `class`, `match`, `after`, `at`, `last`, `seed`, `syncDelayMs`.
  */
 export function faultEnvironment(datadir, log, fault = {}) {
-  const { kind, match, at, last, seed, syncDelayMs } = fault
+  const { kind, match, after, at, last, seed, syncDelayMs } = fault
   const given = {
-    FAULT_KIND: kind, FAULT_CLASS: fault.class, FAULT_MATCH: match, FAULT_AT: at, FAULT_LAST: last, FAULT_SEED: seed,
+    FAULT_KIND: kind, FAULT_CLASS: fault.class, FAULT_MATCH: match, FAULT_AFTER: after, FAULT_AT: at, FAULT_LAST: last, FAULT_SEED: seed,
     FAULT_SYNC_DELAY_MS: syncDelayMs
   }
   const env = { LD_PRELOAD: shim(), FAULT_DIR: datadir, FAULT_LOG: log }
