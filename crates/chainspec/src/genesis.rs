@@ -45,8 +45,12 @@ pub(crate) fn state_root(genesis: &Genesis) -> B256 {
     state_root_ref_unhashed(&genesis.alloc)
 }
 
-/// Header of block 0, with the fields of the forks that are active in it.
-pub(crate) fn header(genesis: &Genesis, forks: &impl EthereumHardforks) -> Header {
+/// Header of block 0 over `state_root`, with the fields of the forks that are active in it.
+pub(crate) fn header(
+    genesis: &Genesis,
+    forks: &impl EthereumHardforks,
+    state_root: B256,
+) -> Header {
     let time = genesis.timestamp;
     let london = forks.is_london_active_at_block(0);
     // Forks by time count only on top of London, as in geth: a chain may name times for later.
@@ -58,7 +62,7 @@ pub(crate) fn header(genesis: &Genesis, forks: &impl EthereumHardforks) -> Heade
     Header {
         parent_hash: genesis.parent_hash.unwrap_or_default(),
         beneficiary: genesis.coinbase,
-        state_root: state_root(genesis),
+        state_root,
         difficulty: genesis.difficulty,
         gas_limit: genesis.gas_limit,
         timestamp: time,

@@ -45,6 +45,26 @@ impl ChainSpec {
     /// # Errors
     /// Names the field that contradicts another: fork order, blob parameters, `config.plasma`.
     pub fn from_genesis(genesis: Genesis) -> Result<Self, ChainSpecError> {
+        let state_root = genesis::state_root(&genesis);
+        Self::with_state_root(genesis, state_root)
+    }
+
+    /// [`Self::from_json`] for a file without its accounts, whose state root is known. It serves
+    /// where the genesis state is stored already; reading millions of accounts takes seconds.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub fn from_json_without_accounts(
+        json: &str,
+        state_root: B256,
+    ) -> Result<Self, ChainSpecError> {
+        let parsed = read::read_genesis(json)?;
+        let mut spec = Self::with_state_root(parsed.genesis, state_root)?;
+        spec.ignored = parsed.ignored;
+        Ok(spec)
+    }
+
+    fn with_state_root(genesis: Genesis, state_root: B256) -> Result<Self, ChainSpecError> {
         let forks = fork_conditions(&genesis)?;
         let blobs = blob_schedule(&genesis.config)?;
         let plasma = match genesis.config.extra_fields.get("plasma") {
@@ -69,7 +89,7 @@ impl ChainSpec {
             hash: B256::ZERO,
             ignored: Vec::new(),
         };
-        spec.header = genesis::header(&spec.genesis, &spec);
+        spec.header = genesis::header(&spec.genesis, &spec, state_root);
         spec.hash = spec.header.hash_slow();
         Ok(spec)
     }

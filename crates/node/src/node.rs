@@ -31,7 +31,9 @@ pub fn open_chain(
 ) -> Result<Chain, NodeError> {
     let db = Database::open(datadir.path(), options)?;
     let pool = Arc::new(TxPool::new(pool, spec.clone()));
-    Ok(Chain::open(config, spec, db, pool, keeper)?)
+    let chain = Chain::open(config, spec.clone(), db, pool, keeper)?;
+    datadir.digest_genesis(&spec)?;
+    Ok(chain)
 }
 
 impl Node {
