@@ -1,8 +1,8 @@
 //! Receipts and logs.
 
 use alloy_consensus::{
-    Eip658Value, Receipt as ConsensusReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, TxReceipt,
-    TxType,
+    Eip658Value, Receipt as ConsensusReceipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _,
+    TxReceipt, TxType,
 };
 use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::{Log as ConsensusLog, TxKind};
