@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DATADIR ?= .cache/run
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test conformance lint fmt bench clean
+.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test conformance lint fmt bench soak clean
 
 help: ## This list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -48,6 +48,9 @@ fmt: ## Format the sources.
 
 bench: build ## Load figures against this machine, beside anvil.
 	@bench/run.sh $(TARGET)/release
+
+soak: build ## A steady load for 30 minutes (MINUTES=...); figures and a plot go to docs/.
+	@node bench/soak/soak.mjs --minutes $${MINUTES:-30} --release $(TARGET)/release
 
 clean: ## Remove build output and the sample node's data.
 	cargo clean
