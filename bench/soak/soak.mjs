@@ -80,6 +80,9 @@ async function rpc(method, ...params) {
   return result
 }
 
+// Every generator is paid by the first development account, whose 10,000 ether would last for five of them.
+await rpc('hardhat_setBalance', '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266', '0x1000000000000000000000000')
+
 const generate = (...args) => start(bench, ['load', '--json', '--url', url, '--timeout', '120', ...args])
 const failures = []
 async function finished(name, child) {

@@ -1,7 +1,7 @@
 //! The file format of blockchain tests.
 
 use super::networks;
-use crate::cli::state_test::{PreAccount, Quantity};
+use crate::cli::state_test::{Config, PreAccount, Quantity};
 use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use plasma_chainspec::ChainSpec;
@@ -32,22 +32,6 @@ pub(super) struct Case {
     pub(super) lastblockhash: B256,
     #[serde(default)]
     pub(super) config: Config,
-}
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Config {
-    #[serde(default, alias = "chainId")]
-    pub(super) chainid: Option<Quantity>,
-    #[serde(default, rename = "blobSchedule")]
-    pub(super) blob_schedule: BTreeMap<String, BlobParameters>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct BlobParameters {
-    pub(super) target: Quantity,
-    pub(super) max: Quantity,
-    pub(super) base_fee_update_fraction: Quantity,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,7 +1,6 @@
 //! The suites' names of networks.
 
-use super::fixture::BlobParameters;
-use crate::cli::state_test::Quantity;
+use crate::cli::state_test::{BlobSchedule, Quantity};
 use alloy_eips::eip7840::BlobParams;
 use alloy_genesis::ChainConfig;
 use alloy_primitives::U256;
@@ -34,7 +33,7 @@ const TRANSITION_TIME: u64 = 15_000;
 /// (Constantinople without Petersburg) or that is unknown.
 pub(super) fn config(
     network: &str,
-    blob_schedule: &BTreeMap<String, BlobParameters>,
+    blob_schedule: &BTreeMap<String, BlobSchedule>,
 ) -> Option<ChainConfig> {
     let mut config = ChainConfig::default();
     if let Some(names) = network.strip_suffix("AtTime15k") {

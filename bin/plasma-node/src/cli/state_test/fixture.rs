@@ -32,19 +32,19 @@ pub(super) struct Case {
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Config {
+pub(crate) struct Config {
     #[serde(default, alias = "chainId")]
-    pub(super) chainid: Option<Quantity>,
+    pub(crate) chainid: Option<Quantity>,
     #[serde(default, rename = "blobSchedule")]
-    pub(super) blob_schedule: BTreeMap<String, BlobSchedule>,
+    pub(crate) blob_schedule: BTreeMap<String, BlobSchedule>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct BlobSchedule {
-    pub(super) target: Quantity,
-    pub(super) max: Quantity,
-    pub(super) base_fee_update_fraction: Quantity,
+pub(crate) struct BlobSchedule {
+    pub(crate) target: Quantity,
+    pub(crate) max: Quantity,
+    pub(crate) base_fee_update_fraction: Quantity,
 }
 
 #[derive(Debug, Deserialize)]

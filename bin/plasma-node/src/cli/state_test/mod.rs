@@ -7,7 +7,7 @@
 mod fixture;
 mod run;
 
-pub(crate) use fixture::{PreAccount, Quantity};
+pub(crate) use fixture::{BlobSchedule, Config, PreAccount, Quantity};
 
 use super::fixture_files::{self, Tally, json_files};
 use clap::Args;
