@@ -131,7 +131,7 @@ describe('files changed after kill -9', () => {
           // What no answer needed, `replay` or `db verify` may still meet.
           await verify(datadir, head + 1).catch((error) => {
             assert.match(error.message, ADVICE)
-            refusal = error.message.match(/^plasma-node: .*$/m)[0]
+            refusal = error.message.match(/^plasma-node: .*$/m)?.[0] ?? error.message
           })
         }
         t.diagnostic(refusal ? `later: ${refusal.replaceAll(folder, '').slice(0, 200)}` : `served ${told.receipts.size} of ${seen.receipts.size} receipts`)
