@@ -375,16 +375,12 @@ impl Chain {
         &self,
         block: alloy_consensus::Block<plasma_storage::Transaction>,
     ) -> Result<Imported, ChainError> {
-        self.import_prepared(PreparedBlock::new(&self.inner.spec, block)?)
-    }
-
-    /// [`Self::import_block`] for a block whose senders are known.
-    pub fn import_prepared(&self, block: PreparedBlock) -> Result<Imported, ChainError> {
-        crate::import::import(&self.inner, block)
+        crate::import::import(&self.inner, PreparedBlock::new(&self.inner.spec, block)?)
     }
 
     /// Imports `blocks` in order up to the first that is refused, and tells `each` what became of
-    /// it. They are durable together when this returns.
+    /// it. They are durable together when this returns, and readers may see them before: for work
+    /// without a node.
     pub fn import_batch(
         &self,
         blocks: Vec<PreparedBlock>,

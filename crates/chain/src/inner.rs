@@ -32,6 +32,9 @@ use tokio::sync::{broadcast, watch};
 /// Blocks whose conflict reports are kept.
 const CONFLICT_REPORTS: usize = 256;
 
+/// Accounts and slots by which a trie goes back at a time: about 50 MiB of memory.
+const REWIND_PART: usize = 250_000;
+
 /// The head's trie with the snapshot that holds its stored nodes.
 pub(crate) struct Tip {
     pub(crate) trie: StateTrie,
@@ -124,8 +127,10 @@ impl Inner {
         snapshot: &StateSnapshot,
         number: u64,
     ) -> Result<(), ChainError> {
-        let back = self.db.reverse_changes(number)?;
-        trie.update(snapshot, &back)?;
+        self.db.reverse_changes(number, REWIND_PART, |back| {
+            trie.update(snapshot, &back)?;
+            Ok::<_, ChainError>(())
+        })?;
         let expected =
             self.block(number)?.ok_or(ChainError::UnknownBlock(number))?.header.state_root;
         if trie.root() != expected {

@@ -18,10 +18,8 @@ pub(crate) fn catch_up(chain: &Inner, producer: &Producer) -> Result<u64, ChainE
     }
     for number in from + 1..=target {
         let record = chain.db.block_record(number)?.ok_or(ChainError::UnknownBlock(number))?;
-        let parent = chain.block(number - 1)?.ok_or(ChainError::UnknownBlock(number - 1))?;
         let state = Arc::new(chain.db.latest()?);
-        let replayed =
-            execute_record(chain, chain.config.executor, &parent.header, &record, state)?;
+        let replayed = execute_record(chain, chain.config.executor, &record, state)?;
         let (mut trie, snapshot) = chain.trie_at_head()?;
         let updates = trie.update(&snapshot, &replayed.changes)?;
         if trie.root() != record.header.state_root {

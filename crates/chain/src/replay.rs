@@ -1,12 +1,12 @@
 //! Executes stored blocks again and compares everything that can be compared.
 
 use crate::{ChainError, ExecutorKind, block::ExecutedBlock, inner::Inner};
-use alloy_consensus::{Header, transaction::Recovered};
+use alloy_consensus::transaction::Recovered;
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::B256;
 use plasma_evm::{BlockCommitter, BlockContext, BlockState, FinishedBlock, block_env, tx_env};
 use plasma_parallel::{ConflictReport, TransactionOutcome, execute_sequential};
-use plasma_storage::{BlockRecord, StateReader, TrieUpdates};
+use plasma_storage::{BlockRecord, StateReader};
 use plasma_trie::{NodeSource, StateTrie};
 use plasma_txpool::PoolTransaction;
 use std::sync::Arc;
@@ -41,11 +41,10 @@ pub struct ReplayDifference {
 pub(crate) fn execute_record(
     chain: &Inner,
     kind: ExecutorKind,
-    parent: &Header,
     record: &BlockRecord,
     state: Arc<dyn StateReader>,
 ) -> Result<FinishedBlock, ChainError> {
-    Ok(execute_with_report(chain, kind, parent, record, state, None)?.finished)
+    Ok(execute_with_report(chain, kind, record, state, None)?.finished)
 }
 
 /// An executed block with what is known beside its outcome.
@@ -55,8 +54,6 @@ pub(crate) struct Execution {
     pub(crate) report: ConflictReport,
     /// State root after each transaction; before Byzantium, where a trie was given.
     pub(crate) post_states: Vec<B256>,
-    /// What became of the trie's nodes; empty until the trie was updated.
-    pub(crate) updates: TrieUpdates,
 }
 
 /// Executes `record` on its parent's post-state and reports its conflicts. `trie` stands at the
@@ -64,7 +61,6 @@ pub(crate) struct Execution {
 pub(crate) fn execute_with_report(
     chain: &Inner,
     kind: ExecutorKind,
-    parent: &Header,
     record: &BlockRecord,
     state: Arc<dyn StateReader>,
     trie: Option<(&StateTrie, &dyn NodeSource)>,
@@ -82,7 +78,6 @@ pub(crate) fn execute_with_report(
         ommers: &record.ommers,
         extra_data: header.extra_data.clone(),
     };
-    debug_assert_eq!(parent.number + 1, header.number);
     let mut block_state = BlockState::new(state);
     if let Some(patch) = &record.dev_patch {
         block_state.apply(patch.clone());
@@ -137,12 +132,7 @@ pub(crate) fn execute_with_report(
             }
         }
     }
-    Ok(Execution {
-        finished: committer.finish()?,
-        report: outcome.report,
-        post_states,
-        updates: TrieUpdates::default(),
-    })
+    Ok(Execution { finished: committer.finish()?, report: outcome.report, post_states })
 }
 
 /// Executes a stored block again and compares receipts, gas and state root. `trie` stands at the
@@ -156,11 +146,8 @@ pub(crate) fn replay(
     nodes: &dyn NodeSource,
 ) -> Result<BlockReplay, ChainError> {
     let number = record.header.number;
-    let parent = chain
-        .block(number.saturating_sub(1))?
-        .ok_or(ChainError::UnknownBlock(number.saturating_sub(1)))?;
     let before = Some((&*trie, nodes));
-    let execution = execute_with_report(chain, kind, &parent.header, record, state, before)?;
+    let execution = execute_with_report(chain, kind, record, state, before)?;
     trie.update(nodes, &execution.finished.changes)?;
     Ok(BlockReplay {
         number,
@@ -172,7 +159,7 @@ pub(crate) fn replay(
 }
 
 /// Compares a stored block with what its execution came to.
-pub(crate) fn differences(
+fn differences(
     record: &BlockRecord,
     execution: &Execution,
     state_root: B256,

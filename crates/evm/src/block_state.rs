@@ -5,7 +5,7 @@
 use crate::state_db::{StateDbError, account_info, cached_code, stored_account};
 use alloy_primitives::{
     Address, B256, Bytes, U256,
-    map::{AddressMap, HashSet},
+    map::{AddressMap, HashMap, HashSet},
 };
 use plasma_storage::{Account, AccountChange, StateChanges, StateReader, StorageError};
 use plasma_vm::{StorageProbe, StorageProbeRef};
@@ -15,11 +15,14 @@ use revm::{
 };
 use std::sync::Arc;
 
-/// A base state under layers of changes, oldest first: what readers of the open block see.
+/// A base state under layers of changes, oldest first: what readers of the open block see, and the
+/// state after blocks that are not canonical.
 #[derive(Clone)]
 pub struct LayeredState {
     base: Arc<dyn StateReader>,
     layers: Vec<Arc<StateChanges>>,
+    /// Hashes of the blocks among the layers.
+    hashes: HashMap<u64, B256>,
 }
 
 impl std::fmt::Debug for LayeredState {
@@ -31,7 +34,13 @@ impl std::fmt::Debug for LayeredState {
 impl LayeredState {
     /// `base` with `layers` applied on top, in order.
     pub fn new(base: Arc<dyn StateReader>, layers: Vec<Arc<StateChanges>>) -> Self {
-        Self { base, layers }
+        Self { base, layers, hashes: HashMap::default() }
+    }
+
+    /// Puts block `number`, which has this hash and made these changes, on top.
+    pub fn push_block(&mut self, number: u64, hash: B256, changes: Arc<StateChanges>) {
+        self.layers.push(changes);
+        self.hashes.insert(number, hash);
     }
 
     fn newest_first(&self) -> impl Iterator<Item = &StateChanges> {
@@ -71,7 +80,10 @@ impl StateReader for LayeredState {
     }
 
     fn block_hash(&self, number: u64) -> Result<Option<B256>, StorageError> {
-        self.base.block_hash(number)
+        match self.hashes.get(&number) {
+            Some(hash) => Ok(Some(*hash)),
+            None => self.base.block_hash(number),
+        }
     }
 }
 

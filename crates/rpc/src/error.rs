@@ -114,9 +114,9 @@ pub fn from_chain(source: ChainError) -> ErrorObjectOwned {
 /// An error of the database; a state that is no longer kept is the caller's mistake, not ours.
 pub fn from_storage(source: StorageError) -> ErrorObjectOwned {
     match source {
-        StorageError::Pruned { .. }
-        | StorageError::BeyondReorgs { .. }
-        | StorageError::TooManyChanges { .. } => server_error(source.to_string()),
+        StorageError::Pruned { .. } | StorageError::BeyondReorgs { .. } => {
+            server_error(source.to_string())
+        }
         other => internal(other.to_string()),
     }
 }

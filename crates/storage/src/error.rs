@@ -32,16 +32,6 @@ pub enum StorageError {
         /// The oldest block to which it can be taken back.
         oldest: u64,
     },
-    /// The way from the latest state to an older one is too long to be told.
-    #[error(
-        "the state trie of block {number} cannot be built: more than {limit} accounts and slots changed since then; ask for a later block"
-    )]
-    TooManyChanges {
-        /// The block that was asked for.
-        number: u64,
-        /// Most changed accounts and slots.
-        limit: usize,
-    },
     /// Another process works on the data directory.
     #[error(
         "the data directory {path} is in use by another process{holder}: stop that process or choose another directory"
@@ -101,6 +91,18 @@ pub enum StorageError {
         path: PathBuf,
         /// What the engine said.
         reason: Arc<str>,
+    },
+    /// An import has written state whose blocks it has not journaled yet.
+    #[error(
+        "{path} holds the state of block {state_block}, but its journal ends with block {journal_head}, as is so while blocks are imported: try again when the import has ended; where none runs, one was cut short: start the node there once"
+    )]
+    StateAhead {
+        /// The data directory.
+        path: PathBuf,
+        /// The block whose state is there.
+        state_block: u64,
+        /// The last block of the journal.
+        journal_head: u64,
     },
     /// The disk or the database's size limit is exhausted.
     #[error(

@@ -6,27 +6,21 @@ use crate::{
     table::ChangeSets,
     view::View,
 };
-use alloy_primitives::map::Entry;
 use std::sync::Arc;
 
-/// Accounts and slots that the way back may change: about 200 MiB of memory.
-const MAX_CHANGES: usize = 1_000_000;
-
-/// The changes that, applied to the persisted state of `view`, give the state after block `number`.
-pub(crate) fn reverse_changes(view: &Arc<View>, number: u64) -> Result<StateChanges, StorageError> {
-    reverse_within(view, number, MAX_CHANGES)
-}
-
-fn reverse_within(
+/// Tells `each` the changes that, applied one after another to the persisted state of `view`, give
+/// the state after block `number`: whole blocks of changes, `part` accounts and slots or a few
+/// more at a time.
+pub(crate) fn reverse_changes<E: From<StorageError>>(
     view: &Arc<View>,
     number: u64,
-    limit: usize,
-) -> Result<StateChanges, StorageError> {
+    part: usize,
+    mut each: impl FnMut(StateChanges) -> Result<(), E>,
+) -> Result<(), E> {
     let latest = view.base.block.ok_or(StorageError::Empty)?;
-    let target = StateSnapshot::new(Arc::clone(view), number)?;
     let mut reverse = StateChanges::default();
     let mut slots = 0;
-    for block in number + 1..=latest {
+    for block in (number + 1..=latest).rev() {
         let priors = read_change_set::<_, ChangeSets>(view.base.reader(), block)?
             .ok_or(StorageError::Pruned { number, oldest: view.base.oldest })?;
         for prior in priors {
@@ -34,24 +28,22 @@ fn reverse_within(
                 Prior::Account(address, _) => {
                     reverse.accounts.entry(address).or_default();
                 }
-                // The first block after the target that changed a slot tells what stood there.
                 Prior::Slot(address, slot, before) => {
                     let change: &mut AccountChange = reverse.accounts.entry(address).or_default();
-                    if let Entry::Vacant(entry) = change.storage.entry(slot) {
-                        entry.insert(before);
-                        slots += 1;
-                    }
+                    slots += usize::from(change.storage.insert(slot, before).is_none());
                 }
                 _ => {}
             }
         }
-        if reverse.accounts.len() + slots > limit {
-            return Err(StorageError::TooManyChanges { number, limit });
+        if reverse.accounts.len() + slots >= part || block == number + 1 {
+            let target = StateSnapshot::new(Arc::clone(view), block - 1)?;
+            for (address, change) in &mut reverse.accounts {
+                change.account = target.account(*address)?;
+                change.storage_wiped = change.account.is_none();
+            }
+            each(std::mem::take(&mut reverse))?;
+            slots = 0;
         }
     }
-    for (address, change) in &mut reverse.accounts {
-        change.account = target.account(*address)?;
-        change.storage_wiped = change.account.is_none();
-    }
-    Ok(reverse)
+    Ok(())
 }

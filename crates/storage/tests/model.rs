@@ -133,7 +133,8 @@ enum Step {
     /// The process ends without a chance to write anything.
     Crash,
     Revert(u64),
-    Reverse(u64),
+    /// The way back by this many blocks, told in parts of this size.
+    Reverse(u64, usize),
     /// Keeps a snapshot of this many blocks ago open, to be checked at the end.
     Hold(u64),
     Check,
@@ -146,7 +147,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),
         1 => (0u64..5).prop_map(Step::Revert),
-        1 => (0u64..5).prop_map(Step::Reverse),
+        1 => (0u64..5, 1usize..12).prop_map(|(back, part)| Step::Reverse(back, part)),
         1 => (0u64..4).prop_map(Step::Hold),
         2 => Just(Step::Check),
     ]
@@ -262,12 +263,15 @@ impl Pair {
                 }
             }
             Step::Revert(back) => self.revert(self.tip().saturating_sub(back)),
-            Step::Reverse(back) => {
+            Step::Reverse(back, most) => {
                 let target = self.tip().saturating_sub(back);
-                match self.db().reverse_changes(target) {
-                    Ok(reverse) => {
-                        let mut state = self.states.last().unwrap().clone();
-                        state.apply_changes(&reverse);
+                let mut state = self.states.last().unwrap().clone();
+                let reversed = self.db().reverse_changes(target, most, |part| {
+                    state.apply_changes(&part);
+                    Ok::<_, StorageError>(())
+                });
+                match reversed {
+                    Ok(()) => {
                         let expected = &self.states[target as usize];
                         assert_eq!(state.accounts, expected.accounts);
                         assert_eq!(state.storage, expected.storage);

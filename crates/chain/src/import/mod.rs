@@ -12,7 +12,7 @@ use crate::{
     block::ExecutedBlock,
     inner::Inner,
     producer::Producer,
-    replay::{Execution, differences, execute_with_report},
+    replay::execute_with_report,
     validation::{Ancestors, proof_of_stake, validate_block},
 };
 use alloy_consensus::{
@@ -20,8 +20,9 @@ use alloy_consensus::{
 };
 use alloy_primitives::{B256, Bloom};
 use plasma_parallel::ConflictReport;
-use plasma_storage::{BlockRecord, StateReader, StateSnapshot};
+use plasma_storage::{BlockRecord, StateChanges, TrieUpdates};
 use plasma_trie::StateTrie;
+use side::StateAfter;
 use std::sync::Arc;
 
 /// What became of a block from outside.
@@ -44,19 +45,40 @@ impl Imported {
     }
 }
 
-/// The state on which a block is executed.
-pub(super) struct ParentState {
-    pub(super) state: Arc<dyn StateReader>,
-    pub(super) trie: StateTrie,
-    /// Holds the stored nodes of `trie`.
-    pub(super) nodes: StateSnapshot,
-}
-
-/// A block found valid.
+/// A block found valid, and what it makes of its parent's state.
 struct Verified {
     record: BlockRecord,
-    execution: Execution,
-    parent: ParentState,
+    changes: StateChanges,
+    updates: TrieUpdates,
+    trie: StateTrie,
+    conflicts: ConflictReport,
+}
+
+/// Blocks on their way into the journal.
+struct Journaling<'a> {
+    chain: &'a Inner,
+    waiting: Vec<BlockRecord>,
+    /// Whether blocks may wait for one commit together, seen by readers before it.
+    together: bool,
+}
+
+impl<'a> Journaling<'a> {
+    fn new(chain: &'a Inner, together: bool) -> Self {
+        Self { chain, waiting: Vec::new(), together }
+    }
+
+    fn push(&mut self, record: BlockRecord) -> Result<(), ChainError> {
+        self.waiting.push(record);
+        if self.together { Ok(()) } else { self.commit() }
+    }
+
+    fn commit(&mut self) -> Result<(), ChainError> {
+        if !self.waiting.is_empty() {
+            self.chain.db.append_blocks(&self.waiting)?;
+            self.waiting.clear();
+        }
+        Ok(())
+    }
 }
 
 /// Imports `blocks` in order up to the first that is refused. The journal gets the new head's
@@ -67,41 +89,27 @@ pub(crate) fn import_batch(
     mut each: impl FnMut(&Imported),
 ) -> Result<(), ChainError> {
     let mut producer = chain.producer.lock();
-    let mut unjournaled = Vec::new();
-    let mut outcome = Ok(());
-    for block in blocks {
-        match import_one(chain, &mut producer, block, &mut unjournaled) {
-            Ok(imported) => each(&imported),
-            Err(error) => {
-                outcome = Err(error);
-                break;
-            }
-        }
-    }
-    journal(chain, &mut unjournaled)?;
+    let mut journal = Journaling::new(chain, true);
+    let outcome = blocks.into_iter().try_for_each(|block| {
+        each(&import_one(chain, &mut producer, block, &mut journal)?);
+        Ok(())
+    });
+    chain.or_stop(journal.commit())?;
     outcome
 }
 
-/// Checks and executes `block` and makes it the head, where its chain is the heaviest.
+/// Checks and executes `block` and makes it the head, where its chain is the heaviest. It is
+/// durable before anybody sees it.
 pub(crate) fn import(chain: &Inner, block: PreparedBlock) -> Result<Imported, ChainError> {
-    let mut imported = None;
-    import_batch(chain, vec![block], |one| imported = Some(one.clone()))?;
-    imported.ok_or_else(|| ChainError::Stopped("an import ended without an outcome".into()))
-}
-
-fn journal(chain: &Inner, records: &mut Vec<BlockRecord>) -> Result<(), ChainError> {
-    if !records.is_empty() {
-        chain.db.append_blocks(records)?;
-        records.clear();
-    }
-    Ok(())
+    let mut producer = chain.producer.lock();
+    import_one(chain, &mut producer, block, &mut Journaling::new(chain, false))
 }
 
 fn import_one(
     chain: &Inner,
     producer: &mut Producer,
     block: PreparedBlock,
-    unjournaled: &mut Vec<BlockRecord>,
+    journal: &mut Journaling<'_>,
 ) -> Result<Imported, ChainError> {
     let number = block.block.header.number;
     let parent_hash = block.block.header.parent_hash;
@@ -118,17 +126,12 @@ fn import_one(
     let head = chain.head();
     let verified = verify(chain, &parent, block)?;
     if parent.hash == head.hash {
-        let open = producer.open.take();
-        let block = extend(chain, producer, verified, unjournaled)?;
-        if let Some(open) = open {
-            reorg::give_back(chain, &open.transactions, std::slice::from_ref(&block));
-        }
-        return Ok(Imported::Head(block));
+        // What fails from here on leaves journal, state and readers at odds.
+        return chain.or_stop(extend(chain, producer, verified, journal)).map(Imported::Head);
     }
-    journal(chain, unjournaled)?;
-    let Verified { record, execution, .. } = verified;
-    let block = Arc::new(ExecutedBlock::from(record));
-    chain.side.lock().insert(block.clone(), Some(Arc::new(execution.finished.changes)));
+    chain.or_stop(journal.commit())?;
+    let block = Arc::new(ExecutedBlock::from(verified.record));
+    chain.side.lock().insert(block.clone(), Some(Arc::new(verified.changes)));
     if !heavier(&block, &head, proof_of_stake(&chain.spec, &parent)) {
         return Ok(Imported::Side(block));
     }
@@ -149,34 +152,33 @@ fn verify(
     parent: &Arc<ExecutedBlock>,
     block: PreparedBlock,
 ) -> Result<Verified, ChainError> {
-    let state = chain.parent_state(parent)?;
+    let StateAfter { state, mut trie, nodes, .. } = chain.state_after(parent)?;
     let total_difficulty = parent.total_difficulty.saturating_add(block.block.header.difficulty);
     let mut record = block.into_record(total_difficulty);
-    let mut execution = execute_with_report(
-        chain,
-        chain.config.executor,
-        &parent.header,
-        &record,
-        state.state.clone(),
-        Some((&state.trie, &state.nodes)),
-    )?;
-    record.receipts = std::mem::take(&mut execution.finished.receipts);
-    record.post_states = std::mem::take(&mut execution.post_states);
-    check_receipts(&record)?;
-    let mut trie = state.trie.clone();
-    let updates = trie.update(&state.nodes, &execution.finished.changes)?;
-    execution.finished.receipts.clone_from(&record.receipts);
-    execution.post_states.clone_from(&record.post_states);
-    if let Some(first) = differences(&record, &execution, trie.root()).into_iter().next() {
-        return Err(ChainError::InvalidBlock {
-            number: record.header.number,
-            field: "result of execution",
-            found: format!("{} {}", first.what, first.stored),
-            expected: first.found,
-        });
+    let kind = chain.config.executor;
+    let execution = execute_with_report(chain, kind, &record, state, Some((&trie, &nodes)))?;
+    let finished = execution.finished;
+    record.receipts = finished.receipts;
+    record.post_states = execution.post_states;
+    let header = &record.header;
+    let invalid =
+        |field, found, expected| ChainError::invalid(header.number, field, found, expected);
+    if finished.gas_used != header.gas_used {
+        let expected = finished.gas_used.to_string();
+        return Err(invalid("gas used", header.gas_used.to_string(), expected));
     }
-    execution.updates = updates;
-    Ok(Verified { record, execution, parent: ParentState { trie, ..state } })
+    check_receipts(&record)?;
+    let requests = finished.requests.requests_hash();
+    if let Some(stated) = header.requests_hash.filter(|stated| *stated != requests) {
+        return Err(invalid("requests hash", stated.to_string(), requests.to_string()));
+    }
+    let updates = trie.update(&nodes, &finished.changes)?;
+    if trie.root() != header.state_root {
+        let stated = header.state_root.to_string();
+        return Err(invalid("state root", stated, trie.root().to_string()));
+    }
+    let (changes, conflicts) = (finished.changes, execution.report);
+    Ok(Verified { record, changes, updates, trie, conflicts })
 }
 
 /// Makes a verified child of the head the head.
@@ -184,18 +186,17 @@ fn extend(
     chain: &Inner,
     producer: &mut Producer,
     verified: Verified,
-    unjournaled: &mut Vec<BlockRecord>,
+    journal: &mut Journaling<'_>,
 ) -> Result<Arc<ExecutedBlock>, ChainError> {
-    let Verified { record, execution, parent } = verified;
+    let Verified { record, changes, updates, trie, conflicts } = verified;
     let block = Arc::new(ExecutedBlock::from(record.clone()));
-    unjournaled.push(record);
-    // A listener must not hear of what a power failure could take back.
-    if chain.events.receiver_count() > 0 || producer.keeper.is_some() {
-        journal(chain, unjournaled)?;
+    journal.push(record)?;
+    let open = producer.open.take();
+    chain.adopt(block.clone(), Arc::new(changes), Arc::new(updates), trie, producer)?;
+    follow(chain, producer, &block, conflicts)?;
+    if let Some(open) = open {
+        reorg::give_back(chain, &open.transactions, [&block]);
     }
-    let changes = Arc::new(execution.finished.changes);
-    chain.adopt(block.clone(), changes, Arc::new(execution.updates), parent.trie, producer)?;
-    follow(chain, producer, &block, execution.report)?;
     Ok(block)
 }
 

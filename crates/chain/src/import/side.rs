@@ -3,17 +3,13 @@
 //! They are held in memory: nothing was acknowledged with them, and whoever sent them sends them
 //! again after a restart.
 
-use super::ParentState;
 use crate::{
-    ChainError, block::ExecutedBlock, inner::Inner, replay::execute_with_report,
-    validation::Ancestors,
+    ChainError, block::ExecutedBlock, inner::Inner, replay::execute_record, validation::Ancestors,
 };
-use alloy_primitives::{
-    Address, B256, Bytes, U256,
-    map::{B256Map, HashMap, HashSet},
-};
+use alloy_primitives::{B256, map::B256Map};
 use plasma_evm::LayeredState;
-use plasma_storage::{Account, BlockRecord, StateChanges, StateReader, StorageError};
+use plasma_storage::{BlockRecord, StateChanges, StateReader, StateSnapshot};
+use plasma_trie::StateTrie;
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Most blocks beside the canonical chain; the lowest leave first.
@@ -64,39 +60,43 @@ impl Ancestors for Inner {
     }
 }
 
+/// The state after a block, canonical or not, and how the block is reached.
+pub(super) struct StateAfter {
+    pub(super) state: Arc<dyn StateReader>,
+    pub(super) trie: StateTrie,
+    /// Holds the stored nodes of `trie`.
+    pub(super) nodes: StateSnapshot,
+    /// The canonical block from which the branch starts.
+    pub(super) fork: u64,
+    /// The side blocks from there up to and with the block, with what they changed.
+    pub(super) branch: Vec<(Arc<ExecutedBlock>, Arc<StateChanges>)>,
+}
+
 impl Inner {
-    /// State and trie after `parent`, which is canonical or a side block.
-    pub(super) fn parent_state(
-        &self,
-        parent: &Arc<ExecutedBlock>,
-    ) -> Result<ParentState, ChainError> {
-        let (trie, nodes) = self.trie_at_head()?;
-        if parent.hash == self.head().hash {
-            return Ok(ParentState { state: Arc::new(nodes.clone()), trie, nodes });
+    /// State and trie after `block`, which is canonical or a side block.
+    pub(super) fn state_after(&self, block: &Arc<ExecutedBlock>) -> Result<StateAfter, ChainError> {
+        let (mut trie, nodes) = self.trie_at_head()?;
+        let (fork, blocks) = self.branch(block)?;
+        let base: Arc<dyn StateReader> = if fork == nodes.number() {
+            Arc::new(nodes.clone())
+        } else {
+            self.rewind(&mut trie, &nodes, fork)?;
+            Arc::new(self.db.snapshot(fork)?)
+        };
+        let mut state = LayeredState::new(base, Vec::new());
+        let mut branch = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let changes = self.side_changes(&block, &state)?;
+            trie.update(&nodes, &changes)?;
+            state.push_block(block.number(), block.hash, changes.clone());
+            branch.push((block, changes));
         }
-        let (fork, branch) = self.branch(parent)?;
-        let mut after = self
-            .canonical_state(fork, ParentState { state: Arc::new(nodes.clone()), trie, nodes })?;
-        let base = after.state.clone();
-        let mut layers = Vec::with_capacity(branch.len());
-        let mut hashes = HashMap::default();
-        for block in &branch {
-            let changes = self.side_changes(block, &after)?;
-            after.trie.update(&after.nodes, &changes)?;
-            layers.push(changes);
-            hashes.insert(block.number(), block.hash);
-            after.state = Arc::new(BranchState {
-                layered: LayeredState::new(base.clone(), layers.clone()),
-                hashes: hashes.clone(),
-                number: block.number(),
-            });
-        }
-        Ok(after)
+        Ok(StateAfter { state: Arc::new(state), trie, nodes, fork, branch })
     }
 
     /// The canonical block above which `block` lies, and the side blocks from there up to and
     /// with `block`.
-    pub(super) fn branch(
+    fn branch(
         &self,
         block: &Arc<ExecutedBlock>,
     ) -> Result<(u64, Vec<Arc<ExecutedBlock>>), ChainError> {
@@ -116,72 +116,21 @@ impl Inner {
         }
     }
 
-    fn canonical_state(&self, number: u64, tip: ParentState) -> Result<ParentState, ChainError> {
-        if number == tip.nodes.number() {
-            return Ok(tip);
-        }
-        let ParentState { mut trie, nodes, .. } = tip;
-        self.rewind(&mut trie, &nodes, number)?;
-        Ok(ParentState { state: Arc::new(self.db.snapshot(number)?), trie, nodes })
-    }
-
     /// What side block `block` changes on its parent's state.
-    pub(super) fn side_changes(
+    fn side_changes(
         &self,
         block: &Arc<ExecutedBlock>,
-        parent: &ParentState,
+        parent: &LayeredState,
     ) -> Result<Arc<StateChanges>, ChainError> {
         let known = self.side.lock().blocks.get(&block.hash).and_then(|side| side.changes.clone());
         if let Some(changes) = known {
             return Ok(changes);
         }
-        let above = self
-            .ancestor(block.header.parent_hash)?
-            .ok_or(ChainError::UnknownBlock(block.number().saturating_sub(1)))?;
         let record = BlockRecord::from(&**block);
-        let execution = execute_with_report(
-            self,
-            self.config.executor,
-            &above.header,
-            &record,
-            parent.state.clone(),
-            None,
-        )?;
-        let changes = Arc::new(execution.finished.changes);
+        let state = Arc::new(parent.clone());
+        let finished = execute_record(self, self.config.executor, &record, state)?;
+        let changes = Arc::new(finished.changes);
         self.side.lock().insert(block.clone(), Some(changes.clone()));
         Ok(changes)
-    }
-}
-
-/// The state after a side block: like [`LayeredState`], with the branch's own block hashes.
-struct BranchState {
-    layered: LayeredState,
-    hashes: HashMap<u64, B256>,
-    number: u64,
-}
-
-impl StateReader for BranchState {
-    fn account(&self, address: Address) -> Result<Option<Account>, StorageError> {
-        self.layered.account(address)
-    }
-
-    fn storage(&self, address: Address, slot: U256) -> Result<U256, StorageError> {
-        self.layered.storage(address, slot)
-    }
-
-    fn has_storage(&self, address: Address, hidden: &HashSet<U256>) -> Result<bool, StorageError> {
-        self.layered.has_storage(address, hidden)
-    }
-
-    fn code(&self, code_hash: B256) -> Result<Option<Bytes>, StorageError> {
-        self.layered.code(code_hash)
-    }
-
-    fn block_hash(&self, number: u64) -> Result<Option<B256>, StorageError> {
-        match self.hashes.get(&number) {
-            Some(hash) => Ok(Some(*hash)),
-            None if number > self.number => Ok(None),
-            None => self.layered.block_hash(number),
-        }
     }
 }

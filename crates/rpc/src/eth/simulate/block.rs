@@ -3,7 +3,6 @@
 use super::{
     overrides::{MovedPrecompiles, state_changes},
     request::{PlannedBlock, Simulation},
-    state::SimulatedState,
     transaction::{self, Defaults, unsigned},
     transfers::{CallLogs, NumberedLog},
 };
@@ -24,7 +23,7 @@ use alloy_rpc_types_eth::{
 };
 use plasma_chain::{ExecutedBlock, StateFork};
 use plasma_evm::{
-    BlockCommitter, BlockContext, BlockParts, BlockState, EvmEnv, ExecutionResult,
+    BlockCommitter, BlockContext, BlockParts, BlockState, EvmEnv, ExecutionResult, LayeredState,
     NextBlockAttributes, ResultAndState, SimulationError, TxEnv, assemble_header, next_block_env,
     revm::{
         database_interface::WrapDatabaseRef,
@@ -46,7 +45,8 @@ pub(super) struct Simulator<'a> {
     parent_hash: B256,
     /// An empty block, as a start for the answers.
     template: ExecutedBlock,
-    state: SimulatedState,
+    /// The state after `base` and what was simulated on top of it.
+    state: LayeredState,
     fork: StateFork,
     /// What a developer has patched over the base's state.
     patch: StateChanges,
@@ -105,7 +105,7 @@ impl<'a> Simulator<'a> {
                 ommers: Vec::new(),
                 ..base.clone()
             },
-            state: SimulatedState::new(Arc::new(state), number),
+            state: LayeredState::new(Arc::new(state), Vec::new()),
             fork,
             patch,
             budget,
@@ -168,7 +168,7 @@ impl<'a> Simulator<'a> {
         let hash = header.hash_slow();
         self.parent = header.clone();
         self.parent_hash = hash;
-        self.state = self.state.clone().advance(hash, finished.changes);
+        self.state.push_block(header.number, hash, Arc::new(finished.changes));
         Ok(self.answer(header, hash, withdrawals, called))
     }
 

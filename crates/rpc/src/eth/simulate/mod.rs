@@ -13,7 +13,6 @@
 mod block;
 mod overrides;
 mod request;
-mod state;
 mod transaction;
 mod transfers;
 
