@@ -2,14 +2,14 @@
 
 use crate::{
     Account, DEFAULT_MAP_BYTES, DatabaseStats, StorageError, TrieNodeKey,
-    engine::{Durability, Environment, ReadTx},
+    engine::{Durability, Environment, ReadTx, sync_directory},
     flat_state,
     lock::DirectoryLock,
     opening::{check_schema, genesis_of},
     record_codec::decode_header,
     table::{
         AccountTrie, Accounts, BlockHashes, Codes, Headers, JOURNAL_TABLES, JournalMeta, NodePlace,
-        STATE_TABLES, StateMeta, Storage, StorageTrie,
+        STATE_TABLES, StateMeta, Storage, StorageTrie, TableSpec,
     },
 };
 use alloy_consensus::Header;
@@ -23,6 +23,10 @@ use std::{
 /// Times that both environments are opened until they are seen on the same chain: a node may take
 /// its chain back between the two.
 const ATTEMPTS: usize = 20;
+
+/// The environments of a database and their tables.
+const ENVIRONMENTS: [(&str, &[TableSpec]); 2] =
+    [("journal", JOURNAL_TABLES), ("state", STATE_TABLES)];
 
 /// One version of a database, for reading. A node may work on the directory meanwhile; it then
 /// cannot reuse the pages that this version holds, so its files grow until this is dropped. Where no
@@ -60,9 +64,9 @@ impl Inspection {
     ///
     /// # Errors
     /// [`StorageError::Unreadable`] where there is none, [`StorageError::Empty`] where it has no
-    /// chain yet.
+    /// chain yet, [`StorageError::StateAhead`] in the middle of an import.
     pub fn open(dir: &Path) -> Result<Self, StorageError> {
-        for name in ["journal", "state"] {
+        for (name, _) in ENVIRONMENTS {
             if !dir.join(name).join("mdbx.dat").is_file() {
                 let reason = format!("it has no {name}/mdbx.dat").into();
                 return Err(StorageError::Unreadable { path: dir.to_path_buf(), reason });
@@ -73,7 +77,7 @@ impl Inspection {
             Err(StorageError::Locked { .. }) => None,
             Err(other) => return Err(other),
         };
-        let open = |name, tables, durability| {
+        let open = |(name, tables): (&'static str, &'static [TableSpec])| {
             let path = dir.join(name);
             match &lock {
                 // The last writer may have been killed; opening for writing makes up for it.
@@ -81,19 +85,22 @@ impl Inspection {
                     name,
                     &path,
                     tables,
-                    durability,
+                    Durability::Durable,
                     DEFAULT_MAP_BYTES,
                     Arc::clone(lock),
                 ),
                 None => Environment::open_beside(name, &path, tables),
             }
         };
-        let journal = open("journal", JOURNAL_TABLES, Durability::Durable)?;
-        let state = open("state", STATE_TABLES, Durability::Durable)?;
+        let [journal, state] = ENVIRONMENTS.map(open);
+        let (journal, state) = (journal?, state?);
         check_schema::<JournalMeta>(&journal)?;
         check_schema::<StateMeta>(&state)?;
+        let mut ahead = None;
         for _ in 0..ATTEMPTS {
-            // State first: the journal is never behind it.
+            // State first: a block that a node seals is in the journal before its state is here, and
+            // so in a journal that is read later. Not so in an import, which journals many blocks at
+            // once while the state of the first is written already.
             let (state, journal) = (Opened::new(&state)?, Opened::new(&journal)?);
             let state_block = flat_state::persisted_block(&state.tx)?.ok_or(StorageError::Empty)?;
             let journal_head = journal.tx.last::<Headers>()?.ok_or(StorageError::Empty)?.0;
@@ -105,10 +112,17 @@ impl Inspection {
                 let directory = dir.to_path_buf();
                 return Ok(Self { directory, state, journal, state_block, journal_head, live });
             }
+            ahead = (state_block > journal_head).then_some((state_block, journal_head));
         }
-        Err(StorageError::Unreadable {
-            path: dir.to_path_buf(),
-            reason: "state and journal are not of the same chain".into(),
+        let path = dir.to_path_buf();
+        Err(match ahead {
+            Some((state_block, journal_head)) => {
+                StorageError::StateAhead { path, state_block, journal_head }
+            }
+            None => StorageError::Unreadable {
+                path,
+                reason: "state and journal are not of the same chain".into(),
+            },
         })
     }
 
@@ -199,7 +213,7 @@ impl Inspection {
     /// [`StorageError::Occupied`] where a database lies there already.
     pub fn copy_to(&self, target: &Path) -> Result<u64, StorageError> {
         let lock = Arc::new(DirectoryLock::take(target)?);
-        for name in ["journal", "state"] {
+        for (name, _) in ENVIRONMENTS {
             if target.join(name).exists() {
                 return Err(StorageError::Occupied { path: target.to_path_buf() });
             }
@@ -235,10 +249,7 @@ pub fn compact(dir: &Path) -> Result<(u64, u64), StorageError> {
     // Not before it is known to be a database is anything created.
     drop(Inspection::open(dir)?);
     let lock = Arc::new(DirectoryLock::take(dir)?);
-    for (name, tables, durability) in [
-        ("journal", JOURNAL_TABLES, Durability::Durable),
-        ("state", STATE_TABLES, Durability::Durable),
-    ] {
+    for (name, tables) in ENVIRONMENTS {
         let path = dir.join(name);
         let draft = path.join("compact");
         let failed = |action, error: std::io::Error| StorageError::Engine {
@@ -257,7 +268,7 @@ pub fn compact(dir: &Path) -> Result<(u64, u64), StorageError> {
                 name,
                 &path,
                 tables,
-                durability,
+                Durability::Durable,
                 DEFAULT_MAP_BYTES,
                 lock.clone(),
             )?;
@@ -270,15 +281,4 @@ pub fn compact(dir: &Path) -> Result<(u64, u64), StorageError> {
         after += size(&file).map_err(|e| failed("tell its size", e))?;
     }
     Ok((before, after))
-}
-
-/// Makes renames in `path` durable.
-fn sync_directory(path: &Path) -> Result<(), StorageError> {
-    std::fs::File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| {
-        StorageError::Engine {
-            path: path.to_path_buf(),
-            action: "write its directory to disk",
-            reason: error.to_string().into(),
-        }
-    })
 }

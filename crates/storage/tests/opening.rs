@@ -3,8 +3,8 @@
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use plasma_storage::{
-    Account, AccountChange, BlockRecord, Database, DatabaseOptions, StateChanges, StateReader,
-    StorageError, TickRecord, TrieUpdates,
+    Account, AccountChange, BlockRecord, Database, DatabaseOptions, Inspection, StateChanges,
+    StateReader, StorageError, TickRecord, TrieUpdates,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -140,6 +140,28 @@ fn state_ahead_of_the_journal_is_taken_back() {
     assert_eq!((db.journal_head().unwrap(), db.state_block()), (1, 1));
     assert_eq!(db.latest().unwrap().account(address).unwrap(), Some(account(1)));
     assert_eq!(db.block_number(B256::with_last_byte(2)).unwrap(), None);
+}
+
+#[test]
+fn state_ahead_of_the_journal_is_not_inspected() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = initialised(dir.path(), B256::repeat_byte(1));
+    for number in 1..=2 {
+        db.push_block_state(number, B256::ZERO, Vec::new(), Arc::default(), Arc::default(), &[])
+            .unwrap();
+    }
+    drop(db);
+    let error = Inspection::open(dir.path()).unwrap_err();
+    let sentence = error.to_string();
+    assert!(
+        matches!(error, StorageError::StateAhead { state_block: 2, journal_head: 0, .. }),
+        "{sentence}"
+    );
+    assert!(sentence.contains("start the node there once"), "{sentence}");
+    // As the sentence says.
+    drop(open(dir.path()).unwrap());
+    let inspection = Inspection::open(dir.path()).unwrap();
+    assert_eq!((inspection.state_block(), inspection.journal_head()), (0, 0));
 }
 
 #[test]
