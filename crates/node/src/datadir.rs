@@ -27,7 +27,7 @@ pub(crate) fn dev_genesis_now() -> String {
 }
 
 /// Bytes of a genesis file from which on its accounts are not read again at every start.
-const LARGE_GENESIS: usize = 1 << 20;
+const LARGE_GENESIS: u64 = 1 << 20;
 
 /// What is noted of a large genesis file.
 #[derive(Serialize, Deserialize)]
@@ -101,18 +101,18 @@ impl DataDir {
     /// Notes the rules of `genesis.json` beside it without the accounts, once these are in the
     /// database, so that the next start need not read them again.
     pub(crate) fn digest_genesis(&self, spec: &ChainSpec) -> Result<(), NodeError> {
-        let file = self.genesis_file();
-        let text = std::fs::read_to_string(&file)
-            .map_err(|source| NodeError::File { path: file.clone(), source })?;
-        if text.len() < LARGE_GENESIS || self.digested(&text)?.is_some() {
+        // Rules without accounts came from such a note.
+        if spec.genesis().alloc.is_empty() {
             return Ok(());
         }
-        let unreadable = |error: serde_json::Error| NodeError::File {
-            path: file,
-            source: std::io::Error::other(error),
-        };
-        let mut genesis: serde_json::Value =
-            serde_json::from_str(&text).map_err(unreadable.clone())?;
+        let file = self.genesis_file();
+        let failed = |source| NodeError::File { path: file.clone(), source };
+        if std::fs::metadata(&file).map_err(failed)?.len() < LARGE_GENESIS {
+            return Ok(());
+        }
+        let text = std::fs::read_to_string(&file).map_err(failed)?;
+        let unreadable = |error: serde_json::Error| failed(std::io::Error::other(error));
+        let mut genesis: serde_json::Value = serde_json::from_str(&text).map_err(unreadable)?;
         genesis["alloc"] = serde_json::json!({});
         let digest = GenesisDigest {
             genesis_file: keccak256(text.as_bytes()),
@@ -126,7 +126,7 @@ impl DataDir {
 
     /// The chain as [`Self::digest_genesis`] noted it, if that is of this very file.
     fn digested(&self, genesis: &str) -> Result<Option<ChainSpec>, NodeError> {
-        if genesis.len() < LARGE_GENESIS || !self.path.join("journal").exists() {
+        if (genesis.len() as u64) < LARGE_GENESIS || !self.path.join("journal").exists() {
             return Ok(None);
         }
         let Ok(text) = std::fs::read_to_string(self.digest_file()) else { return Ok(None) };
@@ -187,7 +187,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let datadir = DataDir::new(dir.path());
         let text = large_genesis();
-        assert!(text.len() > LARGE_GENESIS);
+        assert!(text.len() as u64 > LARGE_GENESIS);
         let first = datadir.chain_spec(Some(&text)).unwrap();
         let open = |spec| {
             let (chain, pool) = (ChainConfig::default(), PoolConfig::default());
@@ -197,6 +197,8 @@ mod tests {
         let second = datadir.chain_spec(None).unwrap();
         assert_eq!(second.genesis_hash(), first.genesis_hash());
         assert_eq!(second.genesis().alloc.len(), 0);
+        // Opening reads no more of it.
+        std::fs::remove_file(datadir.genesis_file()).unwrap();
         open(second).unwrap().stop().unwrap();
 
         // Another file under the same name is read as it is, and does not fit the database.
