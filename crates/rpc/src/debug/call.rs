@@ -12,7 +12,7 @@ use alloy_eips::BlockId;
 use alloy_rpc_types_eth::{Bundle, StateContext, TransactionRequest};
 use plasma_evm::{
     revm::database_interface::WrapDatabaseRef,
-    tracing::{GethDebugTracingCallOptions, TransactionInfo},
+    tracing::{GethDebugTracingCallOptions, GethTrace, GethTracer, Traced, TransactionInfo},
 };
 use std::sync::Arc;
 
@@ -28,17 +28,7 @@ pub(super) fn trace_call(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json>
         None => prepare(api, block, overrides)?,
         Some(index) => prepare_inside(api, block, index, overrides)?,
     };
-    let transaction = prepared.transaction(request)?;
-    let mut env = prepared.env.clone();
-    if transaction.gas_price == 0 {
-        // As for every call that offers no fee.
-        env.block_env.basefee = 0;
-    }
-    let mut state = WrapDatabaseRef(&prepared.state);
-    let traced = tracer
-        .trace(&mut state, &env, transaction, TransactionInfo::default())
-        .map_err(from_tracing)?;
-    json(&traced.trace)
+    json(&trace_prepared(&prepared, &mut tracer, request)?.trace)
 }
 
 /// Traces calls one after the other, each on what those before it left behind: see
@@ -57,19 +47,27 @@ pub(super) fn trace_call_many(api: &Api, arguments: Arguments<'_>) -> RpcResult<
     let state = overrides(&options)?.state;
     let mut tracer = tracer(api, options.tracing_options)?;
     let traces = run_bundles(api, bundles, context, state, |prepared, call| {
-        let transaction = prepared.transaction(call)?;
-        let mut env = prepared.env.clone();
-        if transaction.gas_price == 0 {
-            env.block_env.basefee = 0;
-        }
-        let mut state = WrapDatabaseRef(&prepared.state);
-        let traced = tracer
-            .trace(&mut state, &env, transaction, TransactionInfo::default())
-            .map_err(from_tracing)?;
+        let traced = trace_prepared(prepared, &mut tracer, call)?;
         prepared.commit(traced.outcome.state);
         Ok(traced.trace)
     })?;
     json(&traces)
+}
+
+/// Traces a call on a prepared state, which keeps nothing of it.
+fn trace_prepared(
+    prepared: &Prepared,
+    tracer: &mut GethTracer,
+    request: TransactionRequest,
+) -> RpcResult<Traced<GethTrace>> {
+    let transaction = prepared.transaction(request)?;
+    let mut env = prepared.env.clone();
+    if transaction.gas_price == 0 {
+        // As for every call that offers no fee.
+        env.block_env.basefee = 0;
+    }
+    let mut state = WrapDatabaseRef(&prepared.state);
+    tracer.trace(&mut state, &env, transaction, TransactionInfo::default()).map_err(from_tracing)
 }
 
 fn overrides(options: &GethDebugTracingCallOptions) -> RpcResult<Overrides> {
