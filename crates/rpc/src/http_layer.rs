@@ -1,6 +1,6 @@
 //! What is checked of an HTTP request before its body is read: host, origin, size.
 
-use crate::{RpcConfig, error, server::RpcError};
+use crate::{RpcConfig, error, gate::Gate, server::RpcError};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST},
@@ -10,12 +10,7 @@ use jsonrpsee::{
     server::HttpBody,
     types::{Id, Response as RpcResponse, ResponsePayload},
 };
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    task::{Context, Poll},
-};
-use tower::{Layer, Service};
+use std::net::IpAddr;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 /// The layer that lets browsers of `origins` call; `None` where there are none.
@@ -45,11 +40,8 @@ pub(crate) fn cors(origins: &[String]) -> Result<Option<CorsLayer>, RpcError> {
 }
 
 /// Checks the host and the announced size of requests.
-#[derive(Clone, Debug)]
-pub(crate) struct GuardLayer(Arc<Rules>);
-
 #[derive(Debug)]
-struct Rules {
+pub(crate) struct HostGate {
     /// `None`: all hosts are served.
     hosts: Option<Vec<String>>,
     /// The flag that sets them.
@@ -57,57 +49,8 @@ struct Rules {
     max_request_bytes: u64,
 }
 
-impl GuardLayer {
-    /// Serves `hosts`, which the flag `flag` sets.
-    pub(crate) fn new(config: &RpcConfig, hosts: &[String], flag: &'static str) -> Self {
-        let all = hosts.iter().any(|host| host == "*");
-        let hosts = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Self(Arc::new(Rules {
-            hosts: (!all).then_some(hosts),
-            flag,
-            max_request_bytes: config.max_request_bytes.into(),
-        }))
-    }
-}
-
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guard<S>;
-
-    fn layer(&self, inner: S) -> Guard<S> {
-        Guard { rules: self.0.clone(), inner }
-    }
-}
-
-/// The service of [`GuardLayer`].
-#[derive(Clone, Debug)]
-pub(crate) struct Guard<S> {
-    rules: Arc<Rules>,
-    inner: S,
-}
-
-impl<S, B> Service<Request<B>> for Guard<S>
-where
-    S: Service<Request<B>, Response = Response<HttpBody>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future =
-        futures::future::Either<std::future::Ready<Result<Self::Response, Self::Error>>, S::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        match self.rules.refusal(&request) {
-            Some(refusal) => futures::future::Either::Left(std::future::ready(Ok(refusal))),
-            None => futures::future::Either::Right(self.inner.call(request)),
-        }
-    }
-}
-
-impl Rules {
-    fn refusal<B>(&self, request: &Request<B>) -> Option<Response<HttpBody>> {
+impl Gate for HostGate {
+    fn refusal<B>(&self, request: &mut Request<B>) -> Option<Response<HttpBody>> {
         if !self.serves_host(request) {
             let text = format!("the host of this request is not served ({})\n", self.flag);
             return Some(response(StatusCode::FORBIDDEN, "text/plain", text));
@@ -125,6 +68,19 @@ impl Rules {
         // An error object of strings and numbers always serialises.
         let body = serde_json::to_string(&answer).ok()?;
         Some(response(StatusCode::PAYLOAD_TOO_LARGE, "application/json", body))
+    }
+}
+
+impl HostGate {
+    /// Serves `hosts`, which the flag `flag` sets.
+    pub(crate) fn new(config: &RpcConfig, hosts: &[String], flag: &'static str) -> Self {
+        let all = hosts.iter().any(|host| host == "*");
+        let hosts = hosts.iter().map(|host| host.to_ascii_lowercase()).collect();
+        Self {
+            hosts: (!all).then_some(hosts),
+            flag,
+            max_request_bytes: config.max_request_bytes.into(),
+        }
     }
 
     /// A page of another site that made the browser resolve its name to this machine (DNS
@@ -152,15 +108,15 @@ pub(crate) fn response(status: StatusCode, kind: &'static str, body: String) -> 
 mod tests {
     use super::*;
 
-    fn rules(hosts: &[&str]) -> Arc<Rules> {
+    fn gate(hosts: &[&str]) -> HostGate {
         let config = RpcConfig { max_request_bytes: 100, ..RpcConfig::default() };
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        GuardLayer::new(&config, &hosts, "--http.vhosts").0
+        HostGate::new(&config, &hosts, "--http.vhosts")
     }
 
     fn refused(hosts: &[&str], header: (&str, &str)) -> Option<StatusCode> {
-        let request = Request::builder().header(header.0, header.1).body(()).unwrap();
-        rules(hosts).refusal(&request).map(|response| response.status())
+        let mut request = Request::builder().header(header.0, header.1).body(()).unwrap();
+        gate(hosts).refusal(&mut request).map(|response| response.status())
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod dev;
 pub mod error;
 mod eth;
 pub mod exec;
+mod gate;
 mod http_layer;
 mod keeper;
 mod live;

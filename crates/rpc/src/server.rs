@@ -3,9 +3,10 @@
 use crate::{
     RpcConfig,
     api::Api,
-    auth::{self, AuthLayer, JwtSecret},
+    auth::{self, JwtSecret, TokenGate},
     debug, dev, eth,
-    http_layer::{self, GuardLayer},
+    gate::GateLayer,
+    http_layer::{self, HostGate},
     keeper,
     live::Live,
     middleware::{Front, FrontService},
@@ -179,7 +180,8 @@ pub async fn serve(
     };
     let first = if both { base().build() } else { base().http_only().build() };
     let cors = http_layer::cors(&config.cors_origins)?;
-    let guard = GuardLayer::new(config, &config.virtual_hosts, "--http.vhosts");
+    let guard = HostGate::new(config, &config.virtual_hosts, "--http.vhosts");
+    let guard = GateLayer::new(guard);
     let open = Door { cors, guard, auth: None, front, methods };
     let (http_address, http) = open.start(config.http_address, "--http.port", first).await?;
     let mut servers = vec![http];
@@ -194,10 +196,11 @@ pub async fn serve(
     if let Some(auth) = &config.auth {
         let secret = JwtSecret::from_file(&auth.secret_file)?;
         let methods = auth::methods(&api, &live)?;
+        let guard = HostGate::new(config, &auth.virtual_hosts, "--authrpc.vhosts");
         let locked = Door {
             cors: None,
-            guard: GuardLayer::new(config, &auth.virtual_hosts, "--authrpc.vhosts"),
-            auth: Some(AuthLayer::new(secret)),
+            guard: GateLayer::new(guard),
+            auth: Some(GateLayer::new(TokenGate::new(secret))),
             front: Front::new(api.clone(), &methods),
             methods,
         };
@@ -212,8 +215,8 @@ pub async fn serve(
 /// What stands between a port and the methods behind it.
 struct Door {
     cors: Option<CorsLayer>,
-    guard: GuardLayer,
-    auth: Option<AuthLayer>,
+    guard: GateLayer<HostGate>,
+    auth: Option<GateLayer<TokenGate>>,
     front: Front,
     methods: Methods,
 }

@@ -8,10 +8,10 @@
 //! - The secret is in no message, no log line and no `Debug` output.
 
 pub(crate) mod engine;
-mod layer;
+mod gate;
 mod secret;
 
-pub(crate) use layer::AuthLayer;
+pub(crate) use gate::TokenGate;
 pub(crate) use secret::JwtSecret;
 
 use crate::{RpcError, api::Api, eth, live::Live, modules, net};

@@ -1,63 +1,29 @@
 //! Lets no HTTP request pass without a token.
 
 use super::secret::{JwtSecret, TokenError};
+use crate::gate::Gate;
 use http::{
     HeaderValue, Request, Response, StatusCode,
     header::{AUTHORIZATION, WWW_AUTHENTICATE},
 };
 use jsonrpsee::server::HttpBody;
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-    time::{SystemTime, UNIX_EPOCH},
-};
-use tower::{Layer, Service};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Asks every request, and so every WebSocket handshake, for a token.
-#[derive(Clone, Debug)]
-pub(crate) struct AuthLayer(Arc<JwtSecret>);
+/// Asks every request for a token.
+#[derive(Debug)]
+pub(crate) struct TokenGate(JwtSecret);
 
-impl AuthLayer {
+impl TokenGate {
     pub(crate) fn new(secret: JwtSecret) -> Self {
-        Self(Arc::new(secret))
+        Self(secret)
     }
 }
 
-impl<S> Layer<S> for AuthLayer {
-    type Service = Auth<S>;
-
-    fn layer(&self, inner: S) -> Auth<S> {
-        Auth { secret: self.0.clone(), inner }
-    }
-}
-
-/// The service of [`AuthLayer`].
-#[derive(Clone, Debug)]
-pub(crate) struct Auth<S> {
-    secret: Arc<JwtSecret>,
-    inner: S,
-}
-
-impl<S, B> Service<Request<B>> for Auth<S>
-where
-    S: Service<Request<B>, Response = Response<HttpBody>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future =
-        futures::future::Either<std::future::Ready<Result<Self::Response, Self::Error>>, S::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+impl Gate for TokenGate {
+    fn refusal<B>(&self, request: &mut Request<B>) -> Option<Response<HttpBody>> {
         // Taken out, so that nothing behind this can show it.
         let header = request.headers_mut().remove(AUTHORIZATION);
-        match check(&self.secret, header.as_ref()) {
-            Err(reason) => futures::future::Either::Left(std::future::ready(Ok(refusal(&reason)))),
-            Ok(()) => futures::future::Either::Right(self.inner.call(request)),
-        }
+        check(&self.0, header.as_ref()).err().map(|reason| refusal(&reason))
     }
 }
 
