@@ -4,7 +4,10 @@ use alloy_evm::EvmEnv;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use revm::{
     bytecode::{Bytecode, opcode as op},
-    context::{BlockEnv, CfgEnv, TxEnv, result::InvalidTransaction},
+    context::{
+        BlockEnv, CfgEnv, TxEnv,
+        result::{ExecutionResult, HaltReason, InvalidTransaction},
+    },
     context_interface::{
         either::Either,
         transaction::{Authorization, RecoveredAuthority, RecoveredAuthorization},
@@ -415,6 +418,98 @@ fn creations_by_one_sender_follow_its_nonce() {
             let created = sender(0).create(nonce);
             assert_eq!(slot(&batch, created, 0), Some(U256::ONE), "{spec:?}");
         }
+    }
+}
+
+/// Whether the batch gave an account code.
+fn got_code(batch: &BatchOutcome, address: Address) -> bool {
+    batch.outcomes.iter().any(|outcome| {
+        matches!(outcome, TransactionOutcome::Executed { state, .. }
+            if state.get(&address).is_some_and(|account| !account.info.is_empty_code_hash()))
+    })
+}
+
+fn creation(from: u8, nonce: u64, init: &Bytes) -> TxEnv {
+    TxEnv { kind: TxKind::Create, data: init.clone(), ..call(from, nonce, NOBODY, 1) }
+}
+
+fn collides(batch: &BatchOutcome, index: usize) -> bool {
+    matches!(
+        batch.outcomes[index].result(),
+        Some(ExecutionResult::Halt { reason: HaltReason::CreateCollision, .. })
+    )
+}
+
+/// EIP-7610: storage alone keeps a contract from being created, by a transaction or by CREATE2.
+#[test]
+fn storage_without_code_and_nonce_collides_with_creations() {
+    const GAS: u64 = 4_000_000;
+    let domain = Domain { addresses: &[NOBODY], init_codes: &NO_CODES };
+    let init = init_code(&[], &assemble(&[Step::Add { slot: 0, amount: 1 }], &domain), &domain);
+    let creator = contract(0);
+    let by_transaction = sender(0).create(0);
+    let by_create2 = creator.create2(B256::ZERO, keccak256(&init));
+    let inits = [init.clone()];
+    let domain = Domain { addresses: &[NOBODY], init_codes: &inits };
+    let steps = [Step::Create2 { code: 0, salt: 0, value: 0 }, Step::Add { slot: 1, amount: 1 }];
+    for spec in SPECS {
+        let mut state = funded();
+        deploy(&mut state, creator, assemble(&steps, &domain));
+        for address in [by_transaction, by_create2] {
+            let info = AccountInfo { balance: U256::from(7), ..Default::default() };
+            state.insert_account_info(address, info);
+            state.insert_account_storage(address, U256::from(9), U256::ONE).unwrap();
+        }
+        let create2 = |from| TxEnv { gas_limit: GAS, ..call(from, 0, creator, 0) };
+        let transactions = [
+            // Payments make no room, and neither does an attempt that failed.
+            call(1, 0, by_transaction, 3),
+            creation(0, 0, &init),
+            call(2, 0, by_transaction, 3),
+            create2(3),
+            create2(4),
+            call(5, 0, by_create2, 3),
+            // The nonce went up: this is for another address, where there is nothing.
+            creation(0, 1, &init),
+        ];
+        let batch = assert_parallel_equals_sequential(&state, &environment(spec), &transactions);
+        assert!(collides(&batch, 1), "{spec:?}: {:?}", batch.outcomes[1]);
+        assert_eq!(batch.outcomes[1].gas_used(), transactions[1].gas_limit, "{spec:?}");
+        assert_eq!(balance(&batch, by_transaction), Some(U256::from(7 + 3 + 3)), "{spec:?}");
+        assert_eq!(balance(&batch, by_create2), Some(U256::from(7 + 3)), "{spec:?}");
+        for address in [by_transaction, by_create2] {
+            assert!(!got_code(&batch, address), "{spec:?}: {address}");
+        }
+        assert!(got_code(&batch, sender(0).create(1)), "{spec:?}");
+        if spec.is_enabled_in(SpecId::PETERSBURG) {
+            // A collision takes all gas that the creation got, and the creator goes on without it.
+            for index in [3, 4] {
+                let outcome = &batch.outcomes[index];
+                assert!(outcome.result().unwrap().is_success(), "{spec:?}: {outcome:?}");
+                assert!(outcome.gas_used() > GAS / 64 * 62, "{spec:?}: {outcome:?}");
+            }
+            assert_eq!(slot(&batch, creator, 1), Some(U256::from(2)), "{spec:?}");
+        }
+    }
+}
+
+/// What a contract stored before it died in the batch is in nobody's way.
+#[test]
+fn storage_that_was_wiped_does_not_collide() {
+    let domain = Domain { addresses: &[NOBODY], init_codes: &NO_CODES };
+    let init = init_code(&[], &assemble(&[Step::Add { slot: 0, amount: 1 }], &domain), &domain);
+    let address = sender(0).create(0);
+    for spec in SPECS {
+        let mut state = funded();
+        deploy(&mut state, address, assemble(&[Step::SelfDestruct { to: 0 }], &domain));
+        state.insert_account_storage(address, U256::from(9), U256::ONE).unwrap();
+        let transactions = [call(1, 0, address, 0), creation(0, 0, &init), call(2, 0, address, 0)];
+        let batch = assert_parallel_equals_sequential(&state, &environment(spec), &transactions);
+        // Since Cancun the contract stays, and it is its code that collides.
+        let stays = spec.is_enabled_in(SpecId::CANCUN);
+        assert_eq!(collides(&batch, 1), stays, "{spec:?}: {:?}", batch.outcomes[1]);
+        let counted = (!stays).then_some(U256::ONE);
+        assert_eq!(slot(&batch, address, 0), counted, "{spec:?}");
     }
 }
 
