@@ -18,6 +18,7 @@ use std::sync::Arc;
 /// A block in the middle of being executed again.
 pub(crate) struct Replay<'a> {
     block: &'a ExecutedBlock,
+    parent: u64,
     env: EvmEnv,
     committer: BlockCommitter<'a>,
     position: usize,
@@ -58,7 +59,13 @@ impl<'a> Replay<'a> {
         committer.begin().map_err(|failure| {
             error::internal(format!("block {} cannot be replayed: {failure}", block.number()))
         })?;
-        Ok(Self { block, env, committer, position: 0 })
+        Ok(Self { block, parent, env, committer, position: 0 })
+    }
+
+    /// Number of the block on whose state this one is executed; the genesis block has none and is
+    /// not replayed.
+    pub(crate) const fn parent(&self) -> u64 {
+        self.parent
     }
 
     /// Executes the transactions before position `index` and commits them.

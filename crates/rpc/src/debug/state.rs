@@ -25,7 +25,7 @@ pub(super) fn intermediate_roots(api: &Api, arguments: Arguments<'_>) -> RpcResu
     let block = sealed_block(api, hash.into())?
         .ok_or_else(|| error::server_error(format!("block {hash} not found")))?;
     let mut replay = Replay::begin(api, &block)?;
-    let mut fork = api.chain.fork(block.number() - 1).map_err(error::from_chain)?;
+    let mut fork = api.chain.fork(replay.parent()).map_err(error::from_chain)?;
     let mut roots = Vec::with_capacity(block.transactions.len());
     for next in 1..=block.transactions.len() {
         replay.skip_to(next)?;
@@ -66,8 +66,8 @@ pub(super) fn storage_range_at(api: &Api, arguments: Arguments<'_>) -> RpcResult
     let index = super::transaction_index(&block, index)?;
     let mut replay = Replay::begin(api, &block)?;
     replay.skip_to(index)?;
+    let before = api.chain.database().snapshot(replay.parent()).map_err(error::from_storage)?;
     let (state, _) = replay.into_state_and_env();
-    let before = api.chain.database().snapshot(block.number() - 1).map_err(error::from_storage)?;
     let mut keys: BTreeSet<U256> =
         before.slots(address).map_err(error::from_storage)?.into_keys().collect();
     let changes = state.clone().into_changes();

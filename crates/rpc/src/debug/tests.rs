@@ -229,6 +229,21 @@ async fn what_cannot_be_traced_is_said_in_geths_words() {
     assert_eq!(message(unknown), (-32000, "transaction not found".to_owned()));
     let genesis = node.fail("debug_traceBlockByNumber", json!(["0x0"])).await;
     assert_eq!(message(genesis), (-32000, "genesis is not traceable".to_owned()));
+    let hash = node.call("eth_getBlockByNumber", json!(["0x0", false])).await["hash"].clone();
+    let call = json!({"to": REVERTING});
+    let many = json!([[{"transactions": [call]}], {"blockNumber": "0x0", "transactionIndex": 0}]);
+    for (method, params) in [
+        ("debug_traceBlockByHash", json!([hash])),
+        ("debug_traceCall", json!([call, "0x0", {"txIndex": "0x0"}])),
+        ("debug_traceCallMany", many.clone()),
+        ("debug_intermediateRoots", json!([hash])),
+        ("debug_storageRangeAt", json!([hash, 0, REVERTING, "0x", 10])),
+        ("debug_storageRangeAt", json!(["0x0", 0, REVERTING, "0x", 10])),
+        ("eth_callMany", many),
+    ] {
+        let genesis = node.fail(method, params).await;
+        assert_eq!(message(genesis), (-32000, "genesis is not traceable".to_owned()), "{method}");
+    }
     let missing = node.fail("debug_traceBlockByNumber", json!(["0x63"])).await;
     assert!(missing.message.contains("not found"), "{}", missing.message);
     let pending = node.fail("debug_traceBlockByNumber", json!(["pending"])).await;
