@@ -56,7 +56,7 @@ export async function load(node, { queue }, seen, rounds) {
     try {
       await work()
     } catch (error) {
-      const gone = !(error instanceof RpcError) || /stopp|shut|database|was cancelled/i.test(error.message)
+      const gone = !(error instanceof RpcError) || /stopp|shut|database/i.test(error.message)
       if (!gone) throw error
       await Promise.race([node.exited, new Promise((resolve) => setTimeout(resolve, 10_000))])
       assert.ok(node.exit, `the node answered "${error.message}", but goes on as if nothing had happened`)

@@ -52,7 +52,8 @@ impl Workers {
     /// Runs `job` on a blocking thread.
     ///
     /// # Errors
-    /// -32005 where too many jobs wait already, the job's own error, or -32603 where it panics.
+    /// -32005 where too many jobs wait already, the job's own error, -32000 where the node is shutting
+    /// down, or -32603 where the job panics.
     pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> RpcResult<T> + Send + 'static,
@@ -67,7 +68,14 @@ impl Workers {
         };
         match tokio::task::spawn_blocking(job).await {
             Ok(answer) => answer,
-            Err(failure) => Err(error::internal(format!("a request failed: {failure}"))),
+            // Nothing but the end of the runtime cancels a job.
+            Err(failure) if failure.is_cancelled() => {
+                Err(error::server_error("the node is shutting down"))
+            }
+            Err(failure) => {
+                tracing::error!(target: "plasma::rpc", %failure, "a request panicked");
+                Err(error::internal("the request met a defect of the node; its log tells more"))
+            }
         }
     }
 
@@ -193,7 +201,18 @@ mod tests {
         let workers = Workers::new(1, 1);
         let failed = workers.run::<()>(|| panic!("as the test wants")).await.unwrap_err();
         assert_eq!(failed.code(), -32603);
+        assert!(failed.message().contains("defect of the node"), "{}", failed.message());
         assert_eq!(workers.run(|| Ok(1)).await.unwrap(), 1);
+    }
+
+    #[test]
+    fn a_job_that_the_end_of_the_node_cancels_says_so() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        let _entered = handle.enter();
+        let refused = futures::executor::block_on(Workers::new(1, 1).run(|| Ok(1))).unwrap_err();
+        assert_eq!((refused.code(), refused.message()), (-32000, "the node is shutting down"));
     }
 
     #[tokio::test]
