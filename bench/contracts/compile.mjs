@@ -6,7 +6,15 @@ import solc from 'solc'
 
 const folder = path.dirname(fileURLToPath(import.meta.url))
 // What is deployed needs its init code; what the executor's benchmark puts into a state, its runtime code.
-const kinds = { Disperse: ['init'], Pool: ['runtime'], Token: ['init', 'runtime'] }
+const kinds = {
+  AllowanceToken: ['runtime'],
+  Disperse: ['init'],
+  Oracle: ['runtime'],
+  Pool: ['runtime'],
+  Router: ['runtime'],
+  Token: ['init', 'runtime'],
+  Upkeep: ['runtime'],
+}
 const input = {
   language: 'Solidity',
   sources: Object.fromEntries(
