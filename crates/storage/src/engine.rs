@@ -14,9 +14,9 @@ use crate::{
 };
 use failure::engine_error;
 pub(crate) use failure::{io_error, sync_directory};
-pub(crate) use signet_libmdbx::TransactionKind;
 use signet_libmdbx::{
-    DatabaseFlags, Geometry, MdbxError, Mode, ReadError, Ro, RoSync, Rw, SyncMode, WriteFlags,
+    DatabaseFlags, Geometry, MdbxError, Mode, ReadError, Ro, RoSync, Rw, SyncMode, TableObject,
+    WriteFlags,
     tx::{Tx, WriteMarker},
 };
 use std::{
@@ -53,6 +53,27 @@ pub(crate) struct Environment {
     /// Held until the environment is closed: fields drop in this order. `None` where another
     /// process may hold it.
     _lock: Option<Arc<DirectoryLock>>,
+}
+
+/// Whether a transaction reads or writes, and how it hands out bytes.
+pub(crate) trait TransactionKind: signet_libmdbx::TransactionKind {
+    /// Bytes of a key or value.
+    type Bytes<'a>: TableObject<'a> + AsRef<[u8]>;
+}
+
+impl TransactionKind for Ro {
+    type Bytes<'a> = Cow<'a, [u8]>;
+}
+
+impl TransactionKind for RoSync {
+    type Bytes<'a> = Cow<'a, [u8]>;
+}
+
+impl TransactionKind for Rw {
+    // Always copied: before it lends bytes to a writer, the engine looks at the page in which they
+    // begin. An empty value at the end of a page begins in the page after it; where that is not the
+    // first page of something (inside a large value, or not written yet), the engine fails.
+    type Bytes<'a> = Vec<u8>;
 }
 
 /// A transaction of kind `K`.
@@ -218,9 +239,9 @@ impl<K: TransactionKind> Transaction<K> {
         check_key::<T>(&key)?;
         let value = self
             .tx
-            .get::<Cow<'_, [u8]>>(self.handle::<T>().dbi(), &key)
+            .get::<K::Bytes<'_>>(self.handle::<T>().dbi(), &key)
             .map_err(|e| self.fail("read", e))?;
-        value.map(|value| decode_value::<T>(&value)).transpose()
+        value.map(|value| decode_value::<T>(value.as_ref())).transpose()
     }
 
     /// The first record whose key's bytes are not less than `from`.
@@ -228,9 +249,9 @@ impl<K: TransactionKind> Transaction<K> {
         check_prefix::<T>(from)?;
         let mut cursor = self.cursor::<T>()?;
         let record = if from.is_empty() {
-            cursor.first::<Cow<'_, [u8]>, Cow<'_, [u8]>>()
+            cursor.first::<K::Bytes<'_>, K::Bytes<'_>>()
         } else {
-            cursor.set_range::<Cow<'_, [u8]>, Cow<'_, [u8]>>(from)
+            cursor.set_range::<K::Bytes<'_>, K::Bytes<'_>>(from)
         };
         record.map_err(|e| self.fail("read", e))?.map(decode_record::<T>).transpose()
     }
@@ -238,7 +259,7 @@ impl<K: TransactionKind> Transaction<K> {
     /// The last record of the table.
     pub(crate) fn last<T: Table>(&self) -> Result<Option<Record<T>>, StorageError> {
         let mut cursor = self.cursor::<T>()?;
-        let record = cursor.last::<Cow<'_, [u8]>, Cow<'_, [u8]>>();
+        let record = cursor.last::<K::Bytes<'_>, K::Bytes<'_>>();
         record.map_err(|e| self.fail("read", e))?.map(decode_record::<T>).transpose()
     }
 
@@ -265,12 +286,12 @@ impl<K: TransactionKind> Transaction<K> {
         check_prefix::<T>(prefix)?;
         let mut cursor = self.cursor::<T>()?;
         let mut next = if prefix.is_empty() {
-            cursor.first::<Cow<'_, [u8]>, Cow<'_, [u8]>>()
+            cursor.first::<K::Bytes<'_>, K::Bytes<'_>>()
         } else {
-            cursor.set_range::<Cow<'_, [u8]>, Cow<'_, [u8]>>(prefix)
+            cursor.set_range::<K::Bytes<'_>, K::Bytes<'_>>(prefix)
         }
         .map_err(|e| self.fail("read", e))?;
-        while let Some(record) = next.filter(|record| record.0.starts_with(prefix)) {
+        while let Some(record) = next.filter(|record| record.0.as_ref().starts_with(prefix)) {
             let (key, value) = decode_record::<T>(record)?;
             if each(key, value).is_break() {
                 break;
@@ -332,10 +353,10 @@ fn decode_value<T: Table>(bytes: &[u8]) -> Result<T::Value, StorageError> {
 }
 
 fn decode_record<T: Table>(
-    (key, value): (Cow<'_, [u8]>, Cow<'_, [u8]>),
+    (key, value): (impl AsRef<[u8]>, impl AsRef<[u8]>),
 ) -> Result<Record<T>, StorageError> {
-    let key = T::Key::decode(&key).map_err(|damage| damage.of(T::SPEC.name))?;
-    Ok((key, decode_value::<T>(&value)?))
+    let key = T::Key::decode(key.as_ref()).map_err(|damage| damage.of(T::SPEC.name))?;
+    Ok((key, decode_value::<T>(value.as_ref())?))
 }
 
 fn check_key<T: Table>(key: &[u8]) -> Result<(), StorageError> {

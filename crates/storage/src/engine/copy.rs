@@ -1,9 +1,8 @@
 //! Copies of an environment, record by record: without free pages, and with every page full.
 
-use super::{Durability, Environment, Transaction, engine_error, mdbx_error};
+use super::{Durability, Environment, Transaction, TransactionKind, engine_error, mdbx_error};
 use crate::{StorageError, lock::DirectoryLock};
-use signet_libmdbx::TransactionKind;
-use std::{borrow::Cow, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 /// Bytes of records per commit of the copy, which bounds its memory.
 const COMMIT_BYTES: usize = 64 << 20;
@@ -33,9 +32,10 @@ impl<K: TransactionKind> Transaction<K> {
         for (from, to) in source.handles.iter().zip(&copy.handles) {
             let read = |error| source.error("read", mdbx_error(error));
             let mut cursor = self.tx.cursor(*from).map_err(|e| source.error("read", e))?;
-            let mut next = cursor.first::<Cow<'_, [u8]>, Cow<'_, [u8]>>().map_err(read)?;
+            let mut next = cursor.first::<K::Bytes<'_>, K::Bytes<'_>>().map_err(read)?;
             while let Some((key, value)) = next {
-                tx.tx.append(*to, &key, &value).map_err(failed)?;
+                let (key, value) = (key.as_ref(), value.as_ref());
+                tx.tx.append(*to, key, value).map_err(failed)?;
                 records += 1;
                 bytes += key.len() + value.len();
                 if bytes >= COMMIT_BYTES {
