@@ -4,25 +4,28 @@
 //! recovery, no receipts, no roots, no disk. Both sides execute the same batch in turns, and their
 //! outcomes must be equal.
 
+mod blocks;
+mod builder;
 mod mainnet;
+mod measure;
+mod memory;
+mod path;
+mod uniswap;
+mod upkeep;
 mod workloads;
 
-use std::{
-    num::NonZeroUsize,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use alloy_evm::EvmEnv;
 use clap::Args;
-use eyre::{Result, bail, ensure, eyre};
-use plasma_parallel::{BatchOutcome, ParallelConfig, ParallelExecutor, execute_sequential};
+use eyre::{Result, ensure};
+use plasma_parallel::{ParallelConfig, ParallelExecutor};
 use revm::{context::TxEnv, database::InMemoryDB};
 
+use self::uniswap::Uniswap;
 use crate::{
     machine,
     report::{Report, Row},
-    statistics::median,
 };
 
 /// Arguments of `plasma-bench executor`.
@@ -43,7 +46,7 @@ pub(crate) struct ExecutorArgs {
     /// Take the parallel path with a single thread and for short batches, too: shows what it costs.
     #[arg(long)]
     always_parallel: bool,
-    /// Rounds of each workload; medians are printed.
+    /// Rounds of each workload; medians and minima are printed.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Rounds of each block of a folder, which are shorter.
@@ -52,14 +55,31 @@ pub(crate) struct ExecutorArgs {
     /// Size of the generated workloads; 1 is about 1 Ggas each.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// Folder of the package @uniswap/v3-core [default: where "npm ci" in bench/ puts it].
+    #[arg(long)]
+    uniswap: Option<PathBuf>,
+    /// Execute 10,000 small blocks with one executor and print how its memory grows; nothing else.
+    #[arg(long, conflicts_with_all = ["blocks", "only"])]
+    memory: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 impl ExecutorArgs {
-    fn selects(&self, workload: &Workload) -> bool {
-        self.only.as_ref().is_none_or(|only| workload.name.contains(only.as_str()))
+    fn selects(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
+    }
+
+    fn configs(&self) -> Vec<ParallelConfig> {
+        let cores = NonZeroUsize::new(machine::cores()).unwrap_or(NonZeroUsize::MIN);
+        let threads = if self.threads.is_empty() { &[cores][..] } else { &self.threads };
+        let config = if self.always_parallel {
+            ParallelConfig::always_parallel
+        } else {
+            ParallelConfig::new
+        };
+        threads.iter().copied().map(config).collect()
     }
 }
 
@@ -73,43 +93,30 @@ pub(crate) struct Workload {
     pub(crate) all_succeed: bool,
 }
 
-/// Median times of one workload.
-struct Measured {
-    sequential: Duration,
-    parallel: Duration,
-    gas: u64,
-    executions_per_transaction: f64,
-    conflicts: usize,
-}
-
 /// Runs the benchmark.
 pub(crate) fn run(args: &ExecutorArgs) -> Result<()> {
     ensure!(args.scale > 0.0, "--scale must be above 0");
-    let cores = NonZeroUsize::new(machine::cores()).unwrap_or(NonZeroUsize::MIN);
-    let threads = if args.threads.is_empty() { vec![cores] } else { args.threads.clone() };
+    let configs = args.configs();
     let mut report = Report { machine: machine::description(), rows: Vec::new() };
-    for threads in threads {
-        let config = if args.always_parallel {
-            ParallelConfig::always_parallel(threads)
-        } else {
-            ParallelConfig::new(threads)
-        };
-        let executor = ParallelExecutor::new(config)?;
-        if !args.only_blocks {
-            for generate in workloads::ALL {
-                let workload = generate(args.scale);
-                if !args.selects(&workload) {
-                    continue;
-                }
-                let measured = measure(&executor, &workload, args.rounds)?;
-                eprintln!("{}: done", workload.name);
-                report.rows.push(row(&workload, threads, &measured));
-            }
+    if args.memory {
+        for config in configs {
+            report.rows.push(memory::row(config)?);
         }
-        if let Some(folder) = &args.blocks {
-            report.rows.extend(blocks(&executor, threads, folder, args)?);
-        }
+        return report.print(args.json);
     }
+    let executors =
+        configs.into_iter().map(ParallelExecutor::new).collect::<Result<Vec<_>, _>>()?;
+    if !args.only_blocks {
+        report.rows.extend(generated(&executors, args)?);
+    }
+    if let Some(folder) = &args.blocks {
+        let selects = |name: &str| args.selects(name);
+        report.rows.extend(blocks::rows(&executors, folder, args.block_rounds, selects)?);
+    }
+    // Rows of one number of threads stand together.
+    let place =
+        |row: &Row| executors.iter().position(|one| one.config().threads.get() == row.threads);
+    report.rows.sort_by_key(place);
     if args.json {
         return report.print(true);
     }
@@ -117,127 +124,126 @@ pub(crate) fn run(args: &ExecutorArgs) -> Result<()> {
     Ok(())
 }
 
-/// Executes a workload both ways in turns.
-fn measure(executor: &ParallelExecutor, workload: &Workload, rounds: u32) -> Result<Measured> {
-    let Workload { state, env, transactions, .. } = workload;
-    // The first round warms up and compares.
-    let expected = execute_sequential(state, env, transactions)?;
-    let found = executor.execute(state, env, transactions)?;
-    for (index, (expected, found)) in expected.outcomes.iter().zip(&found.outcomes).enumerate() {
-        ensure!(
-            expected == found,
-            "{}: transaction {index} differs: {expected:?} in sequence, {found:?} in parallel",
-            workload.name
-        );
-        let succeeded = expected.result().is_some_and(|result| result.is_success());
-        ensure!(
-            succeeded || !workload.all_succeed,
-            "{}: transaction {index} failed: {expected:?}",
-            workload.name
-        );
-    }
-    ensure!(expected.outcomes.len() == found.outcomes.len(), "{}: outcomes lack", workload.name);
-    let gas = expected.outcomes.iter().map(|outcome| outcome.gas_used()).sum();
-    drop((expected, found));
-
-    let (mut sequential, mut parallel) = (Vec::new(), Vec::new());
-    let (mut executions, mut conflicts) = (0.0, 0);
-    for _ in 0..rounds {
-        let (took, _) = timed(|| execute_sequential(state, env, transactions))?;
-        sequential.push(took);
-        let (took, outcome) = timed(|| executor.execute(state, env, transactions))?;
-        parallel.push(took);
-        executions += outcome.report.executions_per_transaction() / f64::from(rounds);
-        conflicts = outcome.report.conflicts.len();
-    }
-    let (Some(sequential), Some(parallel)) = (median(&mut sequential), median(&mut parallel))
-    else {
-        bail!("no rounds were run");
+/// The generated workloads; those whose contracts lack have a row that says so.
+fn generated(executors: &[ParallelExecutor], args: &ExecutorArgs) -> Result<Vec<Row>> {
+    let chosen = || workloads::ALL.iter().filter(|generator| args.selects(generator.name));
+    let package = args.uniswap.clone().unwrap_or_else(uniswap::default_package);
+    let uniswap = if chosen().any(|generator| generator.needs_uniswap()) {
+        Uniswap::load(&package)?
+    } else {
+        None
     };
-    Ok(Measured { sequential, parallel, gas, executions_per_transaction: executions, conflicts })
-}
-
-/// The outcome is handed back so that freeing it is not timed, on either side.
-fn timed<E>(
-    execute: impl FnOnce() -> Result<BatchOutcome, E>,
-) -> Result<(Duration, BatchOutcome), E> {
-    let started = Instant::now();
-    let outcome = execute()?;
-    Ok((started.elapsed(), outcome))
-}
-
-fn row(workload: &Workload, threads: NonZeroUsize, measured: &Measured) -> Row {
-    let count = workload.transactions.len();
-    let micros = |took: Duration| took.as_secs_f64() * 1e6 / count as f64;
-    let mut row = Row::new(&workload.name, threads.get())
-        .figure("transactions", count)
-        .figure("gas_mgas", measured.gas as f64 / 1e6)
-        .figure("sequential_ms", measured.sequential.as_secs_f64() * 1e3)
-        .figure("parallel_ms", measured.parallel.as_secs_f64() * 1e3)
-        .figure("sequential_us_per_transaction", micros(measured.sequential))
-        .figure("parallel_us_per_transaction", micros(measured.parallel))
-        .figure("parallel_ggas_per_s", measured.gas as f64 / measured.parallel.as_secs_f64() / 1e9)
-        .figure("executions_per_transaction", measured.executions_per_transaction)
-        .figure("conflicts", measured.conflicts);
-    row.ratio = Some(measured.sequential.as_secs_f64() / measured.parallel.as_secs_f64());
-    row
-}
-
-/// All blocks of a folder, their sum and the worst of them.
-fn blocks(
-    executor: &ParallelExecutor,
-    threads: NonZeroUsize,
-    folder: &std::path::Path,
-    args: &ExecutorArgs,
-) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let (mut sequential, mut parallel, mut gas, mut transactions) =
-        (Duration::ZERO, Duration::ZERO, 0, 0);
-    for workload in mainnet::load(folder)? {
-        if workload.transactions.is_empty() || !args.selects(&workload) {
+    for generator in chosen() {
+        if generator.needs_uniswap() && uniswap.is_none() {
+            let reason =
+                format!("skipped: run \"npm ci\" in bench/ ({} is missing)", package.display());
+            eprintln!("{}: {reason}", generator.name);
+            for executor in executors {
+                let row = Row::new(generator.name, executor.config().threads.get());
+                rows.push(row.figure("skipped", reason.as_str()));
+            }
             continue;
         }
-        let measured = measure(executor, &workload, args.block_rounds)?;
-        sequential += measured.sequential;
-        parallel += measured.parallel;
-        gas += measured.gas;
-        transactions += workload.transactions.len();
-        rows.push(row(&workload, threads, &measured));
+        let workload = generator.generate(args.scale, uniswap.as_ref())?;
+        let measured = measure::measure(executors, &workload, args.rounds)?;
+        eprintln!("{}: done", workload.name);
+        rows.extend(measure::rows(&workload, &measured));
     }
-    eprintln!("{} blocks: done", rows.len());
-    let worst = rows
-        .iter()
-        .min_by(|a, b| a.ratio.unwrap_or(f64::NAN).total_cmp(&b.ratio.unwrap_or(f64::NAN)))
-        .ok_or_else(|| eyre!("{} holds no blocks with transactions", folder.display()))?;
-    let mut worst = Row { name: "mainnet-worst".to_owned(), ..worst.clone() };
-    worst.figures.retain(|(name, _)| name != "conflicts");
-    let mut mean = Row::new("mainnet-mean", threads.get())
-        .figure("transactions", transactions)
-        .figure("gas_mgas", gas as f64 / 1e6)
-        .figure("sequential_ms", sequential.as_secs_f64() * 1e3)
-        .figure("parallel_ms", parallel.as_secs_f64() * 1e3);
-    mean.ratio = Some(sequential.as_secs_f64() / parallel.as_secs_f64());
-    rows.splice(0..0, [mean, worst]);
     Ok(rows)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
+    use super::{measure::Measured, *};
+
+    const SCALE: f64 = 0.004;
+
+    fn always_parallel() -> [ParallelExecutor; 1] {
+        let config = ParallelConfig::always_parallel(NonZeroUsize::new(2).unwrap());
+        [ParallelExecutor::new(config).unwrap()]
+    }
+
+    /// Uniswap's contracts, where they are installed.
+    fn uniswap() -> Option<Uniswap> {
+        let uniswap = Uniswap::load(&uniswap::default_package()).unwrap();
+        if uniswap.is_none() {
+            eprintln!("@uniswap/v3-core is not installed: its workloads are not tested");
+        }
+        uniswap
+    }
+
+    /// Compares both executors and demands success; `None` for what cannot be generated here.
+    fn measured(name: &str, uniswap: Option<&Uniswap>) -> Option<(Workload, Measured)> {
+        let generator = workloads::ALL.iter().find(|generator| generator.name == name).unwrap();
+        if generator.needs_uniswap() && uniswap.is_none() {
+            return None;
+        }
+        let workload = generator.generate(SCALE, uniswap).unwrap();
+        let measured = measure::measure(&always_parallel(), &workload, 1).unwrap();
+        Some((workload, measured))
+    }
 
     #[test]
     fn workloads_are_what_they_say() {
-        let executor =
-            ParallelExecutor::new(ParallelConfig::always_parallel(NonZeroUsize::new(2).unwrap()))
-                .unwrap();
+        let uniswap = uniswap();
         let mut names = std::collections::BTreeSet::new();
-        for generate in workloads::ALL {
-            let workload = generate(0.002);
-            assert!(workload.transactions.len() > 20, "{}", workload.name);
-            // Compares both executors and demands success.
-            let measured = measure(&executor, &workload, 1).unwrap();
-            assert!(measured.gas >= 21_000 * workload.transactions.len() as u64);
-            assert!(names.insert(workload.name));
+        for generator in &workloads::ALL {
+            assert!(names.insert(generator.name));
+            let Some((workload, measured)) = measured(generator.name, uniswap.as_ref()) else {
+                continue;
+            };
+            assert_eq!(workload.name, generator.name);
+            let count = workload.transactions.len();
+            assert!(count >= 10, "{}", workload.name);
+            assert!(measured.gas >= 21_000 * count as u64);
+            // All weigh the same, so that paths count transactions.
+            let weights = vec![Duration::from_millis(1); count];
+            let limit = path::work_over_path(&workload, &weights).unwrap();
+            let count = count as f64;
+            match generator.name {
+                name if name.starts_with("independent-") => {
+                    assert_eq!((limit.as_executed, limit.additive), (count, count), "{name}");
+                }
+                "hot-raw" | "chain-raw" => {
+                    assert_eq!((limit.as_executed, limit.additive), (1.0, count));
+                }
+                name if name.starts_with("hot-") || name.starts_with("chain-") => {
+                    assert_eq!((limit.as_executed, limit.additive), (1.0, 1.0), "{name}");
+                }
+                name => {
+                    assert!(limit.as_executed > 1.0, "{name}: {limit:?}");
+                    assert!(limit.additive < count, "{name}: {limit:?}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn a_uniswap_swap_costs_what_it_should() {
+        let uniswap = uniswap();
+        let each = |name| {
+            let (workload, measured) = measured(name, uniswap.as_ref())?;
+            let each = measured.gas / workload.transactions.len() as u64;
+            println!("{name}: {each} gas per swap");
+            Some(each)
+        };
+        let (Some(first), Some(later)) = (each("independent-uniswap"), each("hot-uniswap")) else {
+            return;
+        };
+        // 1 Ggas in 6,413 swaps, give or take 15%.
+        assert!((132_500..179_400).contains(&first), "{first}");
+        // Later swaps of a pool and a block find the fees' slot in use and the observation made.
+        assert!((100_000..first - 20_000).contains(&later), "{later}");
+    }
+
+    #[test]
+    fn performs_do_work_of_their_own() {
+        let (workload, measured) = measured("upkeep", None).unwrap();
+        let each = measured.gas / workload.transactions.len() as u64;
+        println!("upkeep: {each} gas per perform");
+        assert!((41_000..61_000).contains(&each), "{each}");
     }
 }
