@@ -26,7 +26,8 @@ for binary in "$plasma" "$bench"; do
   [[ -x $binary ]] || { echo "bench/run.sh: $binary is missing; type 'make build' first" >&2; exit 1; }
 done
 anvil=$here/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
-[[ -x $anvil ]] || (cd "$here" && npm ci --ignore-scripts --no-audit --no-fund >&2)
+uniswap=$here/node_modules/@uniswap/v3-core
+[[ -x $anvil && -d $uniswap ]] || (cd "$here" && npm ci --ignore-scripts --no-audit --no-fund >&2)
 
 port=${BENCH_PORT:-18545}
 gas_limit=2000000000
@@ -98,7 +99,7 @@ start_plasma --block-time 1s
 load plasma-performs --phases performs --upkeeps 50,400
 
 echo executor >&2
-executor=("$bench" executor --threads "1,$(nproc)")
+executor=("$bench" executor --threads "1,$(nproc)" --uniswap "$uniswap")
 [[ -d ${PLASMA_FIXTURES:-}/mainnet-blocks ]] && executor+=(--blocks "$PLASMA_FIXTURES/mainnet-blocks")
 timeout 600 "${executor[@]}" --json >"$work/executor.json"
 

@@ -150,12 +150,14 @@ impl Report {
         table
     }
 
-    /// A Markdown table with one line per row, for rows that have the same figures.
+    /// A Markdown table with one line per row, for rows that have mostly the same figures.
     pub(crate) fn wide_table(&self) -> String {
-        let Some(widest) = self.rows.iter().max_by_key(|row| row.figures.len()) else {
-            return String::new();
-        };
-        let columns: Vec<&str> = widest.figures.iter().map(|(name, _)| name.as_str()).collect();
+        let mut columns: Vec<&str> = Vec::new();
+        for (name, _) in self.rows.iter().flat_map(|row| &row.figures) {
+            if !columns.contains(&name.as_str()) {
+                columns.push(name);
+            }
+        }
         let mut table = "| row | threads |".to_owned();
         for column in &columns {
             let _ = write!(table, " {column} |");

@@ -75,7 +75,7 @@ pub(super) fn rows(
             .ok_or_else(|| eyre!("{} holds no such blocks with transactions", folder.display()))?;
         let was = worst.name.clone();
         rows.push(all.row("mainnet-mean", threads));
-        rows.push(Row { name: "mainnet-worst".to_owned(), ..worst.clone() }.figure("block", was));
+        rows.push(Row { name: "mainnet-worst".to_owned(), ..worst.clone() }.figure("note", was));
         if large.blocks > 0 {
             rows.push(large.row("mainnet-merge-4mgas", threads));
         }

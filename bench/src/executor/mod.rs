@@ -136,12 +136,11 @@ fn generated(executors: &[ParallelExecutor], args: &ExecutorArgs) -> Result<Vec<
     let mut rows = Vec::new();
     for generator in chosen() {
         if generator.needs_uniswap() && uniswap.is_none() {
-            let reason =
-                format!("skipped: run \"npm ci\" in bench/ ({} is missing)", package.display());
-            eprintln!("{}: {reason}", generator.name);
+            let reason = "skipped: run \"npm ci\" in bench/";
+            eprintln!("{}: {reason}; {} is missing", generator.name, package.display());
             for executor in executors {
                 let row = Row::new(generator.name, executor.config().threads.get());
-                rows.push(row.figure("skipped", reason.as_str()));
+                rows.push(row.figure("note", reason));
             }
             continue;
         }

@@ -288,3 +288,44 @@ impl Chain {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lacks_is_told_from_what_is_broken() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Uniswap::load(folder.path()).unwrap().is_none());
+        let factory = folder.path().join("artifacts/contracts/UniswapV3Factory.sol");
+        std::fs::create_dir_all(&factory).unwrap();
+        let artifact = factory.join("UniswapV3Factory.json");
+        for broken in ["{", "{}", r#"{"bytecode":"0xzz"}"#, r#"{"bytecode":"0xfe"}"#] {
+            std::fs::write(&artifact, broken).unwrap();
+            assert!(Uniswap::load(folder.path()).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn a_copied_pool_names_its_own_addresses_alone() {
+        let market = Market::new(address(Kind::UniswapPool, 7), 7);
+        assert!(market.token0 < market.token1);
+        let original = Market::new(address(Kind::UniswapPool, 0), 0);
+        let push = |word: B256| [&[opcode::PUSH32][..], &word[..]].concat();
+        let words = |market: &Market| {
+            [market.pool, market.token1, market.token0, market.pool]
+                .map(|address| push(address.into_word()))
+                .concat()
+        };
+        // A word that is no operand of PUSH32 stays: it is another instruction's operand.
+        let other = [&[opcode::PUSH1, opcode::PUSH32][..], &original.pool.into_word()[..]].concat();
+        let uniswap = Uniswap {
+            code: [words(&original), other.clone()].concat(),
+            original,
+            storage: Vec::new(),
+            token: code(TOKEN),
+            router: code(ROUTER),
+        };
+        assert_eq!(uniswap.patched(&market), [words(&market), other].concat());
+    }
+}
