@@ -1,6 +1,7 @@
 //! Measuring one batch, in sequence and with one or more parallel executors, in turns.
 
 use std::{
+    iter::once,
     num::NonZeroUsize,
     time::{Duration, Instant},
 };
@@ -74,11 +75,22 @@ pub(super) fn measure(
 
     let mut sequential = Vec::new();
     let mut parallel: Vec<_> = executors.iter().map(|_| (Vec::new(), 0.0, 0)).collect();
-    for _ in 0..rounds {
-        let (took, _) = timed(|| execute_sequential(state, env, transactions))?;
-        sequential.push(took);
-        for (executor, (times, executions, conflicts)) in executors.iter().zip(&mut parallel) {
-            let (took, outcome) = timed(|| executor.execute(state, env, transactions))?;
+    for round in 0..rounds {
+        // Whoever comes second finds memory and caches as the first left them; back and forth, nobody
+        // always does.
+        let mut order: Vec<Option<usize>> =
+            once(None).chain((0..executors.len()).map(Some)).collect();
+        if round % 2 == 1 {
+            order.reverse();
+        }
+        for contestant in order {
+            let Some(place) = contestant else {
+                let (took, _) = timed(|| execute_sequential(state, env, transactions))?;
+                sequential.push(took);
+                continue;
+            };
+            let (took, outcome) = timed(|| executors[place].execute(state, env, transactions))?;
+            let (times, executions, conflicts) = &mut parallel[place];
             times.push(took);
             *executions += outcome.report.executions_per_transaction() / f64::from(rounds);
             *conflicts = outcome.report.conflicts.len();
