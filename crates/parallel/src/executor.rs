@@ -3,19 +3,33 @@
 use std::num::NonZeroUsize;
 
 use alloy_evm::EvmEnv;
-use alloy_primitives::map::AddressMap;
+use parking_lot::Mutex;
 use plasma_vm::StorageProbeRef;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use revm::{context::TxEnv, primitives::TxKind};
+use revm::context::TxEnv;
 
 use crate::{
-    BatchOutcome, ConflictReport, ExecutorError, execute_sequential,
-    scheduler::NO_DEPENDENCY,
+    BatchOutcome, ExecutorError,
+    committer::{Committed, Committer},
+    execute_sequential,
+    memory::{Memory, Tables},
     worker::{self, Batch},
 };
 
 /// Batches shorter than this are executed one by one unless the configuration says otherwise.
 pub const DEFAULT_MIN_TRANSACTIONS: usize = 4;
+
+/// When the committer goes on alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Switching {
+    /// While workers are of no use.
+    Auto,
+    /// Not at all.
+    Never,
+    /// Every few transactions, for tests.
+    #[cfg_attr(not(test), allow(dead_code, reason = "tests alone want it"))]
+    Often,
+}
 
 /// How a [`ParallelExecutor`] works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,17 +40,28 @@ pub struct ParallelConfig {
     pub min_transactions: usize,
     /// Whether a single thread takes the sequential path, as it should outside of tests.
     pub sequential_when_single: bool,
+    pub(crate) switching: Switching,
 }
 
 impl ParallelConfig {
     /// The ordinary configuration for `threads` threads.
     pub const fn new(threads: NonZeroUsize) -> Self {
-        Self { threads, min_transactions: DEFAULT_MIN_TRANSACTIONS, sequential_when_single: true }
+        Self {
+            threads,
+            min_transactions: DEFAULT_MIN_TRANSACTIONS,
+            sequential_when_single: true,
+            switching: Switching::Auto,
+        }
     }
 
     /// A configuration that takes the parallel path whatever the batch, as tests want it.
     pub const fn always_parallel(threads: NonZeroUsize) -> Self {
-        Self { threads, min_transactions: 0, sequential_when_single: false }
+        Self {
+            threads,
+            min_transactions: 0,
+            sequential_when_single: false,
+            switching: Switching::Never,
+        }
     }
 }
 
@@ -55,6 +80,8 @@ pub struct ParallelExecutor {
     config: ParallelConfig,
     /// One thread less than configured, as the calling thread works too; `None` for one thread.
     pool: Option<ThreadPool>,
+    /// What earlier batches have left for later ones: at most one for each that ran at once.
+    spare: Mutex<Vec<Tables>>,
 }
 
 impl ParallelExecutor {
@@ -77,7 +104,7 @@ impl ParallelExecutor {
                 threads: helpers,
                 message: error.to_string(),
             })?;
-        Ok(Self { config, pool })
+        Ok(Self { config, pool, spare: Mutex::default() })
     }
 
     /// The configuration in use.
@@ -104,8 +131,8 @@ impl ParallelExecutor {
         D::Error: std::error::Error + Send + Sync + 'static,
     {
         let single = self.pool.is_none() && self.config.sequential_when_single;
-        // Indexes are 32 bits wide.
-        let too_long = transactions.len() >= NO_DEPENDENCY as usize;
+        // Indexes are 29 bits wide.
+        let too_long = transactions.len() >= 1 << 29;
         if transactions.is_empty()
             || single
             || too_long
@@ -113,63 +140,21 @@ impl ParallelExecutor {
         {
             return execute_sequential(state, env, transactions);
         }
-        let batch = Batch::new(state, env, transactions, predict(transactions));
-        match &self.pool {
+        let batch = Batch::new(env, transactions);
+        let tables = self.spare.lock().pop().unwrap_or_default();
+        let memory = Memory::new(state, tables);
+        let switching = self.config.switching;
+        let result = batch.catch(|| match &self.pool {
             Some(pool) => pool.in_place_scope(|scope| {
-                let helpers = pool.current_num_threads().min(transactions.len() - 1);
-                for _ in 0..helpers {
-                    scope.spawn(|_| worker::run(&batch));
-                }
-                worker::run(&batch);
+                let workers = pool.current_num_threads().min(transactions.len() - 1);
+                let call = || scope.spawn(|_| worker::help(&batch));
+                Committer::new(&batch, workers, switching, &call).run(memory)
             }),
-            None => worker::run(&batch),
-        }
-        self.collect(batch)
-    }
-
-    fn collect<D: StorageProbeRef>(
-        &self,
-        batch: Batch<'_, D>,
-    ) -> Result<BatchOutcome, ExecutorError> {
-        let (incarnations, committed, stalled) = batch.scheduler.finish();
-        if let Some(error) = batch.error.into_inner() {
-            return Err(error);
-        }
-        let outcomes = batch.outcomes.into_inner();
-        let total = batch.transactions.len();
-        if stalled || outcomes.len() != total {
-            return Err(ExecutorError::Stalled { committed, total });
-        }
-        let report = ConflictReport {
-            parallel: true,
-            threads: u32::try_from(self.config.threads.get()).unwrap_or(u32::MAX),
-            incarnations,
-            conflicts: batch.conflicts.into_inner(),
-            waits: batch.waits.into_inner(),
-        };
+            None => Committer::new(&batch, 0, switching, &|| ()).run(memory),
+        });
+        let Committed { outcomes, report, tables } =
+            result.unwrap_or_else(|message| Err(ExecutorError::Worker { message }))?;
+        self.spare.lock().extend(tables);
         Ok(BatchOutcome { outcomes, report })
     }
-}
-
-/// For each transaction the latest earlier one that surely changes the balance or nonce of its
-/// sender or the balance of the recipient that it pays. A wrong guess costs time, nothing else.
-fn predict(transactions: &[TxEnv]) -> Vec<u32> {
-    let mut latest: AddressMap<u32> =
-        AddressMap::with_capacity_and_hasher(2 * transactions.len(), Default::default());
-    (0u32..)
-        .zip(transactions)
-        .map(|(index, transaction)| {
-            let by_sender = latest.insert(transaction.caller, index);
-            let by_recipient = match transaction.kind {
-                TxKind::Call(recipient)
-                    if !transaction.value.is_zero() && recipient != transaction.caller =>
-                {
-                    latest.insert(recipient, index)
-                }
-                _ => None,
-            };
-            // `None` is below any index.
-            by_sender.max(by_recipient).unwrap_or(NO_DEPENDENCY)
-        })
-        .collect()
 }

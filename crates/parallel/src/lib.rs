@@ -6,42 +6,54 @@
 //!
 //! # How it works
 //!
-//! The order of the batch is fixed beforehand (Block-STM, arXiv 2203.06871). Workers execute
-//! transactions ahead of their turn against a *multi-version memory*: a reader at position `i` sees,
-//! for each location, the latest value written by a transaction before `i`, or the base state. What
-//! it read is recorded. Transactions are *committed* strictly in order; a commit first resolves the
-//! recorded reads again, now that every earlier transaction is final, and only if each gives the same
-//! value is the execution accepted. Otherwise the transaction is executed again on the spot, where
-//! everything that it reads is final. Everything else (early validation, estimates, predicted
-//! dependencies) only decides *when* something is executed, never what comes out.
+//! The order of the batch is fixed beforehand (Block-STM, arXiv 2203.06871). The calling thread, the
+//! *committer*, goes through the batch in that order. The other threads, the *workers*, execute
+//! transactions ahead of it against a *multi-version memory*: a reader at position `i` sees, for each
+//! location, the latest value written by a transaction before `i`, or the base. What it reads is
+//! recorded. When the committer comes to a transaction that a worker has executed, it resolves the
+//! recorded reads again, now that every earlier transaction is final, and takes the execution over if
+//! each gives the same value. Otherwise, and where no worker came by, it executes the transaction
+//! itself, where nothing that it reads can change any more. Everything else (early warnings,
+//! windows, trust) only decides *who* executes *when*, never what comes out.
+//!
+//! The committer alone is a sequential executor, and it goes on as one, without versions and
+//! recording, while workers are still waking up or have proved useless: a batch of transactions that
+//! all depend on each other takes as long as sequential execution.
 //!
 //! # Map
 //!
 //! | file | role |
 //! |---|---|
-//! | [`executor`](ParallelExecutor) | the public entry: worker threads, choice of path, error collection |
-//! | `memory` | multi-version memory over the base state, with the shared read cache |
-//! | `scheduler` | which worker does what next; suspension and wake-up; the order of commits |
-//! | `worker` | one thread's loop, panics included |
-//! | `vm` | one reusable EVM per worker: database wrapper, handler that defers the beneficiary's fee |
+//! | [`executor`](ParallelExecutor) | the public entry: worker threads, choice of path |
+//! | `committer` | the thread that commits in order, alone or with workers |
+//! | `worker` | executing ahead of the commits; what a batch shares |
+//! | `scheduler` | which transaction stands where in the window; who begins with it |
+//! | `memory`, `versions` | multi-version memory over the base |
+//! | `validation` | the reads of an execution, and resolving them again |
 //! | `write_set` | what an executed transaction writes, derived from revm's state |
-//! | `validation` | resolving recorded reads again |
-//! | `commit` | ordered commit: final states, the beneficiary's ledger |
+//! | `vm` | one reusable EVM: database that records, handler that defers the beneficiary's fee |
+//! | `payment` | plain payments, which need no interpreter |
+//! | `ledger` | the beneficiary's account |
+//! | `cache` | the base state with committed transactions on top |
 //! | `report` | the conflict report |
 //! | `sequential` | the reference |
 
 #![forbid(unsafe_code)]
 
-mod commit;
+mod cache;
+mod committer;
 mod error;
 mod executor;
 mod interleave;
+mod ledger;
 mod memory;
 mod outcome;
+mod payment;
 mod report;
 mod scheduler;
 mod sequential;
 mod validation;
+mod versions;
 mod vm;
 mod worker;
 mod write_set;

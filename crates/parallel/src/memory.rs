@@ -9,7 +9,9 @@
 //! whole (address, slot); keys are compared in full. A wiped storage (self-destruct, creation) is a
 //! version of its own: a slot version older than the latest wipe does not count.
 //!
-//! The same entries cache the base state, so that the second reader of a location finds it here.
+//! Only what somebody wrote has an entry; everything else is read from the base. The base is the
+//! batch's state with all transactions before the versions' first committed; it changes only
+//! while nobody else holds the memory.
 //!
 //! Locks: one per shard, held for one look-up or update, never while the base state is read and
 //! never two at a time except the wipes' lock, which is released before a shard is locked.
@@ -23,55 +25,30 @@ use alloy_primitives::{
 use parking_lot::RwLock;
 use plasma_vm::StorageProbeRef;
 use revm::{
+    DatabaseRef,
     primitives::KECCAK_EMPTY,
     state::{AccountInfo, Bytecode},
 };
-use smallvec::SmallVec;
 
 use crate::{
     LocationKind,
-    write_set::{AccountWrite, CodeWrite, WriteSet},
+    cache::BatchCache,
+    validation::{AccountRead, SlotRead},
+    versions::{AccountEntry, Blocked, Versions},
+    write_set::{AccountWrite, WriteSet},
 };
 
 /// Shards per map. More than any plausible number of workers, so that two seldom meet.
 const SHARDS: usize = 64;
 
-/// A read met a value that an earlier transaction is known to be about to change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Blocked {
-    /// The earlier transaction.
-    pub(crate) writer: u32,
-    /// What it is about to change.
-    pub(crate) kind: LocationKind,
-}
+/// Entries for which space is kept from one batch to the next: about 50 MiB.
+const KEPT_ENTRIES: usize = 1 << 18;
 
 /// A resolved value and the batch's transaction that wrote it (`None`: the base state).
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Resolved<T> {
     pub(crate) value: T,
     pub(crate) writer: Option<u32>,
-}
-
-/// An account as a reader sees it, field by field.
-#[derive(Clone, Debug)]
-pub(crate) struct AccountView {
-    pub(crate) balance: Resolved<U256>,
-    pub(crate) nonce: Resolved<u64>,
-    pub(crate) code: Resolved<CodeWrite>,
-    pub(crate) exists: Resolved<bool>,
-}
-
-impl AccountView {
-    /// The form in which revm's journal loads accounts.
-    pub(crate) fn into_info(self) -> Option<AccountInfo> {
-        self.exists.value.then(|| AccountInfo {
-            balance: self.balance.value,
-            nonce: self.nonce.value,
-            code_hash: self.code.value.hash,
-            code: self.code.value.code,
-            account_id: None,
-        })
-    }
 }
 
 /// What went wrong with a read that is not merely blocked.
@@ -87,231 +64,224 @@ impl<E> From<Blocked> for MemoryError<E> {
     }
 }
 
-/// One transaction's value of a location.
-#[derive(Debug)]
-struct Version<T> {
-    writer: u32,
-    estimate: bool,
-    value: T,
-}
-
-/// The values of a location in the order of their writers. Most locations have one writer at most.
-#[derive(Debug)]
-struct Versions<T>(SmallVec<[Version<T>; 1]>);
-
-impl<T> Default for Versions<T> {
-    fn default() -> Self {
-        Self(SmallVec::new())
-    }
-}
-
-impl<T: Clone> Versions<T> {
-    /// The latest version by a transaction before `reader`.
-    fn before(&self, reader: u32) -> Option<&Version<T>> {
-        let end = self.0.partition_point(|version| version.writer < reader);
-        self.0[..end].last()
-    }
-
-    fn resolve(&self, reader: u32, kind: LocationKind) -> Result<Option<Resolved<T>>, Blocked> {
-        match self.before(reader) {
-            None => Ok(None),
-            Some(version) if version.estimate => Err(Blocked { writer: version.writer, kind }),
-            Some(version) => {
-                Ok(Some(Resolved { value: version.value.clone(), writer: Some(version.writer) }))
-            }
-        }
-    }
-
-    fn set(&mut self, writer: u32, value: T) {
-        let version = Version { writer, estimate: false, value };
-        match self.0.binary_search_by_key(&writer, |version| version.writer) {
-            Ok(at) => self.0[at] = version,
-            Err(at) => self.0.insert(at, version),
-        }
-    }
-
-    fn remove(&mut self, writer: u32) {
-        if let Ok(at) = self.0.binary_search_by_key(&writer, |version| version.writer) {
-            self.0.remove(at);
-        }
-    }
-
-    fn mark_estimate(&mut self, writer: u32) {
-        if let Ok(at) = self.0.binary_search_by_key(&writer, |version| version.writer) {
-            self.0[at].estimate = true;
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct AccountEntry {
-    /// Outer `None`: not read from the base state yet. Inner `None`: it does not exist there.
-    base: Option<Option<AccountInfo>>,
-    balance: Versions<U256>,
-    nonce: Versions<u64>,
-    /// `None`: nobody wrote any of it.
-    rare: Option<Box<RareVersions>>,
-}
-
-/// The versions of what few transactions write.
-#[derive(Debug, Default)]
-struct RareVersions {
-    code: Versions<CodeWrite>,
-    exists: Versions<bool>,
-}
-
-impl AccountEntry {
-    /// `None`: the base state has not been read yet.
-    fn resolve(&self, reader: u32) -> Result<Option<AccountView>, Blocked> {
-        let Some(base) = &self.base else { return Ok(None) };
-        let balance = self.balance.resolve(reader, LocationKind::Balance)?;
-        let nonce = self.nonce.resolve(reader, LocationKind::Nonce)?;
-        let (code, exists) = match &self.rare {
-            None => (None, None),
-            Some(rare) => (
-                rare.code.resolve(reader, LocationKind::Code)?,
-                rare.exists.resolve(reader, LocationKind::Existence)?,
-            ),
-        };
-        let info = base.as_ref();
-        Ok(Some(AccountView {
-            balance: balance.unwrap_or_else(|| Resolved {
-                value: info.map_or(U256::ZERO, |info| info.balance),
-                writer: None,
-            }),
-            nonce: nonce.unwrap_or_else(|| Resolved {
-                value: info.map_or(0, |info| info.nonce),
-                writer: None,
-            }),
-            code: code.unwrap_or_else(|| Resolved {
-                value: info.map_or_else(CodeWrite::empty, |info| CodeWrite {
-                    hash: info.code_hash,
-                    code: info.code.clone(),
-                }),
-                writer: None,
-            }),
-            exists: exists.unwrap_or(Resolved { value: info.is_some(), writer: None }),
-        }))
-    }
-}
-
-#[derive(Debug, Default)]
-struct SlotEntry {
-    /// `None`: not read from the base state yet.
-    base: Option<U256>,
-    versions: Versions<U256>,
-}
-
 type SlotKey = (Address, U256);
+type SlotShard = RwLock<HashMap<SlotKey, Versions<U256>>>;
 
-/// See the module's documentation.
-pub(crate) struct Memory<'a, D> {
-    base: &'a D,
+/// The versions of all locations that somebody wrote.
+#[derive(Debug)]
+pub(crate) struct Tables {
     accounts: Box<[RwLock<AddressMap<AccountEntry>>]>,
-    slots: Box<[RwLock<HashMap<SlotKey, SlotEntry>>]>,
+    slots: Box<[SlotShard]>,
     wipes: RwLock<AddressMap<Versions<()>>>,
     any_wipe: AtomicBool,
+}
+
+impl Default for Tables {
+    fn default() -> Self {
+        Self {
+            accounts: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            slots: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            wipes: RwLock::default(),
+            any_wipe: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Tables {
+    /// Forgets all versions and keeps the space for them, unless there is too much of it.
+    pub(crate) fn clear(mut self) -> Option<Self> {
+        let mut capacity = 0;
+        for shard in &mut self.accounts {
+            let shard = shard.get_mut();
+            capacity += shard.capacity();
+            shard.clear();
+        }
+        for shard in &mut self.slots {
+            let shard = shard.get_mut();
+            capacity += shard.capacity();
+            shard.clear();
+        }
+        self.wipes.get_mut().clear();
+        *self.any_wipe.get_mut() = false;
+        (capacity <= KEPT_ENTRIES).then_some(self)
+    }
+}
+
+/// See the module's documentation.
+pub(crate) struct Memory<D> {
+    base: BatchCache<D>,
+    tables: Tables,
     /// Whether accounts have storage in the base state, as far as it was asked.
     probes: RwLock<AddressMap<bool>>,
     codes: RwLock<B256Map<Bytecode>>,
     block_hashes: RwLock<HashMap<u64, B256>>,
 }
 
-impl<'a, D: StorageProbeRef> Memory<'a, D> {
-    /// `transactions`: how many will use it, for a guess at its size.
-    pub(crate) fn new(base: &'a D, transactions: usize) -> Self {
-        // A payment touches two accounts.
-        let accounts_per_shard = 2 * transactions / SHARDS;
-        let new_accounts =
-            || AddressMap::with_capacity_and_hasher(accounts_per_shard, Default::default());
+impl<D: StorageProbeRef> Memory<D> {
+    pub(crate) fn new(base: D, tables: Tables) -> Self {
         Self {
-            base,
-            accounts: (0..SHARDS).map(|_| RwLock::new(new_accounts())).collect(),
-            slots: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            wipes: RwLock::default(),
-            any_wipe: AtomicBool::new(false),
+            base: BatchCache::new(base),
+            tables,
             probes: RwLock::default(),
             codes: RwLock::default(),
             block_hashes: RwLock::default(),
         }
     }
 
+    /// What is left of it when it is not needed any more.
+    pub(crate) fn into_tables(self) -> Tables {
+        self.tables
+    }
+
+    /// The state below the versions.
+    pub(crate) fn base(&self) -> &BatchCache<D> {
+        &self.base
+    }
+
+    /// The state below the versions, which nobody else reads while it is borrowed.
+    pub(crate) fn base_mut(&mut self) -> &mut BatchCache<D> {
+        &mut self.base
+    }
+
+    /// Moves what the transactions before `committed` wrote into the base and forgets all versions.
+    pub(crate) fn fold(&mut self, committed: u32) -> Result<(), D::Error> {
+        let Self { base, tables, probes, .. } = self;
+        let Tables { accounts, slots, wipes, any_wipe } = tables;
+        *any_wipe.get_mut() = false;
+        probes.get_mut().clear();
+        let wipes = std::mem::take(wipes.get_mut());
+        for (address, versions) in &wipes {
+            if versions.before(committed).is_some() {
+                base.wipe(*address)?;
+            }
+        }
+        for shard in accounts {
+            for (address, entry) in shard.get_mut().drain() {
+                let before = match entry.base {
+                    Some(ref info) => info.clone(),
+                    None => base.basic_ref(address)?,
+                };
+                let info = entry.resolve(before.as_ref(), committed);
+                base.set_account(address, info.expect("what is committed is no estimate"));
+            }
+        }
+        for shard in slots {
+            for ((address, slot), versions) in shard.get_mut().drain() {
+                let wiper = wipes.get(&address).and_then(|versions| versions.before(committed));
+                if let Some(version) = versions.before(committed)
+                    && wiper.is_none_or(|wiper| version.writer >= wiper.writer)
+                {
+                    base.set_slot(address, slot, version.value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn account_shard(&self, address: Address) -> &RwLock<AddressMap<AccountEntry>> {
         // Any spread will do: keys are compared in full inside the shard.
-        &self.accounts[usize::from(address[19] ^ address[10]) % SHARDS]
+        &self.tables.accounts[usize::from(address[19] ^ address[10]) % SHARDS]
     }
 
-    fn slot_shard(&self, key: &SlotKey) -> &RwLock<HashMap<SlotKey, SlotEntry>> {
+    fn slot_shard(&self, key: &SlotKey) -> &SlotShard {
         let (address, slot) = key;
         let spread = address[19] ^ slot.byte(0) ^ slot.byte(1).rotate_left(3);
-        &self.slots[usize::from(spread) % SHARDS]
+        &self.tables.slots[usize::from(spread) % SHARDS]
     }
 
-    /// The account at `address` as transaction `reader` sees it.
+    /// The account at `address` as transaction `reader` sees it, and whether anybody wrote to it.
+    /// `base` tells what it is in the base.
     pub(crate) fn account(
         &self,
         address: Address,
         reader: u32,
-    ) -> Result<AccountView, MemoryError<D::Error>> {
-        let shard = self.account_shard(address);
-        if let Some(entry) = shard.read().get(&address)
-            && let Some(view) = entry.resolve(reader)?
-        {
-            return Ok(view);
+        base: impl FnOnce() -> Result<Option<AccountInfo>, D::Error>,
+    ) -> Result<(Option<AccountInfo>, bool), MemoryError<D::Error>> {
+        let shard = self.account_shard(address).read();
+        let Some(entry) = shard.get(&address) else {
+            // While the base is read an earlier transaction may write: as if the read had come before.
+            drop(shard);
+            return Ok((base().map_err(MemoryError::Base)?, false));
+        };
+        if let Some(known) = &entry.base {
+            return Ok((entry.resolve(known.as_ref(), reader)?, true));
         }
-        // Two readers may both come here; both read the same value.
-        let info = self.base.basic_ref(address).map_err(MemoryError::Base)?;
-        let mut shard = shard.write();
+        drop(shard);
+        let info = base().map_err(MemoryError::Base)?;
+        let mut shard = self.account_shard(address).write();
         let entry = shard.entry(address).or_default();
         entry.base = Some(info);
-        Ok(entry.resolve(reader)?.expect("the base value was set just above"))
+        Ok((entry.resolve(entry.base.as_ref().and_then(Option::as_ref), reader)?, true))
     }
 
-    /// The value of a storage slot as transaction `reader` sees it.
+    /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it.
+    pub(crate) fn account_difference(
+        &self,
+        read: &AccountRead,
+        reader: u32,
+    ) -> Option<(LocationKind, Option<u32>)> {
+        let shard = self.account_shard(read.address).read();
+        match shard.get(&read.address) {
+            Some(entry) => entry.difference(read, reader),
+            None if read.versioned => Some((LocationKind::Existence, None)),
+            None => None,
+        }
+    }
+
+    /// The value of a storage slot as transaction `reader` sees it, and whether anybody wrote it.
     pub(crate) fn slot(
         &self,
         address: Address,
         slot: U256,
         reader: u32,
-    ) -> Result<Resolved<U256>, MemoryError<D::Error>> {
-        let wipe = self.latest_wipe(address, reader);
-        let key = (address, slot);
-        let shard = self.slot_shard(&key);
-        {
-            let shard = shard.read();
-            let entry = shard.get(&key);
-            let version = entry.and_then(|entry| entry.versions.before(reader));
-            match (wipe, version) {
-                (Some((wiper, estimate)), version) if version.is_none_or(|v| v.writer < wiper) => {
-                    if estimate {
-                        return Err(Blocked { writer: wiper, kind: LocationKind::Existence }.into());
-                    }
-                    return Ok(Resolved { value: U256::ZERO, writer: Some(wiper) });
-                }
-                (_, Some(version)) if version.estimate => {
-                    return Err(
-                        Blocked { writer: version.writer, kind: LocationKind::Storage }.into()
-                    );
-                }
-                (_, Some(version)) => {
-                    return Ok(Resolved { value: version.value, writer: Some(version.writer) });
-                }
-                (_, None) => {
-                    if let Some(value) = entry.and_then(|entry| entry.base) {
-                        return Ok(Resolved { value, writer: None });
-                    }
-                }
+    ) -> Result<(U256, bool), MemoryError<D::Error>> {
+        match self.slot_version(address, slot, reader)? {
+            Some(version) => Ok((version.value, true)),
+            None => {
+                let value = self.base.storage_ref(address, slot).map_err(MemoryError::Base)?;
+                Ok((value, false))
             }
         }
-        let value = self.base.storage_ref(address, slot).map_err(MemoryError::Base)?;
-        let mut shard = shard.write();
-        let entry = shard.entry(key).or_default();
-        entry.base = Some(value);
-        // A writer may have published meanwhile; its value counts.
-        Ok(entry
-            .versions
-            .resolve(reader, LocationKind::Storage)?
-            .unwrap_or(Resolved { value, writer: None }))
+    }
+
+    /// Who wrote the slot that is not any more as in `read` for transaction `reader`; `None`: it is
+    /// as it was. Inner `None`: whoever wrote it has taken it back.
+    pub(crate) fn slot_difference(&self, read: &SlotRead, reader: u32) -> Option<Option<u32>> {
+        match self.slot_version(read.address, read.slot, reader) {
+            Ok(Some(version)) if version.value == read.value => None,
+            Ok(Some(version)) => Some(version.writer),
+            Ok(None) if read.versioned => Some(None),
+            Ok(None) => None,
+            Err(blocked) => Some(Some(blocked.writer)),
+        }
+    }
+
+    /// The value that a transaction before `reader` gave to a slot; `None`: the base's.
+    fn slot_version(
+        &self,
+        address: Address,
+        slot: U256,
+        reader: u32,
+    ) -> Result<Option<Resolved<U256>>, Blocked> {
+        let wipe = self.latest_wipe(address, reader);
+        let key = (address, slot);
+        let shard = self.slot_shard(&key).read();
+        let version = shard.get(&key).and_then(|versions| versions.before(reader));
+        match (wipe, version) {
+            (Some((wiper, estimate)), version) if version.is_none_or(|v| v.writer < wiper) => {
+                if estimate {
+                    return Err(Blocked { writer: wiper, kind: LocationKind::Existence });
+                }
+                Ok(Some(Resolved { value: U256::ZERO, writer: Some(wiper) }))
+            }
+            (_, Some(version)) if version.estimate => {
+                Err(Blocked { writer: version.writer, kind: LocationKind::Storage })
+            }
+            (_, Some(version)) => {
+                Ok(Some(Resolved { value: version.value, writer: Some(version.writer) }))
+            }
+            (_, None) => Ok(None),
+        }
     }
 
     /// Whether an account that has neither nonce nor code for transaction `reader` has storage
@@ -347,12 +317,12 @@ impl<'a, D: StorageProbeRef> Memory<'a, D> {
     /// is an estimate.
     fn latest_wipe(&self, address: Address, reader: u32) -> Option<(u32, bool)> {
         // Relaxed: a stale `false` only makes this read miss a wipe that is being published, as if
-        // the read had come earlier. The read at commit cannot miss it: publishing ends before the
-        // scheduler's lock tells of the execution, and the commit began under that lock later.
-        if !self.any_wipe.load(Ordering::Relaxed) {
+        // the read had come earlier. The read at commit cannot miss it: the slot's state tells of an
+        // execution after its writes are published (release), and the commit has read it (acquire).
+        if !self.tables.any_wipe.load(Ordering::Relaxed) {
             return None;
         }
-        let wipes = self.wipes.read();
+        let wipes = self.tables.wipes.read();
         wipes.get(&address)?.before(reader).map(|version| (version.writer, version.estimate))
     }
 
@@ -387,7 +357,7 @@ impl<'a, D: StorageProbeRef> Memory<'a, D> {
         for write in &new.slots {
             let key = (write.address, write.slot);
             let mut shard = self.slot_shard(&key).write();
-            shard.entry(key).or_default().versions.set(writer, write.value);
+            shard.entry(key).or_default().set(writer, write.value);
         }
         if !old.is_empty() {
             self.withdraw(writer, new, old);
@@ -397,14 +367,17 @@ impl<'a, D: StorageProbeRef> Memory<'a, D> {
     fn publish_account(&self, writer: u32, write: &AccountWrite) {
         if write.wipe {
             // Relaxed: see `latest_wipe`.
-            self.any_wipe.store(true, Ordering::Relaxed);
-            self.wipes.write().entry(write.address).or_default().set(writer, ());
+            self.tables.any_wipe.store(true, Ordering::Relaxed);
+            self.tables.wipes.write().entry(write.address).or_default().set(writer, ());
         }
         if !write.has_fields() {
             return;
         }
         let mut shard = self.account_shard(write.address).write();
         let entry = shard.entry(write.address).or_default();
+        if entry.base.is_none() {
+            entry.base.clone_from(&write.base);
+        }
         if let Some(balance) = write.balance {
             entry.balance.set(writer, balance);
         }
@@ -428,7 +401,7 @@ impl<'a, D: StorageProbeRef> Memory<'a, D> {
             let kept = new.account(stale.address);
             if stale.wipe
                 && !kept.is_some_and(|kept| kept.wipe)
-                && let Some(versions) = self.wipes.write().get_mut(&stale.address)
+                && let Some(versions) = self.tables.wipes.write().get_mut(&stale.address)
             {
                 versions.remove(writer);
             }
@@ -452,7 +425,7 @@ impl<'a, D: StorageProbeRef> Memory<'a, D> {
             if !new.writes_slot(stale.address, stale.slot) {
                 let key = (stale.address, stale.slot);
                 if let Some(entry) = self.slot_shard(&key).write().get_mut(&key) {
-                    entry.versions.remove(writer);
+                    entry.remove(writer);
                 }
             }
         }
@@ -462,7 +435,7 @@ impl<'a, D: StorageProbeRef> Memory<'a, D> {
     pub(crate) fn mark_estimates(&self, writer: u32, writes: &WriteSet) {
         for write in &writes.accounts {
             if write.wipe
-                && let Some(versions) = self.wipes.write().get_mut(&write.address)
+                && let Some(versions) = self.tables.wipes.write().get_mut(&write.address)
             {
                 versions.mark_estimate(writer);
             }
@@ -478,7 +451,7 @@ impl<'a, D: StorageProbeRef> Memory<'a, D> {
         for write in &writes.slots {
             let key = (write.address, write.slot);
             if let Some(entry) = self.slot_shard(&key).write().get_mut(&key) {
-                entry.versions.mark_estimate(writer);
+                entry.mark_estimate(writer);
             }
         }
     }

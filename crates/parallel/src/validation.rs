@@ -12,9 +12,11 @@
 use alloy_primitives::{Address, B256, U256};
 use plasma_vm::StorageProbeRef;
 
+use revm::{primitives::KECCAK_EMPTY, state::AccountInfo};
+
 use crate::{
     Conflict, LocationKind,
-    memory::{AccountView, Memory, MemoryError},
+    memory::{Memory, MemoryError},
 };
 
 /// Up to this many accounts a search through the list beats sorting it.
@@ -28,31 +30,19 @@ pub(crate) struct AccountRead {
     pub(crate) nonce: u64,
     pub(crate) code_hash: B256,
     pub(crate) exists: bool,
+    /// Whether any transaction of the batch had written any of it.
+    pub(crate) versioned: bool,
 }
 
 impl AccountRead {
-    pub(crate) fn new(address: Address, view: &AccountView) -> Self {
+    pub(crate) fn new(address: Address, info: Option<&AccountInfo>, versioned: bool) -> Self {
         Self {
             address,
-            balance: view.balance.value,
-            nonce: view.nonce.value,
-            code_hash: view.code.value.hash,
-            exists: view.exists.value,
-        }
-    }
-
-    /// The first field that differs from `view`, and the transaction that wrote it.
-    fn difference(&self, view: &AccountView) -> Option<(LocationKind, Option<u32>)> {
-        if self.balance != view.balance.value {
-            Some((LocationKind::Balance, view.balance.writer))
-        } else if self.nonce != view.nonce.value {
-            Some((LocationKind::Nonce, view.nonce.writer))
-        } else if self.code_hash != view.code.value.hash {
-            Some((LocationKind::Code, view.code.writer))
-        } else if self.exists != view.exists.value {
-            Some((LocationKind::Existence, view.exists.writer))
-        } else {
-            None
+            balance: info.map_or(U256::ZERO, |info| info.balance),
+            nonce: info.map_or(0, |info| info.nonce),
+            code_hash: info.map_or(KECCAK_EMPTY, |info| info.code_hash),
+            exists: info.is_some(),
+            versioned,
         }
     }
 }
@@ -63,6 +53,8 @@ pub(crate) struct SlotRead {
     pub(crate) address: Address,
     pub(crate) slot: U256,
     pub(crate) value: U256,
+    /// Whether a transaction of the batch had written it.
+    pub(crate) versioned: bool,
 }
 
 /// Whether an account without nonce and code had storage (EIP-7610).
@@ -82,6 +74,13 @@ pub(crate) struct ReadSet {
 }
 
 impl ReadSet {
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+        self.probes.clear();
+    }
+
     /// Ends the recording: makes [`Self::account`] quick.
     pub(crate) fn finish(&mut self) {
         if self.accounts.len() > LINEAR_SEARCH_MAX {
@@ -111,46 +110,32 @@ pub(crate) enum Validity {
 
 /// Resolves the reads of transaction `reader` again.
 ///
-/// Everything read is cached in the memory, so that the base state is not asked. Should it be (and
-/// fail), the execution counts as invalid and meets the error itself.
+/// What nobody wrote cannot have changed, so that the base is not asked, except for probes. Should it
+/// fail then, the execution counts as invalid and meets the error itself.
 pub(crate) fn validate<D: StorageProbeRef>(
-    memory: &Memory<'_, D>,
+    memory: &Memory<D>,
     reader: u32,
     reads: &ReadSet,
 ) -> Validity {
-    let conflict = |address, slot, kind, writer: Option<u32>| {
+    let invalid = |address, slot, kind, writer: Option<u32>| {
         Validity::Invalid(writer.map(|writer| Conflict { reader, writer, address, slot, kind }))
     };
     for read in &reads.accounts {
-        match memory.account(read.address, reader) {
-            Ok(view) => {
-                if let Some((kind, writer)) = read.difference(&view) {
-                    return conflict(read.address, None, kind, writer);
-                }
-            }
-            Err(MemoryError::Blocked(blocked)) => {
-                return conflict(read.address, None, blocked.kind, Some(blocked.writer));
-            }
-            Err(MemoryError::Base(_)) => return Validity::Invalid(None),
+        if let Some((kind, writer)) = memory.account_difference(read, reader) {
+            return invalid(read.address, None, kind, writer);
         }
     }
     for read in &reads.slots {
-        let at = Some(read.slot);
-        match memory.slot(read.address, read.slot, reader) {
-            Ok(now) if now.value == read.value => {}
-            Ok(now) => return conflict(read.address, at, LocationKind::Storage, now.writer),
-            Err(MemoryError::Blocked(blocked)) => {
-                return conflict(read.address, at, LocationKind::Storage, Some(blocked.writer));
-            }
-            Err(MemoryError::Base(_)) => return Validity::Invalid(None),
+        if let Some(writer) = memory.slot_difference(read, reader) {
+            return invalid(read.address, Some(read.slot), LocationKind::Storage, writer);
         }
     }
     for read in &reads.probes {
         match memory.has_storage(read.address, reader) {
             Ok(now) if now.value == read.has_storage => {}
-            Ok(now) => return conflict(read.address, None, LocationKind::Existence, now.writer),
+            Ok(now) => return invalid(read.address, None, LocationKind::Existence, now.writer),
             Err(MemoryError::Blocked(blocked)) => {
-                return conflict(read.address, None, blocked.kind, Some(blocked.writer));
+                return invalid(read.address, None, blocked.kind, Some(blocked.writer));
             }
             Err(MemoryError::Base(_)) => return Validity::Invalid(None),
         }

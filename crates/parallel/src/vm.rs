@@ -5,13 +5,16 @@
 //! journal is finalised and the EVM is as good as new for the next one. After a panic the whole
 //! [`Vm`] is thrown away.
 
-use std::{convert::Infallible, marker::PhantomData, mem};
+use std::{convert::Infallible, marker::PhantomData, mem, sync::Arc};
 
 use alloy_evm::EvmEnv;
-use alloy_primitives::{Address, B256, U256, map::HashSet};
+use alloy_primitives::{
+    Address, B256, U256,
+    map::{AddressMap, HashSet},
+};
 use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef};
 use revm::{
-    Context, Database, Journal,
+    Context, Database, DatabaseRef, Journal,
     context::{
         BlockEnv, CfgEnv, LocalContext, TxEnv,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
@@ -19,15 +22,16 @@ use revm::{
     context_interface::{Block, Cfg, ContextTr, JournalTr, Transaction},
     database_interface::DBErrorMarker,
     handler::{FrameResult, Handler, post_execution},
-    primitives::hardfork::SpecId,
+    primitives::{KECCAK_EMPTY, hardfork::SpecId},
     state::{AccountInfo, Bytecode, EvmState},
 };
 
 use crate::{
     Conflict,
-    commit::Ledger,
     interleave::{self, Point},
+    ledger::Ledger,
     memory::{Memory, MemoryError},
+    payment::{Payment, Payments},
     validation::{AccountRead, ProbeRead, ReadSet, SlotRead},
     write_set::WriteSet,
 };
@@ -87,8 +91,10 @@ impl<E: std::error::Error + Send + Sync + 'static> DBErrorMarker for ReadError<E
 
 /// The database of a worker's EVM.
 pub(crate) struct RecordingDb<'a, D> {
-    memory: &'a Memory<'a, D>,
+    memory: Arc<Memory<D>>,
     ledger: &'a Ledger,
+    /// Contracts as they are in the base: many transactions call the same few.
+    contracts: AddressMap<AccountInfo>,
     beneficiary: Address,
     reader: u32,
     reads: ReadSet,
@@ -118,14 +124,29 @@ impl<D: StorageProbeRef> RecordingDb<'_, D> {
     }
 }
 
+/// The account at `address` in the base of `memory`, which does not change while `contracts` lives.
+fn of_base<D: StorageProbeRef>(
+    memory: &Memory<D>,
+    contracts: &mut AddressMap<AccountInfo>,
+    address: Address,
+) -> Result<Option<AccountInfo>, D::Error> {
+    if let Some(info) = contracts.get(&address) {
+        return Ok(Some(info.clone()));
+    }
+    let info = memory.base().basic_ref(address)?;
+    if let Some(info) = info.as_ref().filter(|info| info.code_hash != KECCAK_EMPTY) {
+        contracts.insert(address, info.clone());
+    }
+    Ok(info)
+}
+
 impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
     type Error = ReadError<D::Error>;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
         interleave::point(Point::Read);
         if address == self.beneficiary {
-            let memory = self.memory;
-            return match self.ledger.read(memory, address, self.reader) {
+            return match self.ledger.read(&self.memory, address, self.reader) {
                 Some(account) => account.map_err(ReadError::Base),
                 None => {
                     self.interrupt = Some(Interrupt::Beneficiary);
@@ -133,10 +154,11 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
                 }
             };
         }
-        match self.memory.account(address, self.reader) {
-            Ok(view) => {
-                self.reads.accounts.push(AccountRead::new(address, &view));
-                Ok(view.into_info())
+        let Self { memory, contracts, .. } = self;
+        match memory.account(address, self.reader, || of_base(memory, contracts, address)) {
+            Ok((info, versioned)) => {
+                self.reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
+                Ok(info)
             }
             Err(error) => Err(self.memory_error(error, address, None)),
         }
@@ -149,9 +171,9 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
         interleave::point(Point::Read);
         match self.memory.slot(address, slot, self.reader) {
-            Ok(resolved) => {
-                self.reads.slots.push(SlotRead { address, slot, value: resolved.value });
-                Ok(resolved.value)
+            Ok((value, versioned)) => {
+                self.reads.slots.push(SlotRead { address, slot, value, versioned });
+                Ok(value)
             }
             Err(error) => Err(self.memory_error(error, address, Some(slot))),
         }
@@ -232,19 +254,22 @@ impl<'a, D: StorageProbeRef> Handler for DeferredFeeHandler<'a, D> {
 /// One worker's reusable EVM.
 pub(crate) struct Vm<'a, D: StorageProbeRef> {
     evm: WorkerEvm<'a, D>,
+    payments: &'a Payments<'a>,
 }
 
-impl<'a, D: StorageProbeRef> Vm<'a, D> {
+impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
     /// An EVM for the batch; `placeholder` is any transaction of it.
     pub(crate) fn new(
-        memory: &'a Memory<'a, D>,
+        memory: Arc<Memory<D>>,
         ledger: &'a Ledger,
         env: &'a EvmEnv,
+        payments: &'a Payments<'a>,
         placeholder: &'a TxEnv,
     ) -> Self {
         let db = RecordingDb {
             memory,
             ledger,
+            contracts: AddressMap::default(),
             beneficiary: env.block_env.beneficiary,
             reader: 0,
             reads: ReadSet::default(),
@@ -265,7 +290,17 @@ impl<'a, D: StorageProbeRef> Vm<'a, D> {
             local: LocalContext::default(),
             error: Ok(()),
         });
-        Self { evm }
+        Self { evm, payments }
+    }
+
+    /// The memory that it reads.
+    pub(crate) fn memory(&self) -> &Arc<Memory<D>> {
+        &self.evm.context().journaled_state.database.memory
+    }
+
+    /// Ends with the memory.
+    pub(crate) fn into_memory(self) -> Arc<Memory<D>> {
+        self.evm.inner.ctx.journaled_state.database.memory
     }
 
     /// What an execution that panicked had read.
@@ -291,6 +326,17 @@ impl<'a, D: StorageProbeRef> Vm<'a, D> {
         db.reader = index;
         db.reads = ReadSet::default();
         db.interrupt = None;
+        // An error of the state is left to revm, which meets it again.
+        if let Ok(Some(Payment { result, state, fee })) = self.payments.pay(db, transaction) {
+            let reads = mem::take(&mut db.reads);
+            let writes = WriteSet::derive(&state, &reads, db.beneficiary);
+            let speculation = Speculation::Executed { result, state, deferred_fee: Some(fee) };
+            return Ok(Attempt { reads, writes, speculation });
+        }
+        db.reads.clear();
+        if let Some(interrupt) = db.interrupt.take() {
+            return Err(interrupt);
+        }
 
         let result = DeferredFeeHandler::<'a, D>(PhantomData).run(&mut self.evm);
 

@@ -1,11 +1,12 @@
-//! One thread's part in a batch.
+//! One thread's part in a batch: executing ahead of the commits.
 //!
-//! Invariant: a worker holds at most one task and reports back each one it took; a panic, wherever
-//! it happens, ends the batch with an error and lets every worker leave.
+//! Invariant: a worker ends each execution that it began, whatever comes of it, and holds the memory
+//! only while it is counted as present. A panic, wherever it happens, ends the batch with an error.
 
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
 };
 
 use alloy_evm::EvmEnv;
@@ -14,208 +15,188 @@ use plasma_vm::StorageProbeRef;
 use revm::context::TxEnv;
 
 use crate::{
-    Conflict, ExecutorError, TransactionOutcome,
-    commit::Ledger,
+    Conflict, ExecutorError,
     interleave::{self, Point},
+    ledger::Ledger,
     memory::Memory,
-    scheduler::{Scheduler, Task, WaitFor},
-    validation::{Validity, validate},
+    payment::Payments,
+    scheduler::{Backoff, Phase, Scheduler, State},
     vm::{Attempt, Failure, Interrupt, Speculation, Vm},
     write_set::WriteSet,
 };
 
-/// What all workers of a batch share.
+/// An execution that waits for the committer.
+type Slot<E> = Mutex<Option<Attempt<E>>>;
+
+/// What all threads of a batch share.
 pub(crate) struct Batch<'a, D: StorageProbeRef> {
     pub(crate) env: &'a EvmEnv,
     pub(crate) transactions: &'a [TxEnv],
-    pub(crate) memory: Memory<'a, D>,
-    pub(crate) ledger: Ledger,
+    pub(crate) payments: Payments<'a>,
     pub(crate) scheduler: Scheduler,
-    /// One per transaction; contended only when an early validation meets a commit.
-    pub(crate) slots: Vec<Mutex<Slot<D::Error>>>,
-    /// The committed prefix of the batch.
-    pub(crate) outcomes: Mutex<Vec<TransactionOutcome>>,
+    pub(crate) ledger: Ledger,
+    /// Executions that wait for the committer; one slot per transaction of the window.
+    pub(crate) slots: Box<[Slot<D::Error>]>,
+    /// `None` while the committer goes on alone.
+    pub(crate) memory: Mutex<Option<Arc<Memory<D>>>>,
     pub(crate) conflicts: Mutex<Vec<Conflict>>,
     pub(crate) waits: Mutex<Vec<Conflict>>,
-    /// The first error, which is the batch's.
-    pub(crate) error: Mutex<Option<ExecutorError>>,
-}
-
-/// The latest execution of one transaction.
-#[derive(Debug)]
-pub(crate) struct Slot<E> {
-    /// `None` before the first execution and from the commit on.
-    pub(crate) attempt: Option<Attempt<E>>,
-    /// What the memory holds of this transaction.
-    pub(crate) published: WriteSet,
-}
-
-impl<E> Default for Slot<E> {
-    fn default() -> Self {
-        Self { attempt: None, published: WriteSet::default() }
-    }
-}
-
-impl<E> Slot<E> {
-    /// Makes the writes of `attempt` the transaction's writes.
-    pub(crate) fn publish<D: StorageProbeRef<Error = E>>(
-        &mut self,
-        memory: &Memory<'_, D>,
-        index: u32,
-        attempt: &mut Attempt<E>,
-    ) {
-        let mut writes = std::mem::take(&mut attempt.writes);
-        if !self.published.is_empty() {
-            self.published.sort();
-            writes.sort();
-        }
-        memory.publish(index, &writes, &self.published);
-        self.published = writes;
-    }
+    /// The first error of a worker, which is the batch's.
+    error: Mutex<Option<ExecutorError>>,
 }
 
 impl<'a, D: StorageProbeRef> Batch<'a, D> {
-    pub(crate) fn new(
-        state: &'a D,
-        env: &'a EvmEnv,
-        transactions: &'a [TxEnv],
-        predicted: Vec<u32>,
-    ) -> Self {
+    /// `transactions` are fewer than 2³².
+    pub(crate) fn new(env: &'a EvmEnv, transactions: &'a [TxEnv]) -> Self {
+        let scheduler = Scheduler::new(transactions.len() as u32);
         Self {
             env,
             transactions,
-            memory: Memory::new(state, transactions.len()),
+            payments: Payments::new(env),
+            slots: (0..scheduler.slots()).map(|_| Mutex::new(None)).collect(),
+            scheduler,
             ledger: Ledger::default(),
-            scheduler: Scheduler::new(predicted),
-            slots: transactions.iter().map(|_| Mutex::default()).collect(),
-            outcomes: Mutex::new(Vec::with_capacity(transactions.len())),
+            memory: Mutex::new(None),
             conflicts: Mutex::default(),
             waits: Mutex::default(),
             error: Mutex::default(),
         }
     }
 
-    /// Ends the batch with `error`, unless another error came first.
-    pub(crate) fn fail(&self, error: ExecutorError) -> Task {
-        self.error.lock().get_or_insert(error);
-        self.scheduler.abort();
-        Task::Exit
-    }
-}
-
-/// One thread at work on a batch.
-pub(crate) struct Worker<'a, D: StorageProbeRef> {
-    pub(crate) batch: &'a Batch<'a, D>,
-    vm: Vm<'a, D>,
-}
-
-/// Works on `batch` until it is over. Never panics.
-pub(crate) fn run<'a, D: StorageProbeRef + Sync>(batch: &'a Batch<'a, D>)
-where
-    D::Error: std::error::Error + Send + Sync + 'static,
-{
-    // Nothing of the worker outlives a panic, and the batch is given up: nobody sees broken state.
-    let work = AssertUnwindSafe(|| Worker::new(batch).work());
-    if let Err(panic) = catch_unwind(work) {
-        batch.fail(ExecutorError::Worker { message: panic_message(panic) });
-    }
-}
-
-impl<'a, D: StorageProbeRef + Sync> Worker<'a, D>
-where
-    D::Error: std::error::Error + Send + Sync + 'static,
-{
-    fn new(batch: &'a Batch<'a, D>) -> Self {
-        Self { batch, vm: new_vm(batch) }
-    }
-
-    fn work(&mut self) {
-        let mut task = self.batch.scheduler.first();
-        loop {
-            interleave::point(Point::Task);
-            task = match task {
-                Task::Execute(index) => self.execute(index),
-                Task::Validate { index, incarnation } => self.validate(index, incarnation),
-                Task::Commit { index, settled } => self.commit(index, settled),
-                Task::Exit => return,
-            };
+    /// Forgets all executions.
+    pub(crate) fn clear_slots(&self) {
+        for slot in &self.slots {
+            *slot.lock() = None;
         }
     }
 
-    fn execute(&mut self, index: u32) -> Task {
-        let batch = self.batch;
-        match self.execute_attempt(index) {
-            Ok(mut attempt) => {
-                interleave::point(Point::Publish);
-                let mut slot = batch.slots[index as usize].lock();
-                slot.publish(&batch.memory, index, &mut attempt);
-                slot.attempt = Some(attempt);
-                drop(slot);
-                interleave::point(Point::Report);
-                batch.scheduler.executed(index)
-            }
-            Err(Interrupt::Writer(wait)) => {
-                batch.waits.lock().push(wait);
-                interleave::point(Point::Report);
-                batch.scheduler.blocked(index, WaitFor::Writer(wait.writer))
-            }
-            Err(Interrupt::Beneficiary) => {
-                interleave::point(Point::Report);
-                batch.scheduler.blocked(index, WaitFor::Commits)
-            }
-        }
+    /// An EVM on `memory`.
+    pub(crate) fn new_vm(&'a self, memory: Arc<Memory<D>>) -> Vm<'a, D> {
+        // A batch without transactions never gets here.
+        Vm::new(memory, &self.ledger, self.env, &self.payments, &self.transactions[0])
     }
 
-    fn validate(&mut self, index: u32, incarnation: u32) -> Task {
-        let batch = self.batch;
-        let slot = batch.slots[index as usize].lock();
-        let validity = match &slot.attempt {
-            Some(attempt) => validate(&batch.memory, index, &attempt.reads),
-            // Committed meanwhile.
-            None => Validity::Valid,
+    /// Runs `work`; a panic's message is its error.
+    pub(crate) fn catch<R>(&self, work: impl FnOnce() -> R) -> Result<R, String> {
+        // After a panic the batch is given up: nobody sees broken state.
+        catch_unwind(AssertUnwindSafe(work)).map_err(panic_message)
+    }
+
+    /// The error that broke the batch off while transaction `index` was waited for.
+    pub(crate) fn take_error(&self, index: u32) -> ExecutorError {
+        self.error.lock().take().unwrap_or_else(|| ExecutorError::Stalled {
+            committed: index as usize,
+            total: self.transactions.len(),
+        })
+    }
+}
+
+/// Works on `batch` until there is nothing to do for a while. Never panics.
+pub(crate) fn help<'a, D: StorageProbeRef + Sync>(batch: &'a Batch<'a, D>)
+where
+    D::Error: std::error::Error + Send + Sync + 'static,
+{
+    if let Err(message) = batch.catch(|| work(batch)) {
+        batch.error.lock().get_or_insert(ExecutorError::Worker { message });
+        batch.scheduler.break_off();
+    }
+}
+
+fn work<'a, D: StorageProbeRef + Sync>(batch: &'a Batch<'a, D>)
+where
+    D::Error: std::error::Error + Send + Sync + 'static,
+{
+    let scheduler = &batch.scheduler;
+    // Dropped last: what is held of the memory goes before.
+    let _present = scheduler.enter();
+    let mut backoff = Backoff::default();
+    loop {
+        match scheduler.phase() {
+            Phase::Parallel => break,
+            // The committer comes to it after the transaction that it executes.
+            Phase::Opening => backoff.wait_on(),
+            Phase::Alone => return,
+        }
+    }
+    let Some(memory) = batch.memory.lock().clone() else { return };
+    let mut vm = batch.new_vm(memory);
+    backoff.reset();
+    while scheduler.phase() == Phase::Parallel {
+        let Some(chunk) = scheduler.claim(scheduler.chunk()) else {
+            if backoff.wait() {
+                continue;
+            }
+            return;
         };
-        drop(slot);
-        interleave::point(Point::Report);
-        match validity {
-            Validity::Invalid(conflict) if batch.scheduler.reclaim(index, incarnation) => {
-                batch.conflicts.lock().extend(conflict);
-                let slot = batch.slots[index as usize].lock();
-                batch.memory.mark_estimates(index, &slot.published);
-                drop(slot);
-                self.execute(index)
+        backoff.reset();
+        for index in chunk {
+            if scheduler.phase() != Phase::Parallel {
+                return;
             }
-            _ => batch.scheduler.validated(),
-        }
-    }
-
-    /// One execution. A panic is its result like any other: it counts only if what was read stands.
-    pub(crate) fn execute_attempt(&mut self, index: u32) -> Result<Attempt<D::Error>, Interrupt> {
-        let transaction = &self.batch.transactions[index as usize];
-        // The EVM is replaced after a panic; the memory's and ledger's locks are never left with a
-        // half-made change, since no foreign code runs between two steps of one.
-        let execution = AssertUnwindSafe(|| self.vm.execute(index, transaction));
-        match catch_unwind(execution) {
-            Ok(result) => result,
-            Err(panic) => {
-                let reads = self.vm.take_reads();
-                self.vm = new_vm(self.batch);
-                Ok(Attempt {
-                    reads,
-                    writes: WriteSet::default(),
-                    speculation: Speculation::Failed(Failure::Panic(panic_message(panic))),
-                })
-            }
+            speculate(batch, &mut vm, index);
         }
     }
 }
 
-fn new_vm<'a, D: StorageProbeRef>(batch: &'a Batch<'a, D>) -> Vm<'a, D> {
-    // A batch without transactions never gets a worker.
-    Vm::new(&batch.memory, &batch.ledger, batch.env, &batch.transactions[0])
+/// Executes transaction `index` ahead of its turn, unless somebody else has begun with it.
+pub(crate) fn speculate<'a, D: StorageProbeRef + Sync>(
+    batch: &'a Batch<'a, D>,
+    vm: &mut Vm<'a, D>,
+    index: u32,
+) where
+    D::Error: std::error::Error + Send + Sync + 'static,
+{
+    let scheduler = &batch.scheduler;
+    interleave::point(Point::Task);
+    if !scheduler.advance(index, State::Unclaimed, State::Running) {
+        return;
+    }
+    let state = match execute_attempt(batch, vm, index) {
+        Ok(attempt) => {
+            interleave::point(Point::Publish);
+            vm.memory().publish(index, &attempt.writes, &WriteSet::default());
+            *batch.slots[scheduler.slot(index)].lock() = Some(attempt);
+            State::Done
+        }
+        Err(interrupt) => {
+            if let Interrupt::Writer(wait) = interrupt {
+                batch.waits.lock().push(wait);
+            }
+            State::Left
+        }
+    };
+    interleave::point(Point::Report);
+    scheduler.finish(index, state);
+}
+
+/// One execution. A panic is its result like any other: it counts only if what was read stands.
+pub(crate) fn execute_attempt<'a, D: StorageProbeRef + Sync>(
+    batch: &'a Batch<'a, D>,
+    vm: &mut Vm<'a, D>,
+    index: u32,
+) -> Result<Attempt<D::Error>, Interrupt>
+where
+    D::Error: std::error::Error + Send + Sync + 'static,
+{
+    let transaction = &batch.transactions[index as usize];
+    // The EVM is replaced after a panic; the memory's and ledger's locks are never left with a
+    // half-made change, since no foreign code runs between two steps of one.
+    match catch_unwind(AssertUnwindSafe(|| vm.execute(index, transaction))) {
+        Ok(result) => result,
+        Err(panic) => {
+            let reads = vm.take_reads();
+            *vm = batch.new_vm(vm.memory().clone());
+            Ok(Attempt {
+                reads,
+                writes: WriteSet::default(),
+                speculation: Speculation::Failed(Failure::Panic(panic_message(panic))),
+            })
+        }
+    }
 }
 
 /// The message of a panic, as far as it has one.
-pub(crate) fn panic_message(panic: Box<dyn Any + Send>) -> String {
+fn panic_message(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>() {
         Ok(message) => *message,
         Err(panic) => match panic.downcast::<&'static str>() {

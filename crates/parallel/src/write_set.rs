@@ -4,29 +4,14 @@
 //! gives (`AccountFate` says how). A field that ends as it was read is not written: readers after it
 //! then depend on the field's earlier writer, and validation protects the equality.
 
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, U256};
 use revm::{
     primitives::KECCAK_EMPTY,
-    state::{Account, Bytecode, EvmState},
+    state::{Account, AccountInfo, EvmState},
 };
 
-use crate::{sequential::AccountFate, validation::ReadSet};
+use crate::{cache::AccountFate, validation::ReadSet, versions::CodeWrite};
 
-/// A code and its hash.
-#[derive(Clone, Debug)]
-pub(crate) struct CodeWrite {
-    pub(crate) hash: B256,
-    /// `None` where the base state gave only the hash.
-    pub(crate) code: Option<Bytecode>,
-}
-
-impl CodeWrite {
-    pub(crate) fn empty() -> Self {
-        Self { hash: KECCAK_EMPTY, code: Some(Bytecode::default()) }
-    }
-}
-
-/// The fields of one account that a transaction writes.
 #[derive(Clone, Debug)]
 pub(crate) struct AccountWrite {
     pub(crate) address: Address,
@@ -36,6 +21,8 @@ pub(crate) struct AccountWrite {
     pub(crate) exists: Option<bool>,
     /// Nothing of the storage that earlier transactions or the base state hold counts any more.
     pub(crate) wipe: bool,
+    /// What the account is in the base, where the transaction read it from there.
+    pub(crate) base: Option<Option<AccountInfo>>,
 }
 
 impl AccountWrite {
@@ -82,6 +69,7 @@ impl WriteSet {
             nonce: None,
             code: None,
             exists: None,
+            base: None,
             wipe: match fate {
                 // A touched account that never existed has no storage to wipe.
                 AccountFate::Gone => {
@@ -109,6 +97,9 @@ impl WriteSet {
                 }
             });
             write.exists = read.is_none_or(|read| read.exists == gone).then_some(!gone);
+            write.base = read
+                .filter(|read| !read.versioned && write.has_fields())
+                .map(|read| read.exists.then(|| account.original_info()));
         }
         if write.wipe || write.has_fields() {
             self.accounts.push(write);

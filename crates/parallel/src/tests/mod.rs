@@ -15,22 +15,27 @@ use plasma_vm::StorageProbeRef;
 use revm::context::TxEnv;
 
 use crate::{
-    BatchOutcome, ParallelConfig, ParallelExecutor, execute_sequential, interleave::set_intensity,
+    BatchOutcome, ParallelConfig, ParallelExecutor, execute_sequential, executor::Switching,
+    interleave::set_intensity,
 };
 
 /// Worker counts that every comparison runs with.
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
 
-/// One executor per worker count, kept for the whole test process so that threads are reused.
+/// One executor per worker count and way of switching, kept for the whole test process so that
+/// threads are reused.
 fn executors() -> &'static [ParallelExecutor] {
     static EXECUTORS: std::sync::OnceLock<Vec<ParallelExecutor>> = std::sync::OnceLock::new();
     EXECUTORS.get_or_init(|| {
         set_intensity(25);
+        let switchings = [Switching::Never, Switching::Often];
         WORKERS
             .iter()
-            .map(|workers| {
-                let workers = NonZeroUsize::new(*workers).expect("worker counts are positive");
-                ParallelExecutor::new(ParallelConfig::always_parallel(workers)).unwrap()
+            .flat_map(|workers| switchings.map(|switching| (*workers, switching)))
+            .map(|(workers, switching)| {
+                let workers = NonZeroUsize::new(workers).expect("worker counts are positive");
+                let config = ParallelConfig::always_parallel(workers);
+                ParallelExecutor::new(ParallelConfig { switching, ..config }).unwrap()
             })
             .collect()
     })

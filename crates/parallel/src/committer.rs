@@ -1,0 +1,441 @@
+//! The thread that commits: the caller's.
+//!
+//! Invariant: `outcomes` are those of sequential execution for the transactions before its end. The
+//! next is taken over from a worker only if everything that its execution read resolves to the same
+//! values now that every earlier transaction is final; otherwise it is executed here, where nothing
+//! it reads can change.
+//!
+//! The committer is a sequential executor that takes what it can get: it waits for a worker only
+//! while that one executes the very transaction it needs, and spends the time on a later one. Where
+//! workers' executions keep proving void it sends them away and goes on alone for a stretch, at the
+//! speed of sequential execution; and it begins alone, as workers take a moment to wake up.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use plasma_vm::StorageProbeRef;
+use revm::context::result::EVMError;
+
+use crate::{
+    ConflictReport, ExecutorError, TransactionOutcome,
+    executor::Switching,
+    interleave::{self, Point},
+    memory::{Memory, Tables},
+    scheduler::{Backoff, CHUNK_MOST, Phase, State},
+    sequential::{batch_error, execute_in_order},
+    validation::{Validity, validate},
+    vm::{Attempt, Failure, ReadError, Speculation, Vm},
+    worker::{Batch, execute_attempt, speculate},
+    write_set::WriteSet,
+};
+
+/// Trust in the workers: what it begins with, its most, and what an execution of theirs adds when it
+/// proves right. A void one takes one off. At nothing the committer goes on alone.
+const TRUST_START: u32 = 8;
+const TRUST_MOST: u32 = 32;
+const TRUST_GAIN: u32 = 2;
+
+/// Transactions of the first stretch alone and of the longest. Each is four times the one before.
+const STRETCH_FIRST: u32 = 128;
+const STRETCH_MOST: u32 = 8_192;
+/// A parallel stretch that lasted this many transactions makes the next one alone short again.
+const GOOD_STRETCH: u32 = 1_024;
+
+/// Work to be handed out at a time; and after how many commits it is measured anew.
+const CHUNK_TIME: Duration = Duration::from_micros(12);
+const PACE_INTERVAL: u32 = 32;
+
+/// Workers are called for this much work: waking them up takes about a quarter of it.
+const WORTH_A_CALL: Duration = Duration::from_micros(200);
+/// What a plain payment and what a call takes, for a guess.
+const PAYMENT: Duration = Duration::from_micros(1);
+const CALL: Duration = Duration::from_micros(8);
+
+/// See the module's documentation.
+pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
+    batch: &'a Batch<'a, D>,
+    /// Asks for one more worker.
+    call_worker: &'s dyn Fn(),
+    /// Workers wanted.
+    wanted: usize,
+    /// Workers asked for since the last time that none was present.
+    called: usize,
+    switching: Switching,
+    outcomes: Vec<TransactionOutcome>,
+    incarnations: Vec<u32>,
+    trust: u32,
+    stretch: u32,
+    /// Where the present stretch began.
+    since: u32,
+    /// The memory of a batch that is over.
+    used: Option<Arc<Memory<D>>>,
+}
+
+/// What a batch comes to.
+pub(crate) struct Committed {
+    pub(crate) outcomes: Vec<TransactionOutcome>,
+    pub(crate) report: ConflictReport,
+    /// Tables for the next batch.
+    pub(crate) tables: Option<Tables>,
+}
+
+impl<'a, 's, D: StorageProbeRef + Sync> Committer<'a, 's, D>
+where
+    D::Error: std::error::Error + Send + Sync + 'static,
+{
+    pub(crate) fn new(
+        batch: &'a Batch<'a, D>,
+        wanted: usize,
+        switching: Switching,
+        call_worker: &'s dyn Fn(),
+    ) -> Self {
+        let count = batch.transactions.len();
+        Self {
+            batch,
+            call_worker,
+            wanted,
+            called: 0,
+            switching,
+            outcomes: Vec::with_capacity(count),
+            incarnations: vec![1; count],
+            trust: TRUST_START,
+            stretch: STRETCH_FIRST,
+            since: 0,
+            used: None,
+        }
+    }
+
+    /// Commits the whole batch. Sends the workers away, whatever the end.
+    pub(crate) fn run(mut self, memory: Memory<D>) -> Result<Committed, ExecutorError> {
+        let scheduler = &self.batch.scheduler;
+        let result = self.commit_all(memory);
+        scheduler.set_phase(Phase::Alone);
+        // A worker that is just leaving is cheaper to wait for here than asleep.
+        let mut backoff = Backoff::default();
+        while scheduler.present() > 0 && backoff.wait() {}
+        result?;
+        let report = ConflictReport {
+            parallel: true,
+            threads: u32::try_from(self.wanted + 1).unwrap_or(u32::MAX),
+            incarnations: self.incarnations,
+            conflicts: std::mem::take(&mut *self.batch.conflicts.lock()),
+            waits: std::mem::take(&mut *self.batch.waits.lock()),
+        };
+        let tables = self.used.and_then(Arc::into_inner).and_then(|it| it.into_tables().clear());
+        Ok(Committed { outcomes: self.outcomes, report, tables })
+    }
+
+    fn next(&self) -> u32 {
+        self.outcomes.len() as u32
+    }
+
+    fn is_over(&self) -> bool {
+        self.outcomes.len() == self.batch.transactions.len()
+    }
+
+    fn commit_all(&mut self, mut memory: Memory<D>) -> Result<(), ExecutorError> {
+        if self.switching == Switching::Auto {
+            self.go_alone(&mut memory, 0)?;
+        }
+        while !self.is_over() {
+            let Some(next) = self.go_parallel(memory)? else { return Ok(()) };
+            memory = next;
+            let stretch = self.stretch_alone();
+            self.go_alone(&mut memory, stretch)?;
+        }
+        self.used = Some(Arc::new(memory));
+        Ok(())
+    }
+
+    /// Whether so much is left that workers are worth their waking up.
+    fn is_worth_a_call(&self, index: usize) -> bool {
+        if self.switching != Switching::Auto {
+            return true;
+        }
+        let mut left = Duration::ZERO;
+        self.batch.transactions[index..].iter().any(|transaction| {
+            left += if transaction.data.is_empty() { PAYMENT } else { CALL };
+            left >= WORTH_A_CALL
+        })
+    }
+
+    fn call_workers(&mut self, phase: Phase) {
+        self.batch.scheduler.set_phase(phase);
+        let present = self.batch.scheduler.present();
+        if present == 0 {
+            self.called = 0;
+        }
+        for _ in self.called.max(present)..self.wanted {
+            (self.call_worker)();
+            self.called += 1;
+        }
+    }
+
+    /// How long to go on alone after a parallel stretch.
+    fn stretch_alone(&mut self) -> u32 {
+        if self.switching == Switching::Often {
+            return self.next() % 5;
+        }
+        if self.next() - self.since >= GOOD_STRETCH {
+            self.stretch = STRETCH_FIRST;
+        }
+        let stretch = self.stretch;
+        self.stretch = (stretch * 4).min(STRETCH_MOST);
+        stretch
+    }
+
+    /// Commits `stretch` transactions alone, and then on until workers are there to help.
+    fn go_alone(&mut self, memory: &mut Memory<D>, stretch: u32) -> Result<(), ExecutorError> {
+        let mut end = self.next().saturating_add(stretch) as usize;
+        let batch = self.batch;
+        let mut called = false;
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let result = batch.catch(|| {
+            execute_in_order(
+                memory.base_mut(),
+                batch.env,
+                batch.transactions,
+                Some(&batch.payments),
+                &mut outcomes,
+                |index| {
+                    if index < end {
+                        return true;
+                    }
+                    if !called {
+                        called = true;
+                        if !self.is_worth_a_call(index) {
+                            end = usize::MAX;
+                            return true;
+                        }
+                        self.call_workers(Phase::Opening);
+                    }
+                    self.wanted > 0 && batch.scheduler.present() == 0
+                },
+            )
+        });
+        self.outcomes = outcomes;
+        result.unwrap_or_else(|message| {
+            Err(ExecutorError::Panicked { index: self.outcomes.len(), message })
+        })
+    }
+
+    /// Commits with the help of workers as long as they are of use. Gives the memory back with
+    /// everything that is committed in its base; `None` once the batch is over.
+    fn go_parallel(&mut self, memory: Memory<D>) -> Result<Option<Memory<D>>, ExecutorError> {
+        let batch = self.batch;
+        self.since = self.next();
+        self.trust = TRUST_START;
+        let memory = Arc::new(memory);
+        batch.ledger.open(self.next());
+        *batch.memory.lock() = Some(memory.clone());
+        batch.scheduler.open(self.next());
+        self.call_workers(Phase::Parallel);
+        let mut vm = batch.new_vm(memory);
+        let mut leaving = false;
+        let mut pace = Instant::now();
+        while !self.is_over() {
+            if leaving && batch.scheduler.present() == 0 {
+                break;
+            }
+            self.commit_next(&mut vm)?;
+            if (self.next() - self.since).is_multiple_of(PACE_INTERVAL) {
+                self.set_pace(pace.elapsed());
+                pace = Instant::now();
+            }
+            if !leaving && self.is_enough() {
+                leaving = true;
+                batch.scheduler.set_phase(Phase::Alone);
+            }
+        }
+        batch.memory.lock().take();
+        let memory = vm.into_memory();
+        if self.is_over() {
+            self.used = Some(memory);
+            return Ok(None);
+        }
+        let mut memory = Arc::into_inner(memory).ok_or_else(|| ExecutorError::Worker {
+            message: "a worker kept the memory after it had left".into(),
+        })?;
+        let read_error = |source| ExecutorError::Database {
+            index: self.outcomes.len(),
+            source: Box::new(source),
+        };
+        memory.fold(self.next()).map_err(read_error)?;
+        if let Some(account) = batch.ledger.close() {
+            memory.base_mut().set_account(batch.env.block_env.beneficiary, account);
+        }
+        batch.clear_slots();
+        Ok(Some(memory))
+    }
+
+    /// Sets how many transactions are handed out at a time, after `took` for some commits.
+    fn set_pace(&mut self, took: Duration) {
+        let scheduler = &self.batch.scheduler;
+        let hands = scheduler.present() as u32 + 1;
+        let each = (took * hands / PACE_INTERVAL).max(Duration::from_nanos(1));
+        let chunk = CHUNK_TIME.as_nanos() / each.as_nanos();
+        scheduler.set_chunk((chunk as u32).clamp(1, CHUNK_MOST));
+        if hands == 1
+            && scheduler.phase() == Phase::Parallel
+            && self.is_worth_a_call(self.outcomes.len())
+        {
+            self.call_workers(Phase::Parallel);
+        }
+    }
+
+    /// Whether it is time to go on alone.
+    fn is_enough(&self) -> bool {
+        match self.switching {
+            Switching::Auto => self.trust == 0,
+            Switching::Never => false,
+            Switching::Often => self.next() - self.since > self.since % 7,
+        }
+    }
+
+    /// Commits the next transaction.
+    fn commit_next(&mut self, vm: &mut Vm<'a, D>) -> Result<(), ExecutorError> {
+        let index = self.next();
+        let batch = self.batch;
+        let scheduler = &batch.scheduler;
+        let mut backoff = Backoff::default();
+        let attempt = loop {
+            interleave::point(Point::Task);
+            match scheduler.state(index) {
+                state @ (State::Unclaimed | State::Left) => {
+                    if !scheduler.advance(index, state, State::Taken) {
+                        continue;
+                    }
+                    if state == State::Left {
+                        self.trust = self.trust.saturating_sub(1);
+                        self.incarnations[index as usize] += 1;
+                    }
+                    self.reserve(index);
+                    break self.execute(vm, index, &WriteSet::default())?;
+                }
+                State::Done => {
+                    let attempt = batch.slots[scheduler.slot(index)].lock().take();
+                    break match attempt {
+                        Some(attempt) => self.check(vm, index, attempt)?,
+                        None => return Err(defect(index, "its execution was lost")),
+                    };
+                }
+                State::Running => {
+                    if scheduler.is_broken() {
+                        return Err(batch.take_error(index));
+                    }
+                    // The worker will be ready in a moment, or there is time for something else.
+                    if !backoff.wait_shortly() {
+                        let ahead = scheduler.claim(1);
+                        match ahead {
+                            Some(ahead) => {
+                                speculate(batch, vm, ahead.start);
+                                backoff.reset();
+                            }
+                            None => backoff.wait_on(),
+                        }
+                    }
+                }
+                State::Taken => return Err(defect(index, "it was taken twice")),
+            }
+        };
+        let outcome = self.settle(vm, index, attempt.speculation)?;
+        self.outcomes.push(outcome);
+        scheduler.committed(index);
+        Ok(())
+    }
+
+    /// Leaves the transactions after `index` that nobody has to the committer for a while, so that
+    /// workers do not pick what it comes to next.
+    fn reserve(&self, index: u32) {
+        let scheduler = &self.batch.scheduler;
+        if scheduler.cursor() <= index {
+            scheduler.skip_to(index + scheduler.chunk());
+        }
+    }
+
+    /// Takes a worker's execution over if it stands, and executes again otherwise.
+    fn check(
+        &mut self,
+        vm: &mut Vm<'a, D>,
+        index: u32,
+        mut attempt: Attempt<D::Error>,
+    ) -> Result<Attempt<D::Error>, ExecutorError> {
+        let batch = self.batch;
+        match validate(vm.memory(), index, &attempt.reads) {
+            Validity::Valid => {
+                self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
+                Ok(attempt)
+            }
+            Validity::Invalid(conflict) => {
+                self.trust = self.trust.saturating_sub(1);
+                batch.conflicts.lock().extend(conflict);
+                // Workers need not execute against what is known to be wrong.
+                vm.memory().mark_estimates(index, &attempt.writes);
+                self.incarnations[index as usize] += 1;
+                attempt.writes.sort();
+                self.execute(vm, index, &attempt.writes)
+            }
+        }
+    }
+
+    /// Executes transaction `index` at its turn and publishes what it writes in place of `old`.
+    fn execute(
+        &self,
+        vm: &mut Vm<'a, D>,
+        index: u32,
+        old: &WriteSet,
+    ) -> Result<Attempt<D::Error>, ExecutorError> {
+        match execute_attempt(self.batch, vm, index) {
+            Ok(mut attempt) => {
+                interleave::point(Point::Publish);
+                if !old.is_empty() {
+                    attempt.writes.sort();
+                }
+                vm.memory().publish(index, &attempt.writes, old);
+                Ok(attempt)
+            }
+            Err(_) => Err(defect(index, "a final read was blocked")),
+        }
+    }
+
+    /// Turns an accepted execution into the transaction's outcome.
+    fn settle(
+        &self,
+        vm: &Vm<'a, D>,
+        index: u32,
+        speculation: Speculation<D::Error>,
+    ) -> Result<TransactionOutcome, ExecutorError> {
+        let batch = self.batch;
+        let at = index as usize;
+        let database_error =
+            |source| ExecutorError::Database { index: at, source: Box::new(source) };
+        match speculation {
+            Speculation::Executed { result, mut state, deferred_fee } => {
+                let change = Some((&mut state, deferred_fee));
+                batch
+                    .ledger
+                    .settle(vm.memory(), batch.env, index, change)
+                    .map_err(database_error)?;
+                Ok(TransactionOutcome::Executed { result, state })
+            }
+            Speculation::Invalid(reason) => {
+                batch.ledger.settle(vm.memory(), batch.env, index, None).map_err(database_error)?;
+                Ok(TransactionOutcome::Invalid(reason))
+            }
+            Speculation::Failed(Failure::Panic(message)) => {
+                Err(ExecutorError::Panicked { index: at, message })
+            }
+            Speculation::Failed(Failure::Error(error)) => Err(match error {
+                EVMError::Database(ReadError::Base(source)) => database_error(source),
+                other => batch_error(at, other),
+            }),
+        }
+    }
+}
+
+/// An error that only a defect of this crate can cause.
+fn defect(index: u32, what: &str) -> ExecutorError {
+    ExecutorError::Worker { message: format!("transaction {index}: {what}") }
+}

@@ -1,0 +1,204 @@
+//! The values that a location takes in the course of a batch.
+
+use alloy_primitives::{B256, U256};
+use revm::{
+    primitives::KECCAK_EMPTY,
+    state::{AccountInfo, Bytecode},
+};
+use smallvec::SmallVec;
+
+use crate::{LocationKind, validation::AccountRead};
+
+/// A read met a value that an earlier transaction is known to be about to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Blocked {
+    /// The earlier transaction.
+    pub(crate) writer: u32,
+    /// What it is about to change.
+    pub(crate) kind: LocationKind,
+}
+
+/// A code and its hash.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeWrite {
+    pub(crate) hash: B256,
+    /// `None` where the base state gave only the hash.
+    pub(crate) code: Option<Bytecode>,
+}
+
+impl CodeWrite {
+    pub(crate) fn empty() -> Self {
+        Self { hash: KECCAK_EMPTY, code: Some(Bytecode::default()) }
+    }
+}
+
+/// One transaction's value of a location.
+#[derive(Debug)]
+pub(crate) struct Version<T> {
+    pub(crate) writer: u32,
+    pub(crate) estimate: bool,
+    pub(crate) value: T,
+}
+
+/// The values of a location in the order of their writers. Most locations have one writer at most.
+#[derive(Debug)]
+pub(crate) struct Versions<T>(SmallVec<[Version<T>; 1]>);
+
+impl<T> Default for Versions<T> {
+    fn default() -> Self {
+        Self(SmallVec::new())
+    }
+}
+
+impl<T> Versions<T> {
+    /// The latest version by a transaction before `reader`.
+    pub(crate) fn before(&self, reader: u32) -> Option<&Version<T>> {
+        // Most readers come after all writers.
+        match self.0.last() {
+            None => None,
+            Some(last) if last.writer < reader => Some(last),
+            Some(_) => {
+                let end = self.0.partition_point(|version| version.writer < reader);
+                self.0[..end].last()
+            }
+        }
+    }
+
+    /// The latest version by a transaction before `reader`, unless it is about to change.
+    pub(crate) fn resolve(
+        &self,
+        reader: u32,
+        kind: LocationKind,
+    ) -> Result<Option<&Version<T>>, Blocked> {
+        match self.before(reader) {
+            Some(version) if version.estimate => Err(Blocked { writer: version.writer, kind }),
+            version => Ok(version),
+        }
+    }
+
+    pub(crate) fn set(&mut self, writer: u32, value: T) {
+        let version = Version { writer, estimate: false, value };
+        match self.0.last() {
+            Some(last) if last.writer >= writer => {
+                match self.0.binary_search_by_key(&writer, |version| version.writer) {
+                    Ok(at) => self.0[at] = version,
+                    Err(at) => self.0.insert(at, version),
+                }
+            }
+            _ => self.0.push(version),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, writer: u32) {
+        if let Ok(at) = self.0.binary_search_by_key(&writer, |version| version.writer) {
+            self.0.remove(at);
+        }
+    }
+
+    pub(crate) fn mark_estimate(&mut self, writer: u32) {
+        if let Ok(at) = self.0.binary_search_by_key(&writer, |version| version.writer) {
+            self.0[at].estimate = true;
+        }
+    }
+}
+
+/// The fields of an account that somebody wrote.
+#[derive(Debug, Default)]
+pub(crate) struct AccountEntry {
+    /// Outer `None`: not known here. Inner `None`: it does not exist in the base.
+    pub(crate) base: Option<Option<AccountInfo>>,
+    pub(crate) balance: Versions<U256>,
+    pub(crate) nonce: Versions<u64>,
+    /// `None`: nobody wrote any of it.
+    pub(crate) rare: Option<Box<RareVersions>>,
+}
+
+/// The versions of what few transactions write.
+#[derive(Debug, Default)]
+pub(crate) struct RareVersions {
+    pub(crate) code: Versions<CodeWrite>,
+    pub(crate) exists: Versions<bool>,
+}
+
+impl AccountEntry {
+    /// The account as transaction `reader` sees it, given what it is in the base.
+    pub(crate) fn resolve(
+        &self,
+        base: Option<&AccountInfo>,
+        reader: u32,
+    ) -> Result<Option<AccountInfo>, Blocked> {
+        let balance = self.balance.resolve(reader, LocationKind::Balance)?;
+        let nonce = self.nonce.resolve(reader, LocationKind::Nonce)?;
+        let (code, exists) = match &self.rare {
+            None => (None, None),
+            Some(rare) => (
+                rare.code.resolve(reader, LocationKind::Code)?,
+                rare.exists.resolve(reader, LocationKind::Existence)?,
+            ),
+        };
+        if !exists.map_or(base.is_some(), |version| version.value) {
+            return Ok(None);
+        }
+        let (code_hash, code) = match code {
+            Some(version) => (version.value.hash, version.value.code.clone()),
+            None => base.map_or_else(
+                || (KECCAK_EMPTY, Some(Bytecode::default())),
+                |info| (info.code_hash, info.code.clone()),
+            ),
+        };
+        Ok(Some(AccountInfo {
+            balance: balance
+                .map_or_else(|| base.map_or(U256::ZERO, |info| info.balance), |it| it.value),
+            nonce: nonce.map_or_else(|| base.map_or(0, |info| info.nonce), |it| it.value),
+            code_hash,
+            code,
+            account_id: None,
+        }))
+    }
+
+    /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it
+    /// (`None`: nobody any more).
+    pub(crate) fn difference(
+        &self,
+        read: &AccountRead,
+        reader: u32,
+    ) -> Option<(LocationKind, Option<u32>)> {
+        // Seldom: somebody wrote the account without having read it.
+        let Some(base) = &self.base else { return Some((LocationKind::Existence, None)) };
+        let info = base.as_ref();
+        let balance = self.balance.before(reader);
+        let base_balance = || info.map_or(U256::ZERO, |info| info.balance);
+        if differs(balance, read.balance, base_balance) {
+            return Some((LocationKind::Balance, balance.map(|version| version.writer)));
+        }
+        let nonce = self.nonce.before(reader);
+        if differs(nonce, read.nonce, || info.map_or(0, |info| info.nonce)) {
+            return Some((LocationKind::Nonce, nonce.map(|version| version.writer)));
+        }
+        let code = self.rare.as_ref().and_then(|rare| rare.code.before(reader));
+        let code_hash = match code {
+            Some(version) => version.value.hash,
+            None => info.map_or(KECCAK_EMPTY, |info| info.code_hash),
+        };
+        if code.is_some_and(|version| version.estimate) || code_hash != read.code_hash {
+            return Some((LocationKind::Code, code.map(|version| version.writer)));
+        }
+        let exists = self.rare.as_ref().and_then(|rare| rare.exists.before(reader));
+        if differs(exists, read.exists, || info.is_some()) {
+            return Some((LocationKind::Existence, exists.map(|version| version.writer)));
+        }
+        None
+    }
+}
+
+/// Whether `version`, or the base's value where there is none, is another than what was read.
+fn differs<T: PartialEq + Copy>(
+    version: Option<&Version<T>>,
+    read: T,
+    base: impl FnOnce() -> T,
+) -> bool {
+    match version {
+        Some(version) => version.estimate || version.value != read,
+        None => base() != read,
+    }
+}
