@@ -5,6 +5,7 @@ use crate::{
     PreparedBlock,
     block::ExecutedBlock,
     dev::DevState,
+    explain::{self, Dependencies},
     fork::StateFork,
     genesis::ensure_genesis,
     inner::{Inner, Tip},
@@ -257,6 +258,14 @@ impl Chain {
     pub fn conflicts(&self, number: u64) -> Option<Arc<ConflictReport>> {
         let conflicts = self.inner.conflicts.read();
         conflicts.iter().find(|(block, _)| *block == number).map(|(_, report)| report.clone())
+    }
+
+    /// What the transactions of block `number` depend on, found by executing it again.
+    ///
+    /// # Errors
+    /// Where there is no such block or its parent's state is pruned.
+    pub fn dependencies(&self, number: u64) -> Result<Dependencies, ChainError> {
+        explain::dependencies(&self.inner, number)
     }
 
     /// Announces a submission that is about to come, until the answer is dropped: mining on demand

@@ -19,6 +19,7 @@ mod config;
 mod dev;
 mod error;
 mod events;
+pub mod explain;
 mod fork;
 mod genesis;
 mod import;

@@ -56,15 +56,13 @@ pub(crate) struct Execution {
     pub(crate) post_states: Vec<B256>,
 }
 
-/// Executes `record` on its parent's post-state and reports its conflicts. `trie` stands at the
-/// parent; it is asked for the roots that receipts held before Byzantium.
-pub(crate) fn execute_with_report(
+/// Opens the block of `record` on its parent's post-state and runs what comes before its
+/// transactions: a developer's patch where it has one, then the system calls.
+pub(crate) fn begin<'a>(
     chain: &Inner,
-    kind: ExecutorKind,
-    record: &BlockRecord,
+    record: &'a BlockRecord,
     state: Arc<dyn StateReader>,
-    trie: Option<(&StateTrie, &dyn NodeSource)>,
-) -> Result<Execution, ChainError> {
+) -> Result<BlockCommitter<'a>, ChainError> {
     let header = &record.header;
     let mut env = block_env(&chain.spec, header);
     // EIP-3607 is about keys that collide with contracts; a developer may impersonate a contract.
@@ -82,8 +80,23 @@ pub(crate) fn execute_with_report(
     if let Some(patch) = &record.dev_patch {
         block_state.apply(patch.clone());
     }
-    let mut committer = BlockCommitter::new(chain.spec.clone(), env.clone(), context, block_state);
+    let mut committer = BlockCommitter::new(chain.spec.clone(), env, context, block_state);
     committer.begin()?;
+    Ok(committer)
+}
+
+/// Executes `record` on its parent's post-state and reports its conflicts. `trie` stands at the
+/// parent; it is asked for the roots that receipts held before Byzantium.
+pub(crate) fn execute_with_report(
+    chain: &Inner,
+    kind: ExecutorKind,
+    record: &BlockRecord,
+    state: Arc<dyn StateReader>,
+    trie: Option<(&StateTrie, &dyn NodeSource)>,
+) -> Result<Execution, ChainError> {
+    let header = &record.header;
+    let mut committer = begin(chain, record, state)?;
+    let env = committer.env().clone();
     let mut gas_left = header.gas_limit;
     let transactions: Vec<_> = record
         .transactions

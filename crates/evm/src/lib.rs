@@ -11,6 +11,7 @@
 //!   apart, so that workers may execute out of order while one thread commits in order;
 //! - [`assemble_header`]: the header that follows from an executed block;
 //! - [`simulate`]: a call whose changes are thrown away;
+//! - [`record_accesses`]: what a transaction reads and writes;
 //! - [`tracing`]: the tracers of geth and of OpenEthereum.
 //!
 //! Invariant: nothing above this crate and `plasma-parallel` names a revm type that is not
@@ -18,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accesses;
 mod assemble;
 mod block_state;
 mod committer;
@@ -28,6 +30,7 @@ mod simulate;
 mod state_db;
 pub mod tracing;
 
+pub use accesses::{Accesses, Location, Recorded, record_accesses};
 pub use alloy_evm;
 pub use assemble::{BlockParts, assemble_header};
 pub use block_state::{BlockState, LayeredState};

@@ -24,20 +24,41 @@ pub fn lane_address(index: usize) -> Address {
 }
 
 pub fn transfer(index: usize, nonce: u64, to: Address, value: u64) -> Recovered<Transaction> {
+    signed(index, payment(nonce, to, value))
+}
+
+/// A call without input of the contract at `to`.
+pub fn call(index: usize, nonce: u64, to: Address) -> Recovered<Transaction> {
+    signed(index, TxEip1559 { gas_limit: 100_000, ..payment(nonce, to, 0) })
+}
+
+/// A [`transfer`] with a tip in wei per gas.
+pub fn transfer_with_tip(
+    index: usize,
+    nonce: u64,
+    to: Address,
+    value: u64,
+    tip: u128,
+) -> Recovered<Transaction> {
+    signed(index, TxEip1559 { max_priority_fee_per_gas: tip, ..payment(nonce, to, value) })
+}
+
+fn payment(nonce: u64, to: Address, value: u64) -> TxEip1559 {
+    TxEip1559 {
+        chain_id: 1337,
+        nonce,
+        gas_limit: 21_000,
+        max_fee_per_gas: 10_000_000_000,
+        max_priority_fee_per_gas: 1,
+        to: TxKind::Call(to),
+        value: U256::from(value),
+        ..TxEip1559::default()
+    }
+}
+
+fn signed(index: usize, transaction: TxEip1559) -> Recovered<Transaction> {
     let (keys, lane) = sender(index);
-    keys.sign(
-        lane,
-        TxEip1559 {
-            chain_id: 1337,
-            nonce,
-            gas_limit: 21_000,
-            max_fee_per_gas: 10_000_000_000,
-            max_priority_fee_per_gas: 1,
-            to: TxKind::Call(to),
-            value: U256::from(value),
-            ..TxEip1559::default()
-        },
-    )
+    keys.sign(lane, transaction)
 }
 
 pub fn open(dir: &Path, automine: bool, keeper: bool) -> Chain {
