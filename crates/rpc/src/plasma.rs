@@ -1,17 +1,18 @@
 //! The `plasma` namespace: what this node knows of blocks beyond what other nodes know.
 
 use crate::{
-    api::{Api, Target, quick},
+    api::{Api, Target, heavy},
     error::{self, RpcResult},
+    params::Arguments,
 };
 use alloy_eips::BlockId;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use jsonrpsee::RpcModule;
-use plasma_chain::ConflictReport;
-use serde::Serialize;
+use plasma_chain::{ConflictReport, explain::Explanation};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// How a block was executed in parallel.
+/// Why a block takes the time that it takes.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BlockConflicts {
@@ -19,19 +20,30 @@ struct BlockConflicts {
     block_number: u64,
     block_hash: B256,
     transactions: Vec<B256>,
-    /// Executions per transaction, and the conflicts that made them more than one.
+    /// What follows from the block itself; the same at any time and on any node.
+    explanation: Explanation,
+    /// What the executor met when the block was made here, where that is remembered: executions per
+    /// transaction, and the conflicts that made them more than one.
     #[serde(flatten)]
-    report: Arc<ConflictReport>,
+    report: Option<Arc<ConflictReport>>,
+}
+
+/// The second parameter of `plasma_getBlockConflicts`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct About {
+    /// Whom the explanation is about; the block as a whole where nobody is named.
+    address: Option<Address>,
 }
 
 pub(crate) fn register(module: &mut RpcModule<Api>) {
-    quick(module, "plasma_getBlockConflicts", 1, |api, arguments| {
-        conflicts(api, arguments.required(0)?)
-    });
+    heavy(module, "plasma_getBlockConflicts", 2, conflicts);
 }
 
-/// The report of a block; `null` where the block is unknown, or was not executed here lately.
-fn conflicts(api: &Api, id: BlockId) -> RpcResult<Option<BlockConflicts>> {
+/// `plasma_getBlockConflicts(block, {address})`; `null` where the block is unknown.
+fn conflicts(api: &Api, arguments: Arguments<'_>) -> RpcResult<Option<BlockConflicts>> {
+    let id: BlockId = arguments.required(0)?;
+    let about: About = arguments.or_default(1)?;
     let block = match api.target(id)? {
         None => return Ok(None),
         Some(Target::Sealed(block)) => block,
@@ -41,10 +53,15 @@ fn conflicts(api: &Api, id: BlockId) -> RpcResult<Option<BlockConflicts>> {
             ));
         }
     };
-    Ok(api.chain.conflicts(block.number()).map(|report| BlockConflicts {
+    let dependencies = api.chain.dependencies(block.number()).map_err(error::from_chain)?;
+    Ok(Some(BlockConflicts {
         block_number: block.number(),
         block_hash: block.hash,
         transactions: block.transactions.iter().map(|tx| *tx.tx_hash()).collect(),
-        report,
+        explanation: match about.address {
+            None => dependencies.explain(),
+            Some(address) => dependencies.explain_account(address),
+        },
+        report: api.chain.conflicts(block.number()),
     }))
 }
