@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DATADIR ?= .cache/run
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test conformance lint fmt bench soak clean
+.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test conformance fuzz-parallel lint fmt bench soak clean
 
 help: ## This list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -38,6 +38,10 @@ crash-test: build ## Kill a loaded node with -9 at 300 random moments and count 
 
 conformance: build ## State and blockchain tests of the folder PLASMA_FIXTURES, held against the known failures.
 	@scripts/conformance.sh $(TARGET)/release/plasma-node "$${PLASMA_FIXTURES:?set it to the folder of the fixtures}"
+
+fuzz-parallel: ## Hold a million random transactions in parallel against one by one (PLASMA_FUZZ_TRANSACTIONS, PLASMA_FUZZ_SEED).
+	PLASMA_FUZZ_TRANSACTIONS=$${PLASMA_FUZZ_TRANSACTIONS:-1000000} cargo test -p plasma-parallel --lib --locked -- \
+		--exact tests::fuzz::generated_batches_equal_sequential --nocapture
 
 lint: ## Formatting and clippy, warnings denied.
 	cargo fmt --all --check

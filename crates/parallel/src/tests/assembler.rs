@@ -38,6 +38,12 @@ pub(crate) enum Step {
         slot: u8,
         of: u8,
     },
+    StoreBlobHash {
+        slot: u8,
+    },
+    StoreGasPrice {
+        slot: u8,
+    },
     StoreBlockHash {
         slot: u8,
         back: u8,
@@ -70,6 +76,7 @@ pub(crate) enum Step {
     SelfDestruct {
         to: u8,
     },
+    SelfDestructToCoinbase,
     Transient {
         key: u8,
         slot: u8,
@@ -203,6 +210,14 @@ fn emit(code: &mut Vec<u8>, step: &Step, domain: &Domain<'_>) {
             code.push(op::EXTCODESIZE);
             store(code, *slot);
         }
+        Step::StoreBlobHash { slot } => {
+            code.extend([op::PUSH1, 0, op::BLOBHASH]);
+            store(code, *slot);
+        }
+        Step::StoreGasPrice { slot } => {
+            code.push(op::GASPRICE);
+            store(code, *slot);
+        }
         Step::StoreBlockHash { slot, back } => {
             push_byte(code, *back);
             code.extend([op::NUMBER, op::SUB, op::BLOCKHASH]);
@@ -251,6 +266,7 @@ fn emit(code: &mut Vec<u8>, step: &Step, domain: &Domain<'_>) {
             push_address(code, domain.address(*to));
             code.push(op::SELFDESTRUCT);
         }
+        Step::SelfDestructToCoinbase => code.extend([op::COINBASE, op::SELFDESTRUCT]),
         Step::Transient { key, slot } => {
             push_byte(code, key % 2);
             code.push(op::TLOAD);

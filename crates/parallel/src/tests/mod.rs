@@ -4,8 +4,14 @@
 mod assembler;
 mod differential;
 mod faults;
+mod fuzz;
+mod guide;
 mod mainnet;
+mod payments;
 mod scenarios;
+mod steps;
+mod transactions;
+mod varied;
 mod world;
 
 use std::num::NonZeroUsize;
@@ -28,7 +34,7 @@ fn executors() -> &'static [ParallelExecutor] {
     static EXECUTORS: std::sync::OnceLock<Vec<ParallelExecutor>> = std::sync::OnceLock::new();
     EXECUTORS.get_or_init(|| {
         set_intensity(25);
-        let switchings = [Switching::Never, Switching::Often];
+        let switchings = [Switching::Never, Switching::Often, Switching::Auto];
         WORKERS
             .iter()
             .flat_map(|workers| switchings.map(|switching| (*workers, switching)))
@@ -54,17 +60,27 @@ where
     let expected = execute_sequential(state, env, transactions).unwrap();
     assert_eq!(expected.outcomes.len(), transactions.len());
     for executor in executors() {
-        let workers = executor.config().threads;
-        let actual = executor.execute(state, env, transactions).unwrap();
-        assert_eq!(actual.outcomes.len(), transactions.len());
-        for (index, (actual, expected)) in
-            actual.outcomes.iter().zip(&expected.outcomes).enumerate()
-        {
-            assert_eq!(actual, expected, "transaction {index} with {workers} workers");
-        }
-        check_report(&actual, transactions.len());
+        assert_equals(executor, state, env, transactions, &expected);
     }
     expected
+}
+
+/// Executes the batch with `executor`; panics on the first difference to `expected`.
+fn assert_equals<D: StorageProbeRef + Sync>(
+    executor: &ParallelExecutor,
+    state: &D,
+    env: &EvmEnv,
+    transactions: &[TxEnv],
+    expected: &BatchOutcome,
+) where
+    D::Error: std::error::Error + Send + Sync + 'static,
+{
+    let actual = executor.execute(state, env, transactions).unwrap();
+    assert_eq!(actual.outcomes.len(), transactions.len());
+    for (index, (actual, expected)) in actual.outcomes.iter().zip(&expected.outcomes).enumerate() {
+        assert_eq!(actual, expected, "transaction {index} with {:?}", executor.config());
+    }
+    check_report(&actual, transactions.len());
 }
 
 /// What holds of every report, whatever the timing.
