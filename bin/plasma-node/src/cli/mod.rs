@@ -4,6 +4,7 @@ mod blockchain_test;
 mod blocks;
 mod chain_file;
 mod db;
+mod explain;
 mod fixture_files;
 mod import;
 mod keeper;
@@ -38,6 +39,8 @@ enum Command {
     Replay(blocks::ReplayArgs),
     /// Register and look after upkeeps on a running node.
     Keeper(keeper::KeeperArgs),
+    /// Tell what a block waited for, or why a contract does not scale.
+    Explain(explain::ExplainArgs),
     /// Look into the database of a data directory.
     #[command(subcommand)]
     Db(db::DbCommand),
@@ -64,6 +67,7 @@ impl Cli {
             Command::Export(args) => blocks::export(&args),
             Command::Replay(args) => blocks::replay(&args),
             Command::Keeper(args) => keeper::run(args),
+            Command::Explain(args) => explain::run(&args),
             Command::Db(command) => db::run(&command),
             Command::Test(TestCommand::State(args)) => state_test::run(&args),
             Command::Test(TestCommand::Blockchain(args)) => blockchain_test::run(&args),
