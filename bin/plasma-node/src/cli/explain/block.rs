@@ -29,7 +29,10 @@ fn block_id(text: &str) -> Result<BlockNumberOrTag, String> {
 pub(super) fn explain(rpc: &RpcClient, args: &BlockArgs, json: bool) -> Result<()> {
     let answer: Value = rpc.call("plasma_getBlockConflicts", json!([args.block]))?;
     if answer.is_null() {
-        bail!("this node has no block {}", args.block);
+        match args.block {
+            BlockNumberOrTag::Number(number) => bail!("this node has no block {number}"),
+            tag => bail!("this node has no {tag} block"),
+        }
     }
     if json {
         println!("{}", serde_json::to_string_pretty(&answer)?);
