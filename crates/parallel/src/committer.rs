@@ -11,6 +11,7 @@
 //! speed of sequential execution; and it begins alone, as workers take a moment to wake up.
 
 use std::{
+    ops::Range,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,7 +24,8 @@ use crate::{
     executor::Switching,
     interleave::{self, Point},
     memory::{Memory, Tables},
-    scheduler::{Backoff, CHUNK_MOST, Phase, State},
+    pace::{INTERVAL, Pace},
+    scheduler::{Backoff, Phase, State},
     sequential::{batch_error, execute_in_order},
     validation::{Validity, validate},
     vm::{Attempt, Failure, ReadError, Speculation, Vm},
@@ -38,20 +40,15 @@ const TRUST_MOST: u32 = 32;
 const TRUST_GAIN: u32 = 2;
 
 /// Transactions of the first stretch alone and of the longest. Each is four times the one before.
-const STRETCH_FIRST: u32 = 128;
+const STRETCH_FIRST: u32 = 256;
 const STRETCH_MOST: u32 = 8_192;
 /// A parallel stretch that lasted this many transactions makes the next one alone short again.
 const GOOD_STRETCH: u32 = 1_024;
 
-/// Work to be handed out at a time; and after how many commits it is measured anew.
-const CHUNK_TIME: Duration = Duration::from_micros(12);
-const PACE_INTERVAL: u32 = 32;
-
-/// Workers are called for this much work: waking them up takes about a quarter of it.
-const WORTH_A_CALL: Duration = Duration::from_micros(200);
-/// What a plain payment and what a call takes, for a guess.
-const PAYMENT: Duration = Duration::from_micros(1);
-const CALL: Duration = Duration::from_micros(8);
+/// Workers are called for this much work: waking them up takes a good tenth of it.
+const WORTH_A_CALL: Duration = Duration::from_micros(600);
+/// How much is to be seen of the batch before its work is guessed.
+const FIRST_LOOK: Duration = Duration::from_micros(40);
 
 /// See the module's documentation.
 pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
@@ -69,6 +66,7 @@ pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     stretch: u32,
     /// Where the present stretch began.
     since: u32,
+    pace: Pace,
     /// The memory of a batch that is over.
     used: Option<Arc<Memory<D>>>,
 }
@@ -103,6 +101,7 @@ where
             trust: TRUST_START,
             stretch: STRETCH_FIRST,
             since: 0,
+            pace: Pace::start(),
             used: None,
         }
     }
@@ -149,16 +148,25 @@ where
         Ok(())
     }
 
-    /// Whether so much is left that workers are worth their waking up.
-    fn is_worth_a_call(&self, index: usize) -> bool {
+    /// Whether so much is left from `index` on that workers are worth their waking up, where the
+    /// `done` transactions before it took `took`.
+    fn is_worth_a_call(&self, index: usize, done: usize, took: Duration) -> bool {
+        let left = self.batch.transactions.len() - index;
+        took.as_nanos() * left as u128 >= WORTH_A_CALL.as_nanos() * done as u128
+    }
+
+    /// Whether to call workers at transaction `index` of a stretch alone that began at `from`.
+    fn calls_at(&self, index: usize, from: usize, begun: Instant) -> bool {
         if self.switching != Switching::Auto {
             return true;
         }
-        let mut left = Duration::ZERO;
-        self.batch.transactions[index..].iter().any(|transaction| {
-            left += if transaction.data.is_empty() { PAYMENT } else { CALL };
-            left >= WORTH_A_CALL
-        })
+        let done = index - from;
+        // The clock is no use for every payment.
+        if done == 0 || (done > 8 && !done.is_multiple_of(8)) {
+            return false;
+        }
+        let took = begun.elapsed();
+        took >= FIRST_LOOK && self.is_worth_a_call(index, done, took)
     }
 
     fn call_workers(&mut self, phase: Phase) {
@@ -188,7 +196,9 @@ where
 
     /// Commits `stretch` transactions alone, and then on until workers are there to help.
     fn go_alone(&mut self, memory: &mut Memory<D>, stretch: u32) -> Result<(), ExecutorError> {
-        let mut end = self.next().saturating_add(stretch) as usize;
+        let from = self.outcomes.len();
+        let end = from.saturating_add(stretch as usize);
+        let begun = Instant::now();
         let batch = self.batch;
         let mut called = false;
         let mut outcomes = std::mem::take(&mut self.outcomes);
@@ -204,11 +214,10 @@ where
                         return true;
                     }
                     if !called {
-                        called = true;
-                        if !self.is_worth_a_call(index) {
-                            end = usize::MAX;
+                        if self.wanted > 0 && !self.calls_at(index, from, begun) {
                             return true;
                         }
+                        called = true;
                         self.call_workers(Phase::Opening);
                     }
                     self.wanted > 0 && batch.scheduler.present() == 0
@@ -234,16 +243,12 @@ where
         self.call_workers(Phase::Parallel);
         let mut vm = batch.new_vm(memory);
         let mut leaving = false;
-        let mut pace = Instant::now();
+        self.pace = Pace::start();
         while !self.is_over() {
             if leaving && batch.scheduler.present() == 0 {
                 break;
             }
             self.commit_next(&mut vm)?;
-            if (self.next() - self.since).is_multiple_of(PACE_INTERVAL) {
-                self.set_pace(pace.elapsed());
-                pace = Instant::now();
-            }
             if !leaving && self.is_enough() {
                 leaving = true;
                 batch.scheduler.set_phase(Phase::Alone);
@@ -270,16 +275,15 @@ where
         Ok(Some(memory))
     }
 
-    /// Sets how many transactions are handed out at a time, after `took` for some commits.
-    fn set_pace(&mut self, took: Duration) {
+    /// Looks at the clock: hands out more or less at a time, and calls workers who have gone.
+    fn turn(&mut self) {
         let scheduler = &self.batch.scheduler;
-        let hands = scheduler.present() as u32 + 1;
-        let each = (took * hands / PACE_INTERVAL).max(Duration::from_nanos(1));
-        let chunk = CHUNK_TIME.as_nanos() / each.as_nanos();
-        scheduler.set_chunk((chunk as u32).clamp(1, CHUNK_MOST));
-        if hands == 1
+        let present = scheduler.present();
+        let (chunk, took) = self.pace.turn(present as u32 + 1);
+        scheduler.set_chunk(chunk);
+        if present == 0
             && scheduler.phase() == Phase::Parallel
-            && self.is_worth_a_call(self.outcomes.len())
+            && self.is_worth_a_call(self.outcomes.len(), INTERVAL as usize, took)
         {
             self.call_workers(Phase::Parallel);
         }
@@ -288,7 +292,11 @@ where
     /// Whether it is time to go on alone.
     fn is_enough(&self) -> bool {
         match self.switching {
-            Switching::Auto => self.trust == 0,
+            Switching::Auto => {
+                // To leave costs a look at everything written since: not for the last few.
+                let left = self.batch.transactions.len() as u32 - self.next();
+                self.trust == 0 || (self.pace.is_slow() && left > (self.next() - self.since) / 2)
+            }
             Switching::Never => false,
             Switching::Often => self.next() - self.since > self.since % 7,
         }
@@ -300,6 +308,7 @@ where
         let batch = self.batch;
         let scheduler = &batch.scheduler;
         let mut backoff = Backoff::default();
+        let mut begun = None;
         let attempt = loop {
             interleave::point(Point::Task);
             match scheduler.state(index) {
@@ -312,6 +321,7 @@ where
                         self.incarnations[index as usize] += 1;
                     }
                     self.reserve(index);
+                    begun = self.pace.begin();
                     break self.execute(vm, index, &WriteSet::default())?;
                 }
                 State::Done => {
@@ -327,10 +337,9 @@ where
                     }
                     // The worker will be ready in a moment, or there is time for something else.
                     if !backoff.wait_shortly() {
-                        let ahead = scheduler.claim(1);
-                        match ahead {
+                        match scheduler.claim(scheduler.chunk()) {
                             Some(ahead) => {
-                                speculate(batch, vm, ahead.start);
+                                self.speculate_until(vm, ahead, index);
                                 backoff.reset();
                             }
                             None => backoff.wait_on(),
@@ -341,9 +350,28 @@ where
             }
         };
         let outcome = self.settle(vm, index, attempt.speculation)?;
+        let gas = outcome.gas_used();
         self.outcomes.push(outcome);
         scheduler.committed(index);
+        self.pace.end(begun, gas);
+        if self.pace.commit(gas) {
+            self.turn();
+        }
         Ok(())
+    }
+
+    /// Executes transactions ahead while `awaited` is being executed by a worker. The rest stays for
+    /// the committer, who will execute them at their turn, without recording and checking.
+    fn speculate_until(&mut self, vm: &mut Vm<'a, D>, ahead: Range<u32>, awaited: u32) {
+        for index in ahead {
+            let begun = self.pace.begin();
+            if let Some(gas) = speculate(self.batch, vm, index) {
+                self.pace.end(begun, gas);
+            }
+            if self.batch.scheduler.state(awaited) != State::Running {
+                return;
+            }
+        }
     }
 
     /// Leaves the transactions after `index` that nobody has to the committer for a while, so that
@@ -366,6 +394,7 @@ where
         match validate(vm.memory(), index, &attempt.reads) {
             Validity::Valid => {
                 self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
+                self.pace.helped();
                 Ok(attempt)
             }
             Validity::Invalid(conflict) => {

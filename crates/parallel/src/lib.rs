@@ -26,6 +26,7 @@
 //! |---|---|
 //! | [`executor`](ParallelExecutor) | the public entry: worker threads, choice of path |
 //! | `committer` | the thread that commits in order, alone or with workers |
+//! | `pace` | whether workers are worth having |
 //! | `worker` | executing ahead of the commits; what a batch shares |
 //! | `scheduler` | which transaction stands where in the window; who begins with it |
 //! | `memory`, `versions` | multi-version memory over the base |
@@ -48,6 +49,7 @@ mod interleave;
 mod ledger;
 mod memory;
 mod outcome;
+mod pace;
 mod payment;
 mod report;
 mod scheduler;

@@ -13,7 +13,7 @@ use revm::{
         result::{ExecutionResult, HaltReason, Output, ResultGas, SuccessReason},
     },
     context_interface::{Cfg, Transaction, transaction::TransactionType},
-    handler::validation::validate_initial_tx_gas,
+    handler::validation::validate_initial_tx_gas_with_gas_params,
     primitives::{KECCAK_EMPTY, TxKind, hardfork::SpecId},
     state::{Account, AccountInfo, Bytecode, EvmState, TransactionId},
 };
@@ -163,9 +163,10 @@ fn gas(env: &EvmEnv) -> Option<ResultGas> {
     }
     let template =
         TxEnv { gas_limit: u64::MAX, kind: TxKind::Call(Address::ZERO), ..TxEnv::default() };
-    let initial = validate_initial_tx_gas(
+    let initial = validate_initial_tx_gas_with_gas_params(
         &template,
         spec,
+        cfg_env.gas_params(),
         cfg_env.is_eip7623_disabled(),
         cfg_env.is_amsterdam_eip8037_enabled(),
         cfg_env.tx_gas_limit_cap(),

@@ -29,7 +29,7 @@ pub(crate) const WINDOW: u32 = 512;
 /// Transactions that are handed out at a time at most.
 pub(crate) const CHUNK_MOST: u32 = 16;
 /// Before anything is known of what they take.
-const CHUNK_START: u32 = 4;
+const CHUNK_START: u32 = 2;
 
 /// How long a worker without work stays before it goes back to sleep.
 const PATIENCE: Duration = Duration::from_micros(100);
@@ -284,6 +284,17 @@ impl Backoff {
             return false;
         }
         self.wait()
+    }
+
+    /// Waits for somebody who will come within a transaction's time, and gives the processor away
+    /// after long.
+    pub(crate) fn wait_closely(&mut self) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if since.elapsed() < 10 * PATIENCE {
+            hint::spin_loop();
+        } else {
+            thread::sleep(PATIENCE / 4);
+        }
     }
 
     /// Waits for a moment, however long it has been.

@@ -63,6 +63,16 @@ pub(crate) enum Speculation<E> {
     Failed(Failure<E>),
 }
 
+impl<E> Speculation<E> {
+    /// Gas used by a transaction that was included.
+    pub(crate) fn gas_used(&self) -> Option<u64> {
+        match self {
+            Self::Executed { result, .. } => Some(result.tx_gas_used()),
+            Self::Invalid(_) | Self::Failed(_) => None,
+        }
+    }
+}
+
 /// An error or panic met by an execution.
 #[derive(Debug)]
 pub(crate) enum Failure<E> {

@@ -114,7 +114,7 @@ where
         match scheduler.phase() {
             Phase::Parallel => break,
             // The committer comes to it after the transaction that it executes.
-            Phase::Opening => backoff.wait_on(),
+            Phase::Opening => backoff.wait_closely(),
             Phase::Alone => return,
         }
     }
@@ -138,23 +138,27 @@ where
     }
 }
 
-/// Executes transaction `index` ahead of its turn, unless somebody else has begun with it.
+/// Executes transaction `index` ahead of its turn, unless somebody else has begun with it. Gives the
+/// gas used, where the execution came to its end.
 pub(crate) fn speculate<'a, D: StorageProbeRef + Sync>(
     batch: &'a Batch<'a, D>,
     vm: &mut Vm<'a, D>,
     index: u32,
-) where
+) -> Option<u64>
+where
     D::Error: std::error::Error + Send + Sync + 'static,
 {
     let scheduler = &batch.scheduler;
     interleave::point(Point::Task);
     if !scheduler.advance(index, State::Unclaimed, State::Running) {
-        return;
+        return None;
     }
+    let mut gas = None;
     let state = match execute_attempt(batch, vm, index) {
         Ok(attempt) => {
             interleave::point(Point::Publish);
             vm.memory().publish(index, &attempt.writes, &WriteSet::default());
+            gas = attempt.speculation.gas_used();
             *batch.slots[scheduler.slot(index)].lock() = Some(attempt);
             State::Done
         }
@@ -167,6 +171,7 @@ pub(crate) fn speculate<'a, D: StorageProbeRef + Sync>(
     };
     interleave::point(Point::Report);
     scheduler.finish(index, state);
+    gas
 }
 
 /// One execution. A panic is its result like any other: it counts only if what was read stands.
