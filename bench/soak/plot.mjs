@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 /** Columns of the file of samples; sums count from the beginning of the load. */
-export const COLUMNS = ['seconds', 'head', 'transactions', 'performs', 'rss_mib', 'open_files', 'threads', 'journal_used',
+export const COLUMNS = ['seconds', 'head', 'transactions', 'performs', 'rss_mib', 'anon_mib', 'open_files', 'threads', 'journal_used',
   'state_used', 'disk', 'live_entries', 'live_bytes', 'unpersisted_blocks', 'commit_p50_ms', 'commit_p99_ms']
 
 const WIDTH = 840, PANEL = 120, LEFT = 70, RIGHT = 20, TOP = 34, GAP = 34
@@ -12,7 +12,8 @@ const WIDTH = 840, PANEL = 120, LEFT = 70, RIGHT = 20, TOP = 34, GAP = 34
 const PANELS = [
   ['Transactions per second, performs among them', (row, before) => before && (row.transactions - before.transactions) / (row.seconds - before.seconds)],
   ['Performs per block', (row, before) => before && row.head > before.head ? (row.performs - before.performs) / (row.head - before.head) : undefined],
-  ['Resident memory, MiB', (row) => row.rss_mib],
+  ['Memory of its own (resident, without mapped files), MiB', (row) => row.anon_mib],
+  ['Resident memory with mapped pages of the database, MiB', (row) => row.rss_mib],
   ['Open files', (row) => row.open_files],
   ['Bytes of live state and trie per account or slot', (row) => row.live_bytes / row.live_entries],
   ['State on disk with indexes and kept history, MiB', (row) => row.state_used / 2 ** 20],

@@ -129,6 +129,7 @@ async function sample() {
   const row = {
     seconds: at.toFixed(1), head, transactions, performs,
     rss_mib: (Number(status.match(/VmRSS:\s+(\d+)/)[1]) / 1024).toFixed(1),
+    anon_mib: (Number(status.match(/RssAnon:\s+(\d+)/)[1]) / 1024).toFixed(1),
     open_files: readdirSync(`/proc/${node.pid}/fd`).length,
     threads: Number(status.match(/Threads:\s+(\d+)/)[1]),
     journal_used: environments.journal.file_bytes - environments.journal.free_bytes,
@@ -179,7 +180,7 @@ const [first, last] = [rows[0], rows.at(-1)]
 const span = Number(last.seconds) - Number(first.seconds), blocks = last.head - first.head
 console.log(`${(span / 60).toFixed(1)} minutes, ${blocks} blocks: ${((last.transactions - last.performs) / span).toFixed(0)} transactions/s and `
   + `${(last.performs / blocks).toFixed(1)} performs/block`)
-for (const name of ['rss_mib', 'open_files', 'threads', 'live_bytes', 'live_entries', 'state_used', 'journal_used', 'commit_p99_ms']) {
+for (const name of ['rss_mib', 'anon_mib', 'open_files', 'threads', 'live_bytes', 'live_entries', 'state_used', 'journal_used', 'commit_p99_ms']) {
   const [before, after] = [mean(rows.slice(third, 2 * third), name), mean(rows.slice(-third), name)]
   console.log(`${name}: second third ${before.toFixed(1)}, last third ${after.toFixed(1)} (${((after / before - 1) * 100).toFixed(1)} %)`)
 }
