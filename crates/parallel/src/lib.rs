@@ -41,6 +41,12 @@
 
 #![forbid(unsafe_code)]
 
+/// What the scheduler is made of; its model takes loom's.
+mod atomics {
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+}
 mod cache;
 mod committer;
 mod error;

@@ -16,12 +16,13 @@
 use std::{
     hint,
     ops::Range,
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use crossbeam_utils::CachePadded;
+
+use super::atomics::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 /// How far workers may run ahead of the commits.
 pub(crate) const WINDOW: u32 = 512;
@@ -94,7 +95,12 @@ pub(crate) struct Scheduler {
 
 impl Scheduler {
     pub(crate) fn new(count: u32) -> Self {
-        let slots = count.next_power_of_two().min(WINDOW);
+        Self::with_window(count, WINDOW)
+    }
+
+    /// A scheduler whose window has `window` slots at most, a power of two.
+    pub(crate) fn with_window(count: u32, window: u32) -> Self {
+        let slots = count.next_power_of_two().min(window);
         Self {
             count,
             states: (0..slots).map(|_| AtomicU64::new(0)).collect(),
@@ -209,6 +215,9 @@ impl Scheduler {
 
     pub(crate) fn set_phase(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+        // Between this store and the look at who is present, as in `enter`: either a worker that
+        // comes sees the new phase, or whoever set it sees the worker.
+        fence(Ordering::SeqCst);
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -222,6 +231,8 @@ impl Scheduler {
     /// Counts a worker as present until the guard is dropped.
     pub(crate) fn enter(&self) -> Present<'_> {
         self.present.fetch_add(1, Ordering::AcqRel);
+        // See `set_phase`.
+        fence(Ordering::SeqCst);
         Present(self)
     }
 

@@ -9,6 +9,7 @@ mod guide;
 mod mainnet;
 mod payments;
 mod scenarios;
+mod scheduler_model;
 mod steps;
 mod transactions;
 mod varied;
