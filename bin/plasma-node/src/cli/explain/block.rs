@@ -94,7 +94,7 @@ fn text(answer: &BlockAnswer, executed: Option<String>) -> String {
         })
         .collect();
     text += &more("hottest", totals.locations, rows.len());
-    text += &table(&["waited for", "gas", "writers", "waiters", "limit without"], &rows);
+    text += &table(&["<waited for", "gas", "writers", "waiters", "limit without"], &rows);
     let rows: Vec<_> = explanation
         .accounts
         .iter()
@@ -109,7 +109,7 @@ fn text(answer: &BlockAnswer, executed: Option<String>) -> String {
         })
         .collect();
     text += &more("hottest", totals.accounts, rows.len());
-    text += &table(&["account", "gas", "writers", "waiters", "limit without"], &rows);
+    text += &table(&["<account", "gas", "writers", "waiters", "limit without"], &rows);
     text += "\ncritical path\n";
     text += &path(answer);
     text
@@ -137,5 +137,5 @@ fn path(answer: &BlockAnswer) -> String {
         rows.push(vec![format!("... {} more ...", last - STEPS.0)]);
     }
     rows.extend(steps.iter().skip(last).map(row));
-    table(&["transaction", "index", "gas", "waited for"], &rows)
+    table(&["<transaction", "index", "gas", "<waited for"], &rows)
 }

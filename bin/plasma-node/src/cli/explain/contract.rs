@@ -220,6 +220,6 @@ fn text(summary: &Summary, with_layout: bool) -> String {
         .collect();
     let all = summary.locations.len();
     text += &if all > SHOWN { format!("\n{SHOWN} hottest of {all}\n") } else { "\n".to_owned() };
-    text += &table(&["waited for", "gas", "blocks", "writers", "waiters", "limit without"], &rows);
+    text += &table(&["<waited for", "gas", "blocks", "writers", "waiters", "limit without"], &rows);
     text
 }
