@@ -63,6 +63,10 @@ pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     outcomes: Vec<TransactionOutcome>,
     incarnations: Vec<u32>,
     trust: u32,
+    /// Transactions to begin with alone, as the batch before has shown.
+    begin_alone: u32,
+    went_parallel: bool,
+    /// The next stretch alone.
     stretch: u32,
     /// Where the present stretch began.
     since: u32,
@@ -75,6 +79,8 @@ pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
 pub(crate) struct Committed {
     pub(crate) outcomes: Vec<TransactionOutcome>,
     pub(crate) report: ConflictReport,
+    /// How long to begin the next batch alone, in transactions.
+    pub(crate) next_alone: u32,
     /// Tables for the next batch.
     pub(crate) tables: Option<Tables>,
 }
@@ -87,6 +93,7 @@ where
         batch: &'a Batch<'a, D>,
         wanted: usize,
         switching: Switching,
+        begin_alone: u32,
         call_worker: &'s dyn Fn(),
     ) -> Self {
         let count = batch.transactions.len();
@@ -99,7 +106,9 @@ where
             outcomes: Vec::with_capacity(count),
             incarnations: vec![1; count],
             trust: TRUST_START,
-            stretch: STRETCH_FIRST,
+            begin_alone,
+            went_parallel: false,
+            stretch: begin_alone.max(STRETCH_FIRST),
             since: 0,
             pace: Pace::start(),
             used: None,
@@ -123,7 +132,10 @@ where
             waits: std::mem::take(&mut *self.batch.waits.lock()),
         };
         let tables = self.used.and_then(Arc::into_inner).and_then(|it| it.into_tables().clear());
-        Ok(Committed { outcomes: self.outcomes, report, tables })
+        // Blocks resemble those before them; and a batch that never tried leads to an earlier try.
+        let shown = if self.went_parallel { self.stretch } else { self.begin_alone };
+        let next_alone = Some(shown / 4).filter(|next| *next >= STRETCH_FIRST).unwrap_or(0);
+        Ok(Committed { outcomes: self.outcomes, report, next_alone, tables })
     }
 
     fn next(&self) -> u32 {
@@ -136,7 +148,7 @@ where
 
     fn commit_all(&mut self, mut memory: Memory<D>) -> Result<(), ExecutorError> {
         if self.switching == Switching::Auto {
-            self.go_alone(&mut memory, 0)?;
+            self.go_alone(&mut memory, self.begin_alone)?;
         }
         while !self.is_over() {
             let Some(next) = self.go_parallel(memory)? else { return Ok(()) };
@@ -235,6 +247,7 @@ where
     fn go_parallel(&mut self, memory: Memory<D>) -> Result<Option<Memory<D>>, ExecutorError> {
         let batch = self.batch;
         self.since = self.next();
+        self.went_parallel = true;
         self.trust = TRUST_START;
         let memory = Arc::new(memory);
         batch.ledger.open(self.next());

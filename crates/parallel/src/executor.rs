@@ -1,6 +1,9 @@
 //! The public entry: worker threads, the choice between the two paths, errors.
 
-use std::num::NonZeroUsize;
+use std::{
+    num::NonZeroUsize,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use alloy_evm::EvmEnv;
 use parking_lot::Mutex;
@@ -80,6 +83,8 @@ pub struct ParallelExecutor {
     config: ParallelConfig,
     /// One thread less than configured, as the calling thread works too; `None` for one thread.
     pool: Option<ThreadPool>,
+    /// How long the next batch begins alone, in transactions.
+    begin_alone: AtomicU32,
     /// What earlier batches have left for later ones: at most one for each that ran at once.
     spare: Mutex<Vec<Tables>>,
 }
@@ -104,7 +109,7 @@ impl ParallelExecutor {
                 threads: helpers,
                 message: error.to_string(),
             })?;
-        Ok(Self { config, pool, spare: Mutex::default() })
+        Ok(Self { config, pool, begin_alone: AtomicU32::new(0), spare: Mutex::default() })
     }
 
     /// The configuration in use.
@@ -144,16 +149,19 @@ impl ParallelExecutor {
         let tables = self.spare.lock().pop().unwrap_or_default();
         let memory = Memory::new(state, tables);
         let switching = self.config.switching;
+        // Relaxed: a hint from whatever batch ended last.
+        let alone = self.begin_alone.load(Ordering::Relaxed);
         let result = batch.catch(|| match &self.pool {
             Some(pool) => pool.in_place_scope(|scope| {
                 let workers = pool.current_num_threads().min(transactions.len() - 1);
                 let call = || scope.spawn(|_| worker::help(&batch));
-                Committer::new(&batch, workers, switching, &call).run(memory)
+                Committer::new(&batch, workers, switching, alone, &call).run(memory)
             }),
-            None => Committer::new(&batch, 0, switching, &|| ()).run(memory),
+            None => Committer::new(&batch, 0, switching, alone, &|| ()).run(memory),
         });
-        let Committed { outcomes, report, tables } =
+        let Committed { outcomes, report, next_alone, tables } =
             result.unwrap_or_else(|message| Err(ExecutorError::Worker { message }))?;
+        self.begin_alone.store(next_alone, Ordering::Relaxed);
         self.spare.lock().extend(tables);
         Ok(BatchOutcome { outcomes, report })
     }

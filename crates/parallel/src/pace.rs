@@ -12,8 +12,12 @@ use crate::scheduler::CHUNK_MOST;
 pub(crate) const INTERVAL: u32 = 64;
 /// One in so many executions by the committer is measured.
 const SAMPLE: u32 = 4;
-/// Executing alone takes about this share of executing with recording and publishing.
-const ALONE_SHARE: f64 = 0.85;
+/// Executing alone takes about this share of executing with recording and publishing: in percent, of
+/// a plain payment and of all else.
+const ALONE_PERCENT_PAYMENT: u32 = 70;
+const ALONE_PERCENT: u32 = 85;
+/// Gas of a plain payment.
+const PAYMENT_GAS: u64 = 21_000;
 /// Intervals in a row without a gain after which workers are given up.
 const INTERVALS_WITHOUT_GAIN: u32 = 2;
 /// Work to be handed out at a time.
@@ -26,6 +30,7 @@ pub(crate) struct Pace {
     commits: u32,
     gas: u64,
     executions: u32,
+    /// What the measured executions would have taken alone.
     own_time: Duration,
     own_gas: u64,
     without_gain: u32,
@@ -56,7 +61,8 @@ impl Pace {
     /// Ends what [`Self::begin`] began; `gas` was used.
     pub(crate) fn end(&mut self, begun: Option<Instant>, gas: u64) {
         if let Some(begun) = begun {
-            self.own_time += begun.elapsed();
+            let percent = if gas == PAYMENT_GAS { ALONE_PERCENT_PAYMENT } else { ALONE_PERCENT };
+            self.own_time += begun.elapsed() * percent / 100;
             self.own_gas += gas;
         }
     }
@@ -80,7 +86,7 @@ impl Pace {
         let took = now - self.since;
         // Workers who have just been called may still be on their way.
         if self.helped && self.own_gas > 0 && self.gas > 0 {
-            let alone = self.own_time.as_secs_f64() / self.own_gas as f64 * ALONE_SHARE;
+            let alone = self.own_time.as_secs_f64() / self.own_gas as f64;
             let together = took.as_secs_f64() / self.gas as f64;
             self.without_gain = if together < alone { 0 } else { self.without_gain + 1 };
         }
