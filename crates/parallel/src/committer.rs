@@ -50,6 +50,9 @@ const WORTH_A_CALL: Duration = Duration::from_micros(600);
 /// How much is to be seen of the batch before its work is guessed.
 const FIRST_LOOK: Duration = Duration::from_micros(40);
 
+/// No more than this part of a batch begins alone for what the batch before has shown.
+const BEGIN_ALONE_PART: u32 = 8;
+
 /// See the module's documentation.
 pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     batch: &'a Batch<'a, D>,
@@ -106,7 +109,7 @@ where
             outcomes: Vec::with_capacity(count),
             incarnations: vec![1; count],
             trust: TRUST_START,
-            begin_alone,
+            begin_alone: begin_alone.min(count as u32 / BEGIN_ALONE_PART),
             went_parallel: false,
             stretch: begin_alone.max(STRETCH_FIRST),
             since: 0,
@@ -133,7 +136,7 @@ where
         };
         let tables = self.used.and_then(Arc::into_inner).and_then(|it| it.into_tables().clear());
         // Blocks resemble those before them; and a batch that never tried leads to an earlier try.
-        let shown = if self.went_parallel { self.stretch } else { self.begin_alone };
+        let shown = if self.went_parallel { self.stretch } else { 0 };
         let next_alone = Some(shown / 4).filter(|next| *next >= STRETCH_FIRST).unwrap_or(0);
         Ok(Committed { outcomes: self.outcomes, report, next_alone, tables })
     }
@@ -198,7 +201,8 @@ where
         if self.switching == Switching::Often {
             return self.next() % 5;
         }
-        if self.next() - self.since >= GOOD_STRETCH {
+        // What the clock ended was no good, however long it took to tell.
+        if self.next() - self.since >= GOOD_STRETCH && !self.pace.is_slow() {
             self.stretch = STRETCH_FIRST;
         }
         let stretch = self.stretch;

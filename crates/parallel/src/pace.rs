@@ -11,15 +11,17 @@ use crate::scheduler::CHUNK_MOST;
 /// Commits between two looks at the clock.
 pub(crate) const INTERVAL: u32 = 64;
 /// One in so many executions by the committer is measured.
-const SAMPLE: u32 = 4;
+const SAMPLE: u32 = 2;
 /// Executing alone takes about this share of executing with recording and publishing: in percent, of
 /// a plain payment and of all else.
 const ALONE_PERCENT_PAYMENT: u32 = 70;
 const ALONE_PERCENT: u32 = 85;
 /// Gas of a plain payment.
 const PAYMENT_GAS: u64 = 21_000;
-/// Intervals in a row without a gain after which workers are given up.
-const INTERVALS_WITHOUT_GAIN: u32 = 2;
+/// Intervals that have to be seen before workers are given up.
+const INTERVALS_SEEN: u32 = 4;
+/// How much longer together must take than alone, in percent: transactions differ.
+const MARGIN_PERCENT: f64 = 102.0;
 /// Work to be handed out at a time.
 const CHUNK_TIME: Duration = Duration::from_micros(30);
 
@@ -33,7 +35,10 @@ pub(crate) struct Pace {
     /// What the measured executions would have taken alone.
     own_time: Duration,
     own_gas: u64,
-    without_gain: u32,
+    /// Time and gas of the last intervals, the latest counting most.
+    together_time: Duration,
+    together_gas: u64,
+    intervals: u32,
     /// Whether a worker's execution has been taken over yet.
     helped: bool,
 }
@@ -47,7 +52,9 @@ impl Pace {
             executions: 0,
             own_time: Duration::ZERO,
             own_gas: 0,
-            without_gain: 0,
+            together_time: Duration::ZERO,
+            together_gas: 0,
+            intervals: 0,
             helped: false,
         }
     }
@@ -85,22 +92,24 @@ impl Pace {
         let now = Instant::now();
         let took = now - self.since;
         // Workers who have just been called may still be on their way.
-        if self.helped && self.own_gas > 0 && self.gas > 0 {
-            let alone = self.own_time.as_secs_f64() / self.own_gas as f64;
-            let together = took.as_secs_f64() / self.gas as f64;
-            self.without_gain = if together < alone { 0 } else { self.without_gain + 1 };
+        if self.helped {
+            self.intervals += 1;
+            self.together_time = self.together_time * 3 / 4 + took;
+            self.together_gas = self.together_gas * 3 / 4 + self.gas;
+            self.own_time = self.own_time * 3 / 4;
+            self.own_gas = self.own_gas * 3 / 4;
         }
         let each = (took * hands / INTERVAL).max(Duration::from_nanos(1));
         (self.since, self.commits, self.gas) = (now, 0, 0);
-        // What is long past says little.
-        self.own_time /= 2;
-        self.own_gas /= 2;
         let chunk = CHUNK_TIME.as_nanos() / each.as_nanos();
         (u32::try_from(chunk).map_or(CHUNK_MOST, |chunk| chunk.clamp(1, CHUNK_MOST)), took)
     }
 
     /// Whether workers have been of no use for some time.
     pub(crate) fn is_slow(&self) -> bool {
-        self.without_gain >= INTERVALS_WITHOUT_GAIN
+        // Time per gas, both multiplied by the gas of the other.
+        let together = self.together_time.as_secs_f64() * self.own_gas as f64;
+        let alone = self.own_time.as_secs_f64() * self.together_gas as f64;
+        self.intervals >= INTERVALS_SEEN && together * 100.0 > alone * MARGIN_PERCENT
     }
 }
