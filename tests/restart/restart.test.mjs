@@ -119,6 +119,22 @@ describe('the same data directory again', () => {
     const file = path.join(temporaryFolder('export'), 'chain.rlp')
     const exported = await runCommand(['export', '--datadir', datadir, file])
     assert.equal(exported.code, 0, exported.stderr)
+
+    // An export that was cut short goes on; the file of another chain, or a finished one without being asked, stays as it is.
+    const whole = readFileSync(file)
+    const cut = path.join(path.dirname(file), 'cut.rlp')
+    writeFileSync(cut, whole.subarray(0, Math.floor(whole.length * 0.6)))
+    const denied = await runCommand(['export', '--datadir', datadir, cut])
+    assert.notEqual(denied.code, 0)
+    const resumed = await runCommand(['export', '--datadir', datadir, '--resume', cut])
+    assert.equal(resumed.code, 0, resumed.stderr)
+    assert.match(resumed.stdout, /of them there already/)
+    assert.ok(readFileSync(cut).equals(whole))
+    const shifted = await runCommand(['export', '--datadir', datadir, '--resume', '--from', '2', cut])
+    assert.notEqual(shifted.code, 0)
+    assert.match(shifted.stderr, /holds block 1 .* where block 2 of this chain belongs/)
+    assert.ok(readFileSync(cut).equals(whole))
+
     const copy = temporaryFolder('import')
     const genesis = path.join(datadir, 'genesis.json')
     const made = await runCommand(['init', '--datadir', copy, genesis])

@@ -1,8 +1,6 @@
-//! `init`, `export`, `replay`: commands on a data directory that no node is using.
+//! `init`, `replay`: commands on a data directory that no node is using.
 
 use super::node::Executor;
-use alloy_consensus::{Block, BlockBody};
-use alloy_rlp::Encodable;
 use clap::Args;
 use eyre::{Context as _, Result, bail};
 use plasma_chain::{Chain, ChainConfig};
@@ -19,22 +17,6 @@ pub(crate) struct InitArgs {
     datadir: PathBuf,
     /// Genesis file in geth's format.
     genesis: PathBuf,
-}
-
-/// Arguments of `plasma-node export`.
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// Where the database lies.
-    #[arg(long, env = "PLASMA_DATADIR", default_value = "plasma-data")]
-    datadir: PathBuf,
-    /// The file to write; it must not exist.
-    file: PathBuf,
-    /// First block.
-    #[arg(long, default_value_t = 1)]
-    from: u64,
-    /// Last block [default: the head].
-    #[arg(long)]
-    to: Option<u64>,
 }
 
 /// Arguments of `plasma-node replay`.
@@ -82,40 +64,6 @@ pub(crate) fn offline(
     let spec = datadir.chain_spec(genesis)?;
     // Everything from the start may be asked for, so nothing is pruned here.
     Ok(open_chain(datadir, spec, config, PoolConfig::default(), None, DatabaseOptions::default())?)
-}
-
-/// Writes blocks to a file.
-pub(crate) fn export(args: &ExportArgs) -> Result<()> {
-    let chain = offline(&DataDir::new(&args.datadir), ChainConfig::default(), None)?;
-    let head = chain.head().number();
-    let to = args.to.unwrap_or(head);
-    if args.from > to || to > head {
-        bail!("blocks {} to {to} cannot be exported: the chain has blocks 0 to {head}", args.from);
-    }
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&args.file)
-        .with_context(|| format!("cannot create {}", args.file.display()))?;
-    let mut out = std::io::BufWriter::new(file);
-    let mut buffer = Vec::new();
-    for number in args.from..=to {
-        let Some(block) = chain.block(number)? else { bail!("block {number} is missing") };
-        let plain = Block {
-            header: block.header.clone(),
-            body: BlockBody {
-                transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
-                ommers: block.ommers.clone(),
-                withdrawals: block.withdrawals.clone(),
-            },
-        };
-        buffer.clear();
-        plain.encode(&mut buffer);
-        out.write_all(&buffer).with_context(|| format!("writing {}", args.file.display()))?;
-    }
-    out.into_inner()?.sync_all()?;
-    println!("{}: blocks {} to {to}", args.file.display(), args.from);
-    Ok(())
 }
 
 /// Executes stored blocks again.

@@ -5,6 +5,7 @@ mod blocks;
 mod chain_file;
 mod db;
 mod explain;
+mod export;
 mod fixture_files;
 mod import;
 mod keeper;
@@ -34,7 +35,7 @@ enum Command {
     /// Import RLP-encoded blocks from files.
     Import(import::ImportArgs),
     /// Write blocks as RLP to a file.
-    Export(blocks::ExportArgs),
+    Export(export::ExportArgs),
     /// Execute stored blocks again and compare every receipt and state root.
     Replay(blocks::ReplayArgs),
     /// Register and look after upkeeps on a running node.
@@ -64,7 +65,7 @@ impl Cli {
             Command::Node(args) => node::run(*args),
             Command::Init(args) => blocks::init(&args),
             Command::Import(args) => import::import(&args),
-            Command::Export(args) => blocks::export(&args),
+            Command::Export(args) => export::export(&args),
             Command::Replay(args) => blocks::replay(&args),
             Command::Keeper(args) => keeper::run(args),
             Command::Explain(args) => explain::run(&args),
