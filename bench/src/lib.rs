@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod commit;
 mod compare;
 mod executor;
 mod history;
@@ -37,6 +38,8 @@ enum Command {
     Executor(executor::ExecutorArgs),
     /// Measure reads of past state and searches of logs in a long history.
     History(history::HistoryArgs),
+    /// Measure the commits of journal and state.
+    Commit(commit::CommitArgs),
     /// Measure state roots over a database.
     Trie(trie::TrieArgs),
     /// Print a report as a table, beside another one of the same load where there is one.
@@ -53,6 +56,7 @@ where
         Command::Load(args) => load::run(&args),
         Command::Executor(args) => executor::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Commit(args) => commit::run(&args),
         Command::Trie(args) => trie::run(&args),
         Command::Compare(args) => compare::run(&args),
     };
