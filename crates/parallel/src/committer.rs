@@ -41,6 +41,8 @@ const TRUST_GAIN: u32 = 2;
 
 /// Transactions of the first stretch alone and of the longest. Each is four times the one before.
 const STRETCH_FIRST: u32 = 256;
+/// The longest that the clock alone gives rise to, which others on the machine may have disturbed.
+const STRETCH_MOST_BY_CLOCK: u32 = 2_048;
 const STRETCH_MOST: u32 = 8_192;
 /// A parallel stretch that lasted this many transactions makes the next one alone short again.
 const GOOD_STRETCH: u32 = 1_024;
@@ -205,8 +207,9 @@ where
         if self.next() - self.since >= GOOD_STRETCH && !self.pace.is_slow() {
             self.stretch = STRETCH_FIRST;
         }
-        let stretch = self.stretch;
-        self.stretch = (stretch * 4).min(STRETCH_MOST);
+        let most = if self.trust == 0 { STRETCH_MOST } else { STRETCH_MOST_BY_CLOCK };
+        let stretch = self.stretch.min(most);
+        self.stretch = (stretch * 4).min(most);
         stretch
     }
 

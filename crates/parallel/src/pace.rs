@@ -19,9 +19,9 @@ const ALONE_PERCENT: u32 = 85;
 /// Gas of a plain payment.
 const PAYMENT_GAS: u64 = 21_000;
 /// Intervals that have to be seen before workers are given up.
-const INTERVALS_SEEN: u32 = 4;
+const INTERVALS_SEEN: u32 = 8;
 /// How much longer together must take than alone, in percent: transactions differ.
-const MARGIN_PERCENT: f64 = 102.0;
+const MARGIN_PERCENT: f64 = 105.0;
 /// Work to be handed out at a time.
 const CHUNK_TIME: Duration = Duration::from_micros(30);
 
