@@ -1,6 +1,8 @@
 //! Blocks as the rest of the node sees them.
 
-use alloy_consensus::{Header, Transaction as _, TxReceipt, transaction::Recovered};
+use alloy_consensus::{
+    Block, BlockBody, Header, Transaction as _, TxReceipt, transaction::Recovered,
+};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, B256, U256};
 use plasma_evm::EvmEnv;
@@ -33,6 +35,18 @@ impl ExecutedBlock {
     /// The block's number.
     pub fn number(&self) -> u64 {
         self.header.number
+    }
+
+    /// The block as it travels: without receipts and senders.
+    pub fn to_block(&self) -> Block<Transaction> {
+        Block {
+            header: self.header.clone(),
+            body: BlockBody {
+                transactions: self.transactions.iter().map(|tx| tx.inner().clone()).collect(),
+                ommers: self.ommers.clone(),
+                withdrawals: self.withdrawals.clone(),
+            },
+        }
     }
 
     /// Gas used by transaction `index` alone; `None` outside the block.

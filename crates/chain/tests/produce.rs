@@ -7,7 +7,7 @@ use alloy_primitives::{Address, U256};
 use plasma_chain::ExecutorKind;
 use plasma_storage::{Account, AccountChange, StateChanges};
 use std::time::Duration;
-use support::{balance, lane_address, open, plain, submit, transfer};
+use support::{balance, lane_address, open, submit, transfer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn automine_includes_what_is_submitted_and_survives_a_restart() {
@@ -131,7 +131,7 @@ fn imported_blocks_give_the_same_chain() {
     for number in 1..=made.head().number() {
         let block = made.block(number).unwrap().unwrap();
         assert!(block.transactions.iter().all(|tx| tx.gas_limit() == 21_000));
-        let plain = plain(&block);
+        let plain = block.to_block();
         let mut wrong = plain.clone();
         wrong.header.gas_used += 1;
         let error = taken.import_block(wrong).unwrap_err().to_string();

@@ -5,7 +5,7 @@ mod support;
 use alloy_primitives::{Address, B256, U256};
 use plasma_chain::{Chain, ChainEvent, ExecutedBlock, Imported};
 use std::sync::Arc;
-use support::{balance, open, open_with_way_back, plain, submit, transfer};
+use support::{balance, open, open_with_way_back, submit, transfer};
 
 /// Mines a block with one transfer of sender `index`.
 fn mine(chain: &Chain, index: usize, nonce: u64, to: Address) -> (Arc<ExecutedBlock>, B256) {
@@ -22,7 +22,7 @@ fn other(dir: &std::path::Path) -> Chain {
 }
 
 fn import(chain: &Chain, block: &ExecutedBlock) -> Imported {
-    chain.import_block(plain(block)).unwrap()
+    chain.import_block(block.to_block()).unwrap()
 }
 
 #[test]
@@ -128,10 +128,10 @@ fn blocks_without_a_parent_are_refused_with_its_hash() {
     let (ours, theirs) = (open(dirs.0.path(), true, false), other(dirs.1.path()));
     let (parent, _) = mine(&theirs, 0, 0, Address::ZERO);
     let (orphan, _) = mine(&theirs, 0, 1, Address::ZERO);
-    let error = ours.import_block(plain(&orphan)).unwrap_err().to_string();
+    let error = ours.import_block(orphan.to_block()).unwrap_err().to_string();
     assert!(error.contains(&parent.hash.to_string()), "{error}");
     // A bad body under a good header is refused and does not stand in the good one's way.
-    let mut bad = plain(&parent);
+    let mut bad = parent.to_block();
     bad.body.transactions.clear();
     let error = ours.import_block(bad).unwrap_err().to_string();
     assert!(error.contains("transactions root"), "{error}");
@@ -170,7 +170,7 @@ fn a_fork_deeper_than_the_way_back_is_refused_and_nothing_changes() {
     for block in &branch[..5] {
         assert!(matches!(import(&ours, block), Imported::Side(_)));
     }
-    let error = ours.import_block(plain(&branch[5])).unwrap_err().to_string();
+    let error = ours.import_block(branch[5].to_block()).unwrap_err().to_string();
     assert!(error.contains("reorg"), "{error}");
     assert_eq!(ours.head().hash, head.hash);
     assert_eq!(balance(&ours, to), U256::from(15));

@@ -41,13 +41,13 @@ const TRUST_GAIN: u32 = 2;
 
 /// Transactions of the first stretch alone and of the longest. Each is four times the one before.
 const STRETCH_FIRST: u32 = 256;
+const STRETCH_MOST: u32 = 8_192;
 /// The longest that the clock alone gives rise to, which others on the machine may have disturbed.
 const STRETCH_MOST_BY_CLOCK: u32 = 2_048;
-const STRETCH_MOST: u32 = 8_192;
 /// A parallel stretch that lasted this many transactions makes the next one alone short again.
 const GOOD_STRETCH: u32 = 1_024;
 
-/// Workers are called for this much work: waking them up takes a good tenth of it.
+/// Workers are called for this much work, for they take a moment to wake up.
 const WORTH_A_CALL: Duration = Duration::from_micros(600);
 /// How much is to be seen of the batch before its work is guessed.
 const FIRST_LOOK: Duration = Duration::from_micros(40);
@@ -381,7 +381,7 @@ where
     }
 
     /// Executes transactions ahead while `awaited` is being executed by a worker. The rest stays for
-    /// the committer, who will execute them at their turn, without recording and checking.
+    /// the committer, who will execute them at their turn, where nothing needs checking.
     fn speculate_until(&mut self, vm: &mut Vm<'a, D>, ahead: Range<u32>, awaited: u32) {
         for index in ahead {
             let begun = self.pace.begin();

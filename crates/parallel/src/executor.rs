@@ -136,8 +136,8 @@ impl ParallelExecutor {
         D::Error: std::error::Error + Send + Sync + 'static,
     {
         let single = self.pool.is_none() && self.config.sequential_when_single;
-        // Indexes are 29 bits wide.
-        let too_long = transactions.len() >= 1 << 29;
+        // Indexes are 32 bits wide, with room for the window.
+        let too_long = transactions.len() >= 1 << 31;
         if transactions.is_empty()
             || single
             || too_long

@@ -1,13 +1,11 @@
 //! `export`: a stored chain as a file of RLP-encoded blocks.
 
 use super::{blocks::offline, chain_file::ChainFile};
-use alloy_consensus::{Block, BlockBody};
 use alloy_rlp::Encodable;
 use clap::Args;
 use eyre::{Context as _, Result, bail, ensure};
-use plasma_chain::{Chain, ChainConfig, ExecutedBlock};
+use plasma_chain::{Chain, ChainConfig};
 use plasma_node::DataDir;
-use plasma_storage::Transaction;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Seek as _, Write as _},
@@ -53,7 +51,7 @@ pub(crate) fn export(args: &ExportArgs) -> Result<()> {
     for number in next..=to {
         let Some(block) = chain.block(number)? else { bail!("block {number} is missing") };
         buffer.clear();
-        plain(&block).encode(&mut buffer);
+        block.to_block().encode(&mut buffer);
         out.write_all(&buffer).with_context(|| format!("writing {}", args.file.display()))?;
     }
     out.into_inner()?.sync_all()?;
@@ -77,7 +75,7 @@ fn resume(chain: &Chain, path: &Path, from: u64) -> Result<(File, u64)> {
         };
         let stored = chain.block(next)?;
         ensure!(
-            stored.is_some_and(|stored| plain(&stored) == block),
+            stored.is_some_and(|stored| stored.to_block() == block),
             "{name} cannot be gone on with: it holds block {} {} where block {next} of this chain belongs; choose another \
              file",
             block.header.number,
@@ -93,18 +91,6 @@ fn resume(chain: &Chain, path: &Path, from: u64) -> Result<(File, u64)> {
     file.set_len(whole).with_context(|| format!("cannot cut {name} to its whole blocks"))?;
     file.seek(io::SeekFrom::End(0)).with_context(|| format!("cannot go to the end of {name}"))?;
     Ok((file, next))
-}
-
-/// The block as it goes into a file.
-fn plain(block: &ExecutedBlock) -> Block<Transaction> {
-    Block {
-        header: block.header.clone(),
-        body: BlockBody {
-            transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
-            ommers: block.ommers.clone(),
-            withdrawals: block.withdrawals.clone(),
-        },
-    }
 }
 
 fn ends_inside_a_block(error: &eyre::Report) -> bool {

@@ -2,9 +2,9 @@
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
-use alloy_consensus::{Block, BlockBody, TxEip1559, transaction::Recovered};
+use alloy_consensus::{TxEip1559, transaction::Recovered};
 use alloy_primitives::{Address, B256, TxKind, U256};
-use plasma_chain::{Chain, ChainConfig, ExecutedBlock};
+use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
 use plasma_storage::{Database, DatabaseOptions, Transaction};
@@ -97,16 +97,4 @@ pub fn submit(chain: &Chain, transaction: Recovered<Transaction>) -> B256 {
 pub fn balance(chain: &Chain, address: Address) -> U256 {
     let state = chain.state_at(chain.head().number()).unwrap();
     state.account(address).unwrap().map_or(U256::ZERO, |account| account.balance)
-}
-
-/// The block as it travels.
-pub fn plain(block: &ExecutedBlock) -> Block<Transaction> {
-    Block {
-        header: block.header.clone(),
-        body: BlockBody {
-            transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
-            ommers: block.ommers.clone(),
-            withdrawals: block.withdrawals.clone(),
-        },
-    }
 }
