@@ -26,7 +26,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    fn of(mut times: Vec<Duration>) -> Result<Self> {
+    pub(super) fn of(mut times: Vec<Duration>) -> Result<Self> {
         let median = median(&mut times).ok_or_else(|| eyre!("no rounds were run"))?;
         let minimum = times.into_iter().min().unwrap_or(median);
         Ok(Self { median, minimum })
@@ -118,7 +118,7 @@ fn timed<E>(
     Ok((started.elapsed(), outcome))
 }
 
-fn check_success(workload: &Workload, outcomes: &[TransactionOutcome]) -> Result<()> {
+pub(super) fn check_success(workload: &Workload, outcomes: &[TransactionOutcome]) -> Result<()> {
     for (index, outcome) in outcomes.iter().enumerate() {
         let succeeded = outcome.result().is_some_and(|result| result.is_success());
         ensure!(
@@ -130,7 +130,7 @@ fn check_success(workload: &Workload, outcomes: &[TransactionOutcome]) -> Result
     Ok(())
 }
 
-fn check_equal(
+pub(super) fn check_equal(
     workload: &Workload,
     expected: &[TransactionOutcome],
     found: &[TransactionOutcome],

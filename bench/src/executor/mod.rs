@@ -12,6 +12,7 @@ mod memory;
 mod path;
 mod uniswap;
 mod upkeep;
+mod verification;
 mod workloads;
 
 use std::{num::NonZeroUsize, path::PathBuf};
@@ -58,6 +59,9 @@ pub(crate) struct ExecutorArgs {
     /// Folder of the package @uniswap/v3-core [default: where "npm ci" in bench/ puts it].
     #[arg(long)]
     uniswap: Option<PathBuf>,
+    /// Verify the generated workloads by their block access lists (EIP-7928) under Amsterdam instead.
+    #[arg(long, conflicts_with_all = ["blocks", "memory"])]
+    verify: bool,
     /// Execute 10,000 small blocks with one executor and print how its memory grows; nothing else.
     #[arg(long, conflicts_with_all = ["blocks", "only"])]
     memory: bool,
@@ -145,9 +149,13 @@ fn generated(executors: &[ParallelExecutor], args: &ExecutorArgs) -> Result<Vec<
             continue;
         }
         let workload = generator.generate(args.scale, uniswap.as_ref())?;
-        let measured = measure::measure(executors, &workload, args.rounds)?;
-        eprintln!("{}: done", workload.name);
-        rows.extend(measure::rows(&workload, &measured));
+        if args.verify {
+            rows.extend(verification::rows(executors, workload, args.rounds)?);
+        } else {
+            let measured = measure::measure(executors, &workload, args.rounds)?;
+            rows.extend(measure::rows(&workload, &measured));
+        }
+        eprintln!("{}: done", generator.name);
     }
     Ok(rows)
 }
@@ -217,6 +225,19 @@ mod tests {
                     assert!(limit.additive < count, "{name}: {limit:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn workloads_can_be_verified_by_their_lists() {
+        let uniswap = uniswap();
+        for generator in &workloads::ALL {
+            if generator.needs_uniswap() && uniswap.is_none() {
+                continue;
+            }
+            let workload = generator.generate(SCALE, uniswap.as_ref()).unwrap();
+            let rows = verification::rows(&always_parallel(), workload, 1).unwrap();
+            assert_eq!(rows[0].name, format!("verify-{}", generator.name));
         }
     }
 

@@ -4,7 +4,7 @@ use alloy_consensus::{
     Block, BlockBody, Header, Transaction as _, TxReceipt, transaction::Recovered,
 };
 use alloy_eips::eip4895::Withdrawals;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use plasma_evm::EvmEnv;
 use plasma_storage::{BlockRecord, Receipt, StateReader, Transaction};
 use std::sync::Arc;
@@ -29,6 +29,9 @@ pub struct ExecutedBlock {
     /// State root after each transaction, as receipts told it before Byzantium (EIP-658); empty
     /// from then on.
     pub post_states: Vec<B256>,
+    /// RLP of the block access list (EIP-7928); `None` before Amsterdam and for a block that is
+    /// still open.
+    pub access_list: Option<Bytes>,
 }
 
 impl ExecutedBlock {
@@ -94,6 +97,7 @@ impl From<BlockRecord> for ExecutedBlock {
             withdrawals: record.withdrawals,
             total_difficulty: record.total_difficulty,
             post_states: record.post_states,
+            access_list: record.access_list,
         }
     }
 }

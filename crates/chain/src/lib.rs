@@ -13,6 +13,7 @@
 
 #![forbid(unsafe_code)]
 
+mod access_list;
 mod block;
 mod chain;
 mod config;

@@ -3,7 +3,7 @@
 //! Invariant: everything in an open block was executed on exactly the state that everything
 //! before it left behind, and stands in the journal once its tick has ended.
 
-use crate::{ChainError, ExecutorKind, PendingBlock, block::ExecutedBlock};
+use crate::{ChainError, ExecutorKind, PendingBlock, access_list, block::ExecutedBlock};
 use alloy_consensus::{Header, Transaction as _, transaction::Recovered};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_hardforks::EthereumHardforks;
@@ -268,6 +268,7 @@ impl OpenBlock {
         };
         let header = assemble_header(&self.spec, &self.env, &parts, &finished);
         let hash = header.hash_slow();
+        let access_list = access_list::encoded(&finished);
         Ok(BuiltBlock {
             executed: ExecutedBlock {
                 header,
@@ -279,6 +280,7 @@ impl OpenBlock {
                 // A block of this node has no difficulty to add.
                 total_difficulty: self.parent.total_difficulty,
                 post_states: Vec::new(),
+                access_list,
             },
             changes: finished.changes,
             closing: finished.closing,
@@ -330,13 +332,9 @@ pub(crate) fn pending_block(
             extra_data,
             ..Header::default()
         },
-        hash: B256::ZERO,
-        transactions: Vec::new(),
-        receipts: Vec::new(),
-        ommers: Vec::new(),
         withdrawals: frame.withdrawals,
         total_difficulty: parent.total_difficulty,
-        post_states: Vec::new(),
+        ..ExecutedBlock::default()
     }
 }
 

@@ -289,6 +289,7 @@ impl Producer {
             dev_patch: patch,
             total_difficulty: block.total_difficulty,
             post_states: Vec::new(),
+            access_list: block.access_list.clone(),
         };
         chain.db.append_block(&record)?;
         self.dev.block_sealed();

@@ -1,11 +1,14 @@
 //! Executes stored blocks again and compares everything that can be compared.
 
-use crate::{ChainError, ExecutorKind, block::ExecutedBlock, inner::Inner};
+use crate::{ChainError, ExecutorKind, access_list, block::ExecutedBlock, inner::Inner};
 use alloy_consensus::transaction::Recovered;
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::B256;
-use plasma_evm::{BlockCommitter, BlockContext, BlockState, FinishedBlock, block_env, tx_env};
-use plasma_parallel::{ConflictReport, TransactionOutcome, execute_sequential};
+use plasma_evm::{
+    BlockCommitter, BlockContext, BlockState, EvmEnv, ExecutionResult, FinishedBlock, HaltReason,
+    block_env, revm::context_interface::Cfg, tx_env,
+};
+use plasma_parallel::{AccessList, ConflictReport, TransactionOutcome, execute_sequential};
 use plasma_storage::{BlockRecord, StateReader};
 use plasma_trie::{NodeSource, StateTrie};
 use plasma_txpool::PoolTransaction;
@@ -97,7 +100,7 @@ pub(crate) fn execute_with_report(
     let header = &record.header;
     let mut committer = begin(chain, record, state)?;
     let env = committer.env().clone();
-    let mut gas_left = header.gas_limit;
+    let mut gas = BlockGas::new(header.gas_limit, &env);
     let transactions: Vec<_> = record
         .transactions
         .iter()
@@ -105,9 +108,18 @@ pub(crate) fn execute_with_report(
         .map(|(transaction, sender)| Recovered::new_unchecked(transaction.clone(), *sender))
         .collect();
     let envs: Vec<_> = transactions.iter().map(tx_env).collect();
-    let outcome = match kind {
-        ExecutorKind::Parallel => chain.executor.execute(committer.state(), &env, &envs)?,
-        ExecutorKind::Sequential => execute_sequential(committer.state(), &env, &envs)?,
+    // The sequential executor makes the list itself, for comparison.
+    let given = if kind == ExecutorKind::Parallel { access_list::given(record)? } else { None };
+    let list = given.as_deref().map(|list| AccessList::new(list, envs.len()));
+    if list.is_some() {
+        committer.leave_transactions_unlisted();
+    }
+    let outcome = match (kind, &list) {
+        (_, Some(list)) => {
+            access_list::execute(chain, record, committer.state(), &env, &envs, list)?
+        }
+        (ExecutorKind::Parallel, None) => chain.executor.execute(committer.state(), &env, &envs)?,
+        (ExecutorKind::Sequential, None) => execute_sequential(committer.state(), &env, &envs)?,
     };
     let mut committed = Vec::with_capacity(transactions.len());
     for (index, (transaction, outcome)) in transactions.iter().zip(outcome.outcomes).enumerate() {
@@ -118,14 +130,12 @@ pub(crate) fn execute_with_report(
             reason,
         };
         let limit = alloy_consensus::Transaction::gas_limit(transaction.inner());
-        if limit > gas_left {
-            return Err(refuse(format!(
-                "gas limit {limit} above the {gas_left} left in the block"
-            )));
+        if let Some(left) = gas.lacks(limit) {
+            return Err(refuse(format!("gas limit {limit} above the {left} left in the block")));
         }
         match outcome {
             TransactionOutcome::Executed { result, state } => {
-                gas_left -= result.tx_gas_used();
+                gas.spend(&result);
                 committed.push((transaction.inner(), result, state));
             }
             TransactionOutcome::Invalid(reason) => return Err(refuse(reason.to_string())),
@@ -145,7 +155,49 @@ pub(crate) fn execute_with_report(
             }
         }
     }
-    Ok(Execution { finished: committer.finish()?, report: outcome.report, post_states })
+    let mut finished = committer.finish()?;
+    if let (Some(checked), Some(list)) = (list, &given) {
+        access_list::finish(record, &mut finished, checked, list)?;
+    }
+    Ok(Execution { finished, report: outcome.report, post_states })
+}
+
+/// What transactions may still use of a block's gas. From Amsterdam on gas for state is counted apart
+/// (EIP-8037).
+struct BlockGas {
+    limit: u64,
+    /// The most that counts against what is left for execution; `None` before Amsterdam.
+    cap: Option<u64>,
+    regular: u64,
+    state: u64,
+}
+
+impl BlockGas {
+    fn new(limit: u64, env: &EvmEnv) -> Self {
+        let apart = env.cfg_env.enable_amsterdam_eip8037;
+        let cap = apart.then(|| env.cfg_env.tx_gas_limit_cap());
+        Self { limit, cap, regular: 0, state: 0 }
+    }
+
+    /// What is left, if that is less than a transaction with this gas limit may use.
+    fn lacks(&self, gas_limit: u64) -> Option<u64> {
+        let regular = self.limit.saturating_sub(self.regular);
+        let state = self.limit.saturating_sub(self.state);
+        match self.cap {
+            None => (gas_limit > regular).then_some(regular),
+            Some(cap) if gas_limit.min(cap) > regular => Some(regular),
+            Some(_) => (gas_limit > state).then_some(state),
+        }
+    }
+
+    fn spend(&mut self, result: &ExecutionResult<HaltReason>) {
+        if self.cap.is_some() {
+            self.regular = self.regular.saturating_add(result.gas().block_regular_gas_used());
+            self.state = self.state.saturating_add(result.gas().block_state_gas_used());
+        } else {
+            self.regular = self.regular.saturating_add(result.tx_gas_used());
+        }
+    }
 }
 
 /// Executes a stored block again and compares receipts, gas and state root. `trie` stands at the
@@ -202,6 +254,10 @@ fn differences(
         format!("{:?}", record.post_states),
         format!("{:?}", execution.post_states),
     );
+    if let (Some(stated), Some(list)) = (header.block_access_list_hash, &finished.access_list) {
+        let now = alloy_eip7928::compute_block_access_list_hash(list);
+        compare("block access list hash".into(), stated.to_string(), now.to_string());
+    }
     if let Some(hash) = header.requests_hash {
         compare(
             "requests hash".into(),
@@ -226,6 +282,7 @@ impl From<&ExecutedBlock> for BlockRecord {
             dev_patch: None,
             total_difficulty: block.total_difficulty,
             post_states: block.post_states.clone(),
+            access_list: block.access_list.clone(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{EvmEnv, FinishedBlock};
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, TxReceipt, proofs};
+use alloy_eip7928::compute_block_access_list_hash;
 use alloy_eips::{eip4895::Withdrawals, merge::BEACON_NONCE};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{B256, Bloom, Bytes, U256};
@@ -68,7 +69,8 @@ pub fn assemble_header(
         requests_hash: spec
             .is_prague_active_at_timestamp(timestamp)
             .then(|| finished.requests.requests_hash()),
+        block_access_list_hash: finished.access_list.as_deref().map(compute_block_access_list_hash),
+        slot_number: spec.is_amsterdam_active_at_timestamp(timestamp).then_some(block.slot_num),
         extra_data: parts.extra_data.clone(),
-        ..Header::default()
     }
 }

@@ -3,12 +3,13 @@
 //! Invariant: a read sees the last committed write of this block, else the parent's post-state.
 
 use crate::state_db::{StateDbError, account_info, cached_code, stored_account};
+use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_primitives::{
     Address, B256, Bytes, U256,
     map::{AddressMap, HashMap, HashSet},
 };
 use plasma_storage::{Account, AccountChange, StateChanges, StateReader, StorageError};
-use plasma_vm::{StorageProbe, StorageProbeRef};
+use plasma_vm::{AccessListBuilder, StorageProbe, StorageProbeRef};
 use revm::{
     Database, DatabaseCommit, DatabaseRef,
     state::{Account as EvmAccount, AccountInfo, Bytecode},
@@ -102,18 +103,42 @@ fn changed_slot(changes: &StateChanges, address: Address, slot: U256) -> Option<
 pub struct BlockState {
     below: LayeredState,
     tick: StateChanges,
+    /// What was accessed, where a block access list is kept.
+    listing: Option<Listing>,
+}
+
+/// A block access list in the making (EIP-7928).
+#[derive(Clone, Debug, Default)]
+struct Listing {
+    list: AccessListBuilder,
+    /// Where what is committed next belongs; `None`: it is not listed.
+    at: Option<BlockAccessIndex>,
 }
 
 impl BlockState {
     /// An open block on top of `parent`'s post-state.
     pub fn new(parent: Arc<dyn StateReader>) -> Self {
-        Self { below: LayeredState::new(parent, Vec::new()), tick: StateChanges::default() }
+        Self {
+            below: LayeredState::new(parent, Vec::new()),
+            tick: StateChanges::default(),
+            listing: None,
+        }
     }
 
     /// Moves the state out and leaves an empty one on the same parent behind.
     pub(crate) fn take(&mut self) -> Self {
         let empty = Self::new(self.below.base.clone());
         std::mem::replace(self, empty)
+    }
+
+    /// Lists what is committed from now on at `index`; `None`: does not list it.
+    pub(crate) fn list_at(&mut self, index: Option<BlockAccessIndex>) {
+        self.listing.get_or_insert_default().at = index;
+    }
+
+    /// Takes the list out; `None` where none was kept.
+    pub(crate) fn take_list(&mut self) -> Option<BlockAccessList> {
+        Some(self.listing.take()?.list.finish())
     }
 
     /// Ends the tick in progress and returns what it changed.
@@ -256,6 +281,9 @@ impl DatabaseCommit for BlockState {
 
     fn commit_iter(&mut self, changes: &mut dyn Iterator<Item = (Address, EvmAccount)>) {
         for (address, account) in changes {
+            if let Some(Listing { list, at: Some(index) }) = &mut self.listing {
+                list.add(*index, address, &account);
+            }
             if account.is_touched() {
                 commit_account(&mut self.tick, address, account);
             }

@@ -5,6 +5,7 @@
 
 use crate::{BlockState, EvmEnv, StateDbError, dao, rules::BlockRules};
 use alloy_consensus::{EthereumReceipt, Header, Transaction as _, TxType, Typed2718};
+use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_evm::{
     Evm,
@@ -90,6 +91,9 @@ pub struct FinishedBlock {
     pub changes: StateChanges,
     /// Those of them that the post-block work made.
     pub closing: Arc<StateChanges>,
+    /// What the block accessed and changed where (EIP-7928), from Amsterdam on. Of a block whose
+    /// transactions were committed as verified by a list: what came before and after them.
+    pub access_list: Option<BlockAccessList>,
 }
 
 /// Executes the frame of a block around its transactions and commits their outcomes.
@@ -103,6 +107,8 @@ pub struct BlockCommitter<'a> {
     context: EthBlockExecutionCtx<'a>,
     state: BlockState,
     totals: Totals,
+    /// Whether transactions go into the block access list.
+    lists_transactions: bool,
 }
 
 /// What upstream's executor counts.
@@ -134,7 +140,7 @@ impl<'a> BlockCommitter<'a> {
         };
         let proof_of_stake = env.cfg_env.spec >= SpecId::MERGE;
         let rules = BlockRules::of_environment(spec, proof_of_stake);
-        Self { rules, env, context, state, totals: Totals::default() }
+        Self { rules, env, context, state, totals: Totals::default(), lists_transactions: true }
     }
 
     /// Upstream's executor with the state and the totals as they are.
@@ -167,6 +173,7 @@ impl<'a> BlockCommitter<'a> {
     /// What comes before the first transaction: the DAO's money (EIP-779), system calls (EIP-2935,
     /// EIP-4788).
     pub fn begin(&mut self) -> Result<(), BlockError> {
+        self.list_at(Some(BlockAccessIndex::PRE_EXECUTION));
         if self.rules.moves_dao_money(self.env.block_env.number.saturating_to()) {
             let moved = dao::moved_money(&self.state).map_err(StateDbError::from)?;
             self.state.apply(moved);
@@ -175,6 +182,22 @@ impl<'a> BlockCommitter<'a> {
         let begun = inner.apply_pre_execution_changes();
         self.keep(inner);
         Ok(begun?)
+    }
+
+    /// Leaves transactions out of the block access list: they were verified by one.
+    pub fn leave_transactions_unlisted(&mut self) {
+        self.lists_transactions = false;
+    }
+
+    fn list_at(&mut self, index: Option<BlockAccessIndex>) {
+        if self.env.cfg_env.spec.is_enabled_in(SpecId::AMSTERDAM) {
+            self.state.list_at(index);
+        }
+    }
+
+    /// The place of the next transaction in a block access list, or of what comes after the last.
+    fn next_place(&self) -> BlockAccessIndex {
+        BlockAccessIndex::from_tx_index(self.totals.receipts.len() as u64)
     }
 
     /// Gas that transactions may still use in this block.
@@ -218,8 +241,15 @@ impl<'a> BlockCommitter<'a> {
 
     /// Commits outcomes in order: the next transactions of the block.
     pub fn commit<'t>(&mut self, outcomes: impl IntoIterator<Item = Outcome<'t>>) {
+        let listed = self.lists_transactions && self.env.cfg_env.spec >= SpecId::AMSTERDAM;
+        let mut place = self.next_place();
+        self.list_at(None);
         let mut inner = self.executor();
         for (transaction, result, state) in outcomes {
+            if listed {
+                inner.evm.db_mut().list_at(Some(place));
+                place.increment();
+            }
             let tx_type = TxType::try_from(transaction.ty())
                 .expect("a decoded transaction has a type that this client knows");
             let _gas = inner.commit_transaction(EthTxResult {
@@ -234,11 +264,13 @@ impl<'a> BlockCommitter<'a> {
     /// Post-block work (withdrawals, requests, rewards) and the block's totals.
     pub fn finish(mut self) -> Result<FinishedBlock, BlockError> {
         self.state.end_tick();
+        self.list_at(Some(self.next_place()));
         let (evm, result) = self.executor().finish()?;
         let BlockExecutionResult { receipts, requests, gas_used, blob_gas_used } = result;
         let (mut state, _env) = evm.finish();
         let closing = state.end_tick();
         Ok(FinishedBlock {
+            access_list: state.take_list(),
             closing,
             receipts,
             requests,

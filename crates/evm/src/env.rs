@@ -3,6 +3,7 @@
 use crate::{EvmEnv, rules::BlockRules};
 use alloy_consensus::{BlockHeader, Header, transaction::Recovered};
 use alloy_evm::{FromRecoveredTx, eth::NextEvmEnvAttributes};
+use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256};
 use plasma_chainspec::ChainSpec;
 use plasma_storage::Transaction;
@@ -40,13 +41,20 @@ pub fn next_block_env(spec: &ChainSpec, parent: &Header, next: &NextBlockAttribu
             suggested_fee_recipient: next.beneficiary,
             prev_randao: next.prev_randao,
             gas_limit: next.gas_limit,
-            slot_number: None,
+            slot_number: next_slot(spec, parent, next.timestamp),
         },
         base_fee,
         BlockRules::of_next(spec),
         spec.chain_id(),
         spec.blob_params_at(next.timestamp),
     )
+}
+
+/// The slot of the block after `parent` (EIP-7843): nobody tells a node without a consensus layer,
+/// so it counts on. `None` before Amsterdam.
+fn next_slot(spec: &ChainSpec, parent: &Header, timestamp: u64) -> Option<u64> {
+    spec.is_amsterdam_active_at_timestamp(timestamp)
+        .then(|| parent.slot_number.map_or(0, |slot| slot.saturating_add(1)))
 }
 
 /// The execution form of a transaction whose sender is known.

@@ -86,9 +86,9 @@ impl<D: StorageProbeRef> BatchCache<D> {
         }
     }
 
-    /// Applies the state of one transaction.
+    /// Applies the state of one transaction: the accounts that it touched.
     pub(crate) fn commit(&mut self, state: &EvmState) {
-        for (address, account) in state {
+        for (address, account) in state.iter().filter(|(_, account)| account.is_touched()) {
             let cached = self.accounts.entry(*address).or_insert_with(|| CachedAccount::new(None));
             match AccountFate::of(account) {
                 AccountFate::Gone => {

@@ -10,11 +10,7 @@
 //! workers' executions keep proving void it sends them away and goes on alone for a stretch, at the
 //! speed of sequential execution; and it begins alone, as workers take a moment to wake up.
 
-use std::{
-    ops::Range,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{ops::Range, sync::Arc};
 
 use plasma_vm::StorageProbeRef;
 use revm::context::result::EVMError;
@@ -24,12 +20,12 @@ use crate::{
     executor::Switching,
     interleave::{self, Point},
     memory::{Memory, Tables},
-    pace::{INTERVAL, Pace},
+    pace::{INTERVAL, Pace, Stretch, is_worth_a_call},
     scheduler::{Backoff, Phase, State},
     sequential::{batch_error, execute_in_order},
     validation::{Validity, validate},
     vm::{Attempt, Failure, ReadError, Speculation, Vm},
-    worker::{Batch, execute_attempt, speculate},
+    worker::{Batch, catch, execute_attempt, speculate},
     write_set::WriteSet,
 };
 
@@ -47,14 +43,6 @@ const STRETCH_MOST_BY_CLOCK: u32 = 2_048;
 /// A parallel stretch that lasted this many transactions makes the next one alone short again.
 const GOOD_STRETCH: u32 = 1_024;
 
-/// Workers are called for this much work, for they take a moment to wake up.
-const WORTH_A_CALL: Duration = Duration::from_micros(600);
-/// How much is to be seen of the batch before its work is guessed.
-const FIRST_LOOK: Duration = Duration::from_micros(40);
-
-/// No more than this part of a batch begins alone for what the batch before has shown.
-const BEGIN_ALONE_PART: u32 = 8;
-
 /// See the module's documentation.
 pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     batch: &'a Batch<'a, D>,
@@ -68,8 +56,6 @@ pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     outcomes: Vec<TransactionOutcome>,
     incarnations: Vec<u32>,
     trust: u32,
-    /// Transactions to begin with alone, as the batch before has shown.
-    begin_alone: u32,
     went_parallel: bool,
     /// The next stretch alone.
     stretch: u32,
@@ -94,11 +80,13 @@ impl<'a, 's, D: StorageProbeRef + Sync> Committer<'a, 's, D>
 where
     D::Error: std::error::Error + Send + Sync + 'static,
 {
+    /// `begin_alone` is what the batch before has left, `outcomes` what is committed already.
     pub(crate) fn new(
         batch: &'a Batch<'a, D>,
         wanted: usize,
         switching: Switching,
         begin_alone: u32,
+        outcomes: Vec<TransactionOutcome>,
         call_worker: &'s dyn Fn(),
     ) -> Self {
         let count = batch.transactions.len();
@@ -108,10 +96,9 @@ where
             wanted,
             called: 0,
             switching,
-            outcomes: Vec::with_capacity(count),
+            outcomes,
             incarnations: vec![1; count],
             trust: TRUST_START,
-            begin_alone: begin_alone.min(count as u32 / BEGIN_ALONE_PART),
             went_parallel: false,
             stretch: begin_alone.max(STRETCH_FIRST),
             since: 0,
@@ -120,10 +107,14 @@ where
         }
     }
 
-    /// Commits the whole batch. Sends the workers away, whatever the end.
-    pub(crate) fn run(mut self, memory: Memory<D>) -> Result<Committed, ExecutorError> {
+    /// Commits the rest of the batch; `begun` is the stretch that has been gone alone. Sends the workers away, whatever the end.
+    pub(crate) fn run(
+        mut self,
+        memory: Memory<D>,
+        begun: Stretch,
+    ) -> Result<Committed, ExecutorError> {
         let scheduler = &self.batch.scheduler;
-        let result = self.commit_all(memory);
+        let result = self.commit_all(memory, begun);
         scheduler.set_phase(Phase::Alone);
         // A worker that is just leaving is cheaper to wait for here than asleep.
         let mut backoff = Backoff::default();
@@ -151,39 +142,19 @@ where
         self.outcomes.len() == self.batch.transactions.len()
     }
 
-    fn commit_all(&mut self, mut memory: Memory<D>) -> Result<(), ExecutorError> {
+    fn commit_all(&mut self, mut memory: Memory<D>, begun: Stretch) -> Result<(), ExecutorError> {
         if self.switching == Switching::Auto {
-            self.go_alone(&mut memory, self.begin_alone)?;
+            self.go_alone(&mut memory, begun)?;
         }
         while !self.is_over() {
             let Some(next) = self.go_parallel(memory)? else { return Ok(()) };
             memory = next;
-            let stretch = self.stretch_alone();
+            let least = self.stretch_alone();
+            let stretch = Stretch::begin(self.outcomes.len(), least, self.batch.transactions.len());
             self.go_alone(&mut memory, stretch)?;
         }
         self.used = Some(Arc::new(memory));
         Ok(())
-    }
-
-    /// Whether so much is left from `index` on that workers are worth their waking up, where the
-    /// `done` transactions before it took `took`.
-    fn is_worth_a_call(&self, index: usize, done: usize, took: Duration) -> bool {
-        let left = self.batch.transactions.len() - index;
-        took.as_nanos() * left as u128 >= WORTH_A_CALL.as_nanos() * done as u128
-    }
-
-    /// Whether to call workers at transaction `index` of a stretch alone that began at `from`.
-    fn calls_at(&self, index: usize, from: usize, begun: Instant) -> bool {
-        if self.switching != Switching::Auto {
-            return true;
-        }
-        let done = index - from;
-        // The clock is no use for every payment.
-        if done == 0 || (done > 8 && !done.is_multiple_of(8)) {
-            return false;
-        }
-        let took = begun.elapsed();
-        took >= FIRST_LOOK && self.is_worth_a_call(index, done, took)
     }
 
     fn call_workers(&mut self, phase: Phase) {
@@ -213,15 +184,16 @@ where
         stretch
     }
 
-    /// Commits `stretch` transactions alone, and then on until workers are there to help.
-    fn go_alone(&mut self, memory: &mut Memory<D>, stretch: u32) -> Result<(), ExecutorError> {
-        let from = self.outcomes.len();
-        let end = from.saturating_add(stretch as usize);
-        let begun = Instant::now();
+    /// Commits alone while `stretch` holds and then on until workers are there to help.
+    fn go_alone(
+        &mut self,
+        memory: &mut Memory<D>,
+        mut stretch: Stretch,
+    ) -> Result<(), ExecutorError> {
         let batch = self.batch;
         let mut called = false;
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        let result = batch.catch(|| {
+        let result = catch(|| {
             execute_in_order(
                 memory.base_mut(),
                 batch.env,
@@ -229,11 +201,14 @@ where
                 Some(&batch.payments),
                 &mut outcomes,
                 |index| {
-                    if index < end {
+                    if stretch.holds(index) {
                         return true;
                     }
                     if !called {
-                        if self.wanted > 0 && !self.calls_at(index, from, begun) {
+                        let calls = self.wanted == 0
+                            || self.switching != Switching::Auto
+                            || stretch.calls_at(index, batch.transactions);
+                        if !calls {
                             return true;
                         }
                         called = true;
@@ -303,7 +278,11 @@ where
         scheduler.set_chunk(chunk);
         if present == 0
             && scheduler.phase() == Phase::Parallel
-            && self.is_worth_a_call(self.outcomes.len(), INTERVAL as usize, took)
+            && is_worth_a_call(
+                self.batch.transactions.len() - self.outcomes.len(),
+                INTERVAL as usize,
+                took,
+            )
         {
             self.call_workers(Phase::Parallel);
         }

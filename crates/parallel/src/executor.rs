@@ -2,7 +2,10 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use alloy_evm::EvmEnv;
@@ -12,15 +15,23 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use revm::context::TxEnv;
 
 use crate::{
-    BatchOutcome, ExecutorError,
+    BatchOutcome, ConflictReport, ExecutorError,
+    cache::BatchCache,
     committer::{Committed, Committer},
     execute_sequential,
     memory::{Memory, Tables},
-    worker::{self, Batch},
+    pace::Stretch,
+    payment::Payments,
+    placement::Placement,
+    sequential::execute_in_order,
+    worker::{self, Batch, catch},
 };
 
 /// Batches shorter than this are executed one by one unless the configuration says otherwise.
 pub const DEFAULT_MIN_TRANSACTIONS: usize = 4;
+
+/// No more than this part of a batch begins alone for what the batch before has shown.
+const BEGIN_ALONE_PART: u32 = 8;
 
 /// When the committer goes on alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +94,7 @@ pub struct ParallelExecutor {
     config: ParallelConfig,
     /// One thread less than configured, as the calling thread works too; `None` for one thread.
     pool: Option<ThreadPool>,
+    placement: Arc<Placement>,
     /// How long the next batch begins alone, in transactions.
     begin_alone: AtomicU32,
     /// What earlier batches have left for later ones: at most one for each that ran at once.
@@ -97,11 +109,16 @@ impl ParallelExecutor {
     /// [`ExecutorError::Threads`] when the operating system refuses them.
     pub fn new(config: ParallelConfig) -> Result<Self, ExecutorError> {
         let helpers = config.threads.get() - 1;
+        let placement = Arc::new(Placement::new(config.threads.get()));
         let pool = (helpers > 0)
             .then(|| {
                 ThreadPoolBuilder::new()
                     .num_threads(helpers)
                     .thread_name(|index| format!("executor-{index}"))
+                    .start_handler({
+                        let placement = placement.clone();
+                        move |_| placement.register()
+                    })
                     .build()
             })
             .transpose()
@@ -109,12 +126,19 @@ impl ParallelExecutor {
                 threads: helpers,
                 message: error.to_string(),
             })?;
-        Ok(Self { config, pool, begin_alone: AtomicU32::new(0), spare: Mutex::default() })
+        let begin_alone = AtomicU32::new(0);
+        Ok(Self { config, pool, placement, begin_alone, spare: Mutex::default() })
     }
 
     /// The configuration in use.
     pub fn config(&self) -> &ParallelConfig {
         &self.config
+    }
+
+    /// The threads beside the calling one, which are about to be called.
+    pub(crate) fn helpers(&self) -> Option<&ThreadPool> {
+        self.placement.make_way();
+        self.pool.as_ref()
     }
 
     /// Executes `transactions` in order on top of `state`; the outcomes are those of
@@ -145,19 +169,53 @@ impl ParallelExecutor {
         {
             return execute_sequential(state, env, transactions);
         }
-        let batch = Batch::new(env, transactions);
-        let tables = self.spare.lock().pop().unwrap_or_default();
-        let memory = Memory::new(state, tables);
         let switching = self.config.switching;
         // Relaxed: a hint from whatever batch ended last.
         let alone = self.begin_alone.load(Ordering::Relaxed);
-        let result = batch.catch(|| match &self.pool {
+        let payments = Payments::new(env);
+        let mut cache = BatchCache::new(state);
+        let mut outcomes = Vec::with_capacity(transactions.len());
+        let least = alone.min(transactions.len() as u32 / BEGIN_ALONE_PART);
+        let mut stretch = Stretch::begin(0, least, transactions.len());
+        if switching == Switching::Auto {
+            // Most small batches are over before workers would be awake: nothing is set up for them.
+            let go_on = |index| !stretch.calls_at(index, transactions);
+            let begun = catch(|| {
+                execute_in_order(
+                    &mut cache,
+                    env,
+                    transactions,
+                    Some(&payments),
+                    &mut outcomes,
+                    go_on,
+                )
+            });
+            begun.unwrap_or_else(|message| {
+                Err(ExecutorError::Panicked { index: outcomes.len(), message })
+            })?;
+            if outcomes.len() == transactions.len() {
+                self.begin_alone.store(0, Ordering::Relaxed);
+                let mut report = ConflictReport::sequential(transactions.len());
+                report.parallel = true;
+                return Ok(BatchOutcome { outcomes, report });
+            }
+        }
+        let batch = Batch::new(env, transactions, payments);
+        let tables = self.spare.lock().pop().unwrap_or_default();
+        let memory = Memory::new(cache, tables);
+        let result = catch(|| match &self.pool {
             Some(pool) => pool.in_place_scope(|scope| {
                 let workers = pool.current_num_threads().min(transactions.len() - 1);
-                let call = || scope.spawn(|_| worker::help(&batch));
-                Committer::new(&batch, workers, switching, alone, &call).run(memory)
+                let call = || {
+                    self.placement.make_way();
+                    scope.spawn(|_| worker::help(&batch));
+                };
+                Committer::new(&batch, workers, switching, alone, outcomes, &call)
+                    .run(memory, stretch)
             }),
-            None => Committer::new(&batch, 0, switching, alone, &|| ()).run(memory),
+            None => {
+                Committer::new(&batch, 0, switching, alone, outcomes, &|| ()).run(memory, stretch)
+            }
         });
         let Committed { outcomes, report, next_alone, tables } =
             result.unwrap_or_else(|message| Err(ExecutorError::Worker { message }))?;

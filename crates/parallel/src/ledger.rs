@@ -13,7 +13,7 @@ use revm::{
     state::{Account, AccountInfo, EvmState, TransactionId},
 };
 
-use crate::{cache::AccountFate, memory::Memory};
+use crate::{cache::AccountFate, memory::Memory, sequential::keeps_loaded};
 
 /// The beneficiary's account as the commits so far have left it.
 #[derive(Debug, Default)]
@@ -85,11 +85,11 @@ impl Ledger {
             if let Some(fee) = deferred_fee {
                 let info = page.account(memory, beneficiary)?.clone();
                 let account = paid(info, fee, spec);
-                if account.is_touched() {
+                if account.is_touched() || keeps_loaded(spec) {
                     state.insert(beneficiary, account);
                 }
             }
-            if let Some(account) = state.get(&beneficiary) {
+            if let Some(account) = state.get(&beneficiary).filter(|account| account.is_touched()) {
                 page.account = Some(match AccountFate::of(account) {
                     AccountFate::Gone => None,
                     AccountFate::Created | AccountFate::Changed => Some(account.info.clone()),

@@ -20,6 +20,10 @@
 //! recording, while workers are still waking up or have proved useless: a batch of transactions that
 //! all depend on each other takes as long as sequential execution.
 //!
+//! A block that comes with its block access list (EIP-7928) is verified without any of this: the list
+//! tells the state before each transaction, so [`ParallelExecutor::verify`] executes them all at once
+//! and holds what they do against the list.
+//!
 //! # Map
 //!
 //! | file | role |
@@ -30,14 +34,18 @@
 //! | `worker` | executing ahead of the commits; what a batch shares |
 //! | `scheduler` | which transaction stands where in the window; who begins with it |
 //! | `memory`, `versions` | multi-version memory over the base |
+//! | `stamps` | whether a location was written since it was read |
 //! | `validation` | the reads of an execution, and resolving them again |
 //! | `write_set` | what an executed transaction writes, derived from revm's state |
 //! | `vm` | one reusable EVM: database that records, handler that defers the beneficiary's fee |
 //! | `payment` | plain payments, which need no interpreter |
+//! | `placement` | where workers run |
 //! | `ledger` | the beneficiary's account |
 //! | `cache` | the base state with committed transactions on top |
 //! | `report` | the conflict report |
 //! | `sequential` | the reference |
+//! | `access_list` | a block access list as state and as claim |
+//! | `verify` | executing a block by its list |
 
 #![forbid(unsafe_code)]
 
@@ -47,6 +55,7 @@ mod atomics {
         AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 }
+mod access_list;
 mod cache;
 mod committer;
 mod error;
@@ -57,20 +66,25 @@ mod memory;
 mod outcome;
 mod pace;
 mod payment;
+mod placement;
 mod report;
 mod scheduler;
 mod sequential;
+mod stamps;
 mod validation;
+mod verify;
 mod versions;
 mod vm;
 mod worker;
 mod write_set;
 
+pub use access_list::{AccessList, AccessListError, ChangeDifference, ListedField};
 pub use error::ExecutorError;
 pub use executor::{DEFAULT_MIN_TRANSACTIONS, ParallelConfig, ParallelExecutor};
 pub use outcome::{BatchOutcome, TransactionOutcome};
 pub use report::{Conflict, ConflictReport, LocationKind};
 pub use sequential::execute_sequential;
+pub use verify::{VerifiedTransactions, VerifyError};
 
 #[cfg(test)]
 mod tests;

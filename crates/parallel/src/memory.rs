@@ -33,6 +33,7 @@ use revm::{
 use crate::{
     LocationKind,
     cache::BatchCache,
+    stamps::{Stamp, Stamps},
     validation::{AccountRead, SlotRead},
     versions::{AccountEntry, Blocked, Versions},
     write_set::{AccountWrite, WriteSet},
@@ -74,6 +75,8 @@ pub(crate) struct Tables {
     slots: Box<[SlotShard]>,
     wipes: RwLock<AddressMap<Versions<()>>>,
     any_wipe: AtomicBool,
+    /// Go on from batch to batch: only changes count.
+    stamps: Stamps,
 }
 
 impl Default for Tables {
@@ -83,6 +86,7 @@ impl Default for Tables {
             slots: (0..SHARDS).map(|_| RwLock::default()).collect(),
             wipes: RwLock::default(),
             any_wipe: AtomicBool::new(false),
+            stamps: Stamps::default(),
         }
     }
 }
@@ -118,9 +122,9 @@ pub(crate) struct Memory<D> {
 }
 
 impl<D: StorageProbeRef> Memory<D> {
-    pub(crate) fn new(base: D, tables: Tables) -> Self {
+    pub(crate) fn new(base: BatchCache<D>, tables: Tables) -> Self {
         Self {
-            base: BatchCache::new(base),
+            base,
             tables,
             probes: RwLock::default(),
             codes: RwLock::default(),
@@ -146,7 +150,7 @@ impl<D: StorageProbeRef> Memory<D> {
     /// Moves what the transactions before `committed` wrote into the base and forgets all versions.
     pub(crate) fn fold(&mut self, committed: u32) -> Result<(), D::Error> {
         let Self { base, tables, probes, .. } = self;
-        let Tables { accounts, slots, wipes, any_wipe } = tables;
+        let Tables { accounts, slots, wipes, any_wipe, stamps: _ } = tables;
         *any_wipe.get_mut() = false;
         probes.get_mut().clear();
         let wipes = std::mem::take(wipes.get_mut());
@@ -349,6 +353,19 @@ impl<D: StorageProbeRef> Memory<D> {
         Ok(hash)
     }
 
+    /// The stamps of all locations.
+    pub(crate) fn stamps(&self) -> &Stamps {
+        &self.tables.stamps
+    }
+
+    /// Whether all reads with these stamps still give what they gave, for a reader whose earlier
+    /// transactions are all committed; false where that cannot be told.
+    pub(crate) fn are_current(&self, stamps: &[Stamp]) -> bool {
+        // Relaxed: see `latest_wipe`. Wipes change many slots and no stamps.
+        !self.tables.any_wipe.load(Ordering::Relaxed)
+            && stamps.iter().all(|stamp| self.tables.stamps.is_current(*stamp))
+    }
+
     /// Makes `new` the writes of `writer`, in place of `old`. Both are sorted unless `old` is empty.
     pub(crate) fn publish(&self, writer: u32, new: &WriteSet, old: &WriteSet) {
         for write in &new.accounts {
@@ -358,6 +375,8 @@ impl<D: StorageProbeRef> Memory<D> {
             let key = (write.address, write.slot);
             let mut shard = self.slot_shard(&key).write();
             shard.entry(key).or_default().set(writer, write.value);
+            drop(shard);
+            self.tables.stamps.slot_written(write.address, write.slot);
         }
         if !old.is_empty() {
             self.withdraw(writer, new, old);
@@ -393,6 +412,8 @@ impl<D: StorageProbeRef> Memory<D> {
                 rare.exists.set(writer, exists);
             }
         }
+        drop(shard);
+        self.tables.stamps.account_written(write.address);
     }
 
     /// Removes what `old` wrote and `new` does not.
@@ -405,21 +426,10 @@ impl<D: StorageProbeRef> Memory<D> {
             {
                 versions.remove(writer);
             }
-            let mut shard = self.account_shard(stale.address).write();
-            let Some(entry) = shard.get_mut(&stale.address) else { continue };
-            if stale.balance.is_some() && kept.is_none_or(|kept| kept.balance.is_none()) {
-                entry.balance.remove(writer);
+            if let Some(entry) = self.account_shard(stale.address).write().get_mut(&stale.address) {
+                entry.withdraw(writer, stale, kept);
             }
-            if stale.nonce.is_some() && kept.is_none_or(|kept| kept.nonce.is_none()) {
-                entry.nonce.remove(writer);
-            }
-            let Some(rare) = &mut entry.rare else { continue };
-            if stale.code.is_some() && kept.is_none_or(|kept| kept.code.is_none()) {
-                rare.code.remove(writer);
-            }
-            if stale.exists.is_some() && kept.is_none_or(|kept| kept.exists.is_none()) {
-                rare.exists.remove(writer);
-            }
+            self.tables.stamps.account_written(stale.address);
         }
         for stale in &old.slots {
             if !new.writes_slot(stale.address, stale.slot) {
@@ -427,6 +437,7 @@ impl<D: StorageProbeRef> Memory<D> {
                 if let Some(entry) = self.slot_shard(&key).write().get_mut(&key) {
                     entry.remove(writer);
                 }
+                self.tables.stamps.slot_written(stale.address, stale.slot);
             }
         }
     }

@@ -16,7 +16,9 @@ pub enum TransactionOutcome {
         result: ExecutionResult<HaltReason>,
         /// Every account that the transaction touched, in absolute values, with revm's statuses
         /// (created, self-destructed); the beneficiary with its fee included. Committing the states
-        /// of a batch in order onto the base state gives the batch's post-state.
+        /// of a batch in order onto the base state gives the batch's post-state. From Amsterdam on
+        /// accounts that were only loaded are there, too: the block access list (EIP-7928) names
+        /// them.
         state: EvmState,
     },
     /// The transaction cannot be included at its place (nonce, funds, gas, ...). It changed nothing.

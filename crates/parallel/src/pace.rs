@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use revm::context::TxEnv;
+
 use crate::scheduler::CHUNK_MOST;
 
 /// Commits between two looks at the clock.
@@ -24,6 +26,83 @@ const INTERVALS_SEEN: u32 = 8;
 const MARGIN_PERCENT: f64 = 105.0;
 /// Work to be handed out at a time.
 const CHUNK_TIME: Duration = Duration::from_micros(30);
+
+/// Workers are called for this much work, for they take a moment to wake up.
+const WORTH_A_CALL: Duration = Duration::from_micros(600);
+/// How much is to be seen of a stretch before its work is guessed.
+const FIRST_LOOK: Duration = Duration::from_micros(40);
+
+/// Transactions that are looked at for their senders.
+const SENDERS_SEEN: usize = 64;
+/// Where nearly all transactions are of one sender, as many go by before that is looked at again.
+const ONE_SENDER_STRETCH: usize = 32;
+
+/// A stretch that the committer goes alone, and when to call workers again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch {
+    from: usize,
+    /// Up to here nobody is called.
+    until: usize,
+    /// Transactions of the batch.
+    total: usize,
+    begun: Instant,
+}
+
+impl Stretch {
+    /// A stretch of `least` transactions from `from` on, in a batch of `total`.
+    pub(crate) fn begin(from: usize, least: u32, total: usize) -> Self {
+        let until = from.saturating_add(least as usize);
+        Self { from, until, total, begun: Instant::now() }
+    }
+
+    /// Whether `index` still belongs to what is gone alone in any case.
+    pub(crate) fn holds(&self, index: usize) -> bool {
+        index < self.until
+    }
+
+    /// Whether to call workers at transaction `index` of `transactions`, all before it being done.
+    pub(crate) fn calls_at(&mut self, index: usize, transactions: &[TxEnv]) -> bool {
+        let done = index - self.from;
+        // The clock is no use for every payment.
+        if self.holds(index) || !(done.is_power_of_two() || done.is_multiple_of(8)) || done == 0 {
+            return false;
+        }
+        let took = self.begun.elapsed();
+        if took < FIRST_LOOK || !is_worth_a_call(self.total - index, done, took) {
+            return false;
+        }
+        if has_one_sender(&transactions[index..]) {
+            self.until = index + ONE_SENDER_STRETCH;
+            return false;
+        }
+        true
+    }
+}
+
+/// Whether three in four of the next transactions have the same sender: each of them waits for the
+/// one before, since nonces count on.
+fn has_one_sender(transactions: &[TxEnv]) -> bool {
+    let sample = &transactions[..transactions.len().min(SENDERS_SEEN)];
+    // Whoever has the majority is left over when different ones cancel each other out.
+    let (mut candidate, mut lead) = (None, 0usize);
+    for transaction in sample {
+        if candidate == Some(transaction.caller) {
+            lead += 1;
+        } else if lead == 0 {
+            (candidate, lead) = (Some(transaction.caller), 1);
+        } else {
+            lead -= 1;
+        }
+    }
+    let of_candidate = sample.iter().filter(|it| Some(it.caller) == candidate).count();
+    of_candidate * 4 >= sample.len() * 3
+}
+
+/// Whether so much work is `left` that workers are worth their waking up, where `done` transactions
+/// took `took`.
+pub(crate) fn is_worth_a_call(left: usize, done: usize, took: Duration) -> bool {
+    took.as_nanos() * left as u128 >= WORTH_A_CALL.as_nanos() * done as u128
+}
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -111,5 +190,28 @@ impl Pace {
         let together = self.together_time.as_secs_f64() * self.own_gas as f64;
         let alone = self.own_time.as_secs_f64() * self.together_gas as f64;
         self.intervals >= INTERVALS_SEEN && together * 100.0 > alone * MARGIN_PERCENT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::Address;
+
+    use super::*;
+
+    fn sent_by(senders: impl IntoIterator<Item = u8>) -> Vec<TxEnv> {
+        let sent = |sender| TxEnv { caller: Address::with_last_byte(sender), ..TxEnv::default() };
+        senders.into_iter().map(sent).collect()
+    }
+
+    #[test]
+    fn one_sender_is_told_from_several() {
+        assert!(has_one_sender(&sent_by([1; 300])));
+        assert!(has_one_sender(&sent_by((0..64).map(|n| if n % 4 == 3 { n } else { 200 }))));
+        assert!(!has_one_sender(&sent_by((0..64).map(|n| if n % 3 == 2 { n } else { 200 }))));
+        assert!(!has_one_sender(&sent_by((0..64).map(|n| n % 2))));
+        assert!(!has_one_sender(&sent_by(0..64)));
+        // Only the next ones count.
+        assert!(has_one_sender(&sent_by((0..200).map(|n| if n < 64 { 7 } else { n }))));
     }
 }

@@ -10,10 +10,11 @@ use plasma_vm::{MainnetMachine, StorageProbeRef};
 use revm::{
     Context, Database, ExecuteEvm, Journal,
     context::{
-        LocalContext, TxEnv,
+        BlockEnv, CfgEnv, LocalContext, TxEnv,
         result::{EVMError, InvalidTransaction},
     },
     context_interface::{Cfg, JournalTr},
+    primitives::hardfork::SpecId,
 };
 
 use crate::{
@@ -59,21 +60,8 @@ where
 {
     let from = outcomes.len();
     let Some(first) = transactions.get(from) else { return Ok(()) };
-    let mut journal: Journal<_> = Journal::new(cache);
-    journal.set_spec_id(env.cfg_env.spec);
-    journal.set_eip7708_config(
-        env.cfg_env.is_eip7708_disabled(),
-        env.cfg_env.is_eip8246_delayed_clear_disabled(),
-    );
-    let mut evm = MainnetMachine::new(Context {
-        block: &env.block_env,
-        tx: first,
-        cfg: &env.cfg_env,
-        journaled_state: journal,
-        chain: (),
-        local: LocalContext::default(),
-        error: Ok(()),
-    });
+    let mut evm = machine(cache, env, first);
+    let keeps_loaded = keeps_loaded(env.cfg_env.spec);
 
     for (index, transaction) in transactions.iter().enumerate().skip(from) {
         if !go_on(index) {
@@ -91,7 +79,9 @@ where
         match evm.transact(transaction) {
             Ok(executed) => {
                 let mut state = executed.state;
-                state.retain(|_, account| account.is_touched());
+                if !keeps_loaded {
+                    state.retain(|_, account| account.is_touched());
+                }
                 evm.context_mut().journaled_state.database.commit(&state);
                 outcomes.push(TransactionOutcome::Executed { result: executed.result, state });
             }
@@ -102,6 +92,38 @@ where
         }
     }
     Ok(())
+}
+
+/// Whether outcomes tell what was only loaded, too: a block access list (EIP-7928) names it.
+pub(crate) fn keeps_loaded(spec: SpecId) -> bool {
+    spec.is_enabled_in(SpecId::AMSTERDAM)
+}
+
+/// What executes one transaction after the other on a database.
+pub(crate) type SequentialMachine<'a, DB> =
+    MainnetMachine<Context<&'a BlockEnv, &'a TxEnv, &'a CfgEnv, DB, Journal<DB>, ()>>;
+
+/// revm on `db`; `placeholder` is any transaction.
+pub(crate) fn machine<'a, DB: Database>(
+    db: DB,
+    env: &'a EvmEnv,
+    placeholder: &'a TxEnv,
+) -> SequentialMachine<'a, DB> {
+    let mut journal: Journal<_> = Journal::new(db);
+    journal.set_spec_id(env.cfg_env.spec);
+    journal.set_eip7708_config(
+        env.cfg_env.is_eip7708_disabled(),
+        env.cfg_env.is_eip8246_delayed_clear_disabled(),
+    );
+    MainnetMachine::new(Context {
+        block: &env.block_env,
+        tx: placeholder,
+        cfg: &env.cfg_env,
+        journaled_state: journal,
+        chain: (),
+        local: LocalContext::default(),
+        error: Ok(()),
+    })
 }
 
 /// Makes a plain payment, fee included; `None` where it is none.

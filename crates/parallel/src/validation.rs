@@ -17,6 +17,7 @@ use revm::{primitives::KECCAK_EMPTY, state::AccountInfo};
 use crate::{
     Conflict, LocationKind,
     memory::{Memory, MemoryError},
+    stamps::Stamp,
 };
 
 /// Up to this many accounts a search through the list beats sorting it.
@@ -70,6 +71,8 @@ pub(crate) struct ReadSet {
     pub(crate) accounts: Vec<AccountRead>,
     pub(crate) slots: Vec<SlotRead>,
     pub(crate) probes: Vec<ProbeRead>,
+    /// Stamps of the accounts and slots, in the order in which they were read.
+    pub(crate) stamps: Vec<Stamp>,
     sorted: bool,
 }
 
@@ -79,6 +82,7 @@ impl ReadSet {
         self.accounts.clear();
         self.slots.clear();
         self.probes.clear();
+        self.stamps.clear();
     }
 
     /// Ends the recording: makes [`Self::account`] quick.
@@ -117,6 +121,9 @@ pub(crate) fn validate<D: StorageProbeRef>(
     reader: u32,
     reads: &ReadSet,
 ) -> Validity {
+    if reads.probes.is_empty() && memory.are_current(&reads.stamps) {
+        return Validity::Valid;
+    }
     let invalid = |address, slot, kind, writer: Option<u32>| {
         Validity::Invalid(writer.map(|writer| Conflict { reader, writer, address, slot, kind }))
     };

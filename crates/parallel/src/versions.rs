@@ -7,7 +7,7 @@ use revm::{
 };
 use smallvec::SmallVec;
 
-use crate::{LocationKind, validation::AccountRead};
+use crate::{LocationKind, validation::AccountRead, write_set::AccountWrite};
 
 /// A read met a value that an earlier transaction is known to be about to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +154,28 @@ impl AccountEntry {
             code,
             account_id: None,
         }))
+    }
+
+    /// Removes what `writer` wrote in `stale` and does not in `kept`.
+    pub(crate) fn withdraw(
+        &mut self,
+        writer: u32,
+        stale: &AccountWrite,
+        kept: Option<&AccountWrite>,
+    ) {
+        if stale.balance.is_some() && kept.is_none_or(|kept| kept.balance.is_none()) {
+            self.balance.remove(writer);
+        }
+        if stale.nonce.is_some() && kept.is_none_or(|kept| kept.nonce.is_none()) {
+            self.nonce.remove(writer);
+        }
+        let Some(rare) = &mut self.rare else { return };
+        if stale.code.is_some() && kept.is_none_or(|kept| kept.code.is_none()) {
+            rare.code.remove(writer);
+        }
+        if stale.exists.is_some() && kept.is_none_or(|kept| kept.exists.is_none()) {
+            rare.exists.remove(writer);
+        }
     }
 
     /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it

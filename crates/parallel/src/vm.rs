@@ -32,6 +32,7 @@ use crate::{
     ledger::Ledger,
     memory::{Memory, MemoryError},
     payment::{Payment, Payments},
+    sequential::keeps_loaded,
     validation::{AccountRead, ProbeRead, ReadSet, SlotRead},
     write_set::WriteSet,
 };
@@ -165,6 +166,7 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
             };
         }
         let Self { memory, contracts, .. } = self;
+        self.reads.stamps.push(memory.stamps().of_account(address));
         match memory.account(address, self.reader, || of_base(memory, contracts, address)) {
             Ok((info, versioned)) => {
                 self.reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
@@ -180,6 +182,7 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
         interleave::point(Point::Read);
+        self.reads.stamps.push(self.memory.stamps().of_slot(address, slot));
         match self.memory.slot(address, slot, self.reader) {
             Ok((value, versioned)) => {
                 self.reads.slots.push(SlotRead { address, slot, value, versioned });
@@ -361,7 +364,9 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         let (writes, speculation) = match result {
             Ok(result) => {
                 reads.finish();
-                state.retain(|_, account| account.is_touched());
+                if !keeps_loaded(context.cfg.spec) {
+                    state.retain(|_, account| account.is_touched());
+                }
                 let writes = WriteSet::derive(&state, &reads, db.beneficiary);
                 (writes, Speculation::Executed { result, state, deferred_fee })
             }

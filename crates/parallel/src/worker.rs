@@ -47,12 +47,12 @@ pub(crate) struct Batch<'a, D: StorageProbeRef> {
 
 impl<'a, D: StorageProbeRef> Batch<'a, D> {
     /// `transactions` are fewer than 2³².
-    pub(crate) fn new(env: &'a EvmEnv, transactions: &'a [TxEnv]) -> Self {
+    pub(crate) fn new(env: &'a EvmEnv, transactions: &'a [TxEnv], payments: Payments<'a>) -> Self {
         let scheduler = Scheduler::new(transactions.len() as u32);
         Self {
             env,
             transactions,
-            payments: Payments::new(env),
+            payments,
             slots: (0..scheduler.slots()).map(|_| Mutex::new(None)).collect(),
             scheduler,
             ledger: Ledger::default(),
@@ -76,12 +76,6 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
         Vm::new(memory, &self.ledger, self.env, &self.payments, &self.transactions[0])
     }
 
-    /// Runs `work`; a panic's message is its error.
-    pub(crate) fn catch<R>(&self, work: impl FnOnce() -> R) -> Result<R, String> {
-        // After a panic the batch is given up: nobody sees broken state.
-        catch_unwind(AssertUnwindSafe(work)).map_err(panic_message)
-    }
-
     /// The error that broke the batch off while transaction `index` was waited for.
     pub(crate) fn take_error(&self, index: u32) -> ExecutorError {
         self.error.lock().take().unwrap_or_else(|| ExecutorError::Stalled {
@@ -91,12 +85,18 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
     }
 }
 
+/// Runs `work`; a panic's message is its error.
+pub(crate) fn catch<R>(work: impl FnOnce() -> R) -> Result<R, String> {
+    // After a panic the batch is given up: nobody sees broken state.
+    catch_unwind(AssertUnwindSafe(work)).map_err(panic_message)
+}
+
 /// Works on `batch` until there is nothing to do for a while. Never panics.
 pub(crate) fn help<'a, D: StorageProbeRef + Sync>(batch: &'a Batch<'a, D>)
 where
     D::Error: std::error::Error + Send + Sync + 'static,
 {
-    if let Err(message) = batch.catch(|| work(batch)) {
+    if let Err(message) = catch(|| work(batch)) {
         batch.error.lock().get_or_insert(ExecutorError::Worker { message });
         batch.scheduler.break_off();
     }
@@ -201,7 +201,7 @@ where
 }
 
 /// The message of a panic, as far as it has one.
-fn panic_message(panic: Box<dyn Any + Send>) -> String {
+pub(crate) fn panic_message(panic: Box<dyn Any + Send>) -> String {
     match panic.downcast::<String>() {
         Ok(message) => *message,
         Err(panic) => match panic.downcast::<&'static str>() {

@@ -51,11 +51,10 @@ pub(crate) struct WriteSet {
 }
 
 impl WriteSet {
-    /// Derives the write set of a transaction that read `reads` and ended in `state` (touched
-    /// accounts only). The beneficiary's account fields are left to the commit's ledger.
+    /// Derives the write set of a transaction that read `reads` and ended in `state`. The beneficiary's account fields are left to the commit's ledger.
     pub(crate) fn derive(state: &EvmState, reads: &ReadSet, beneficiary: Address) -> Self {
         let mut writes = Self { accounts: Vec::with_capacity(state.len()), slots: Vec::new() };
-        for (address, account) in state {
+        for (address, account) in state.iter().filter(|(_, account)| account.is_touched()) {
             writes.add(*address, account, reads, *address == beneficiary);
         }
         writes

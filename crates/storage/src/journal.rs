@@ -6,7 +6,10 @@ use crate::{
     BlockRecord, Receipt, StorageError, TickRecord,
     engine::{Environment, LocalReadTx, WriteTx},
     record_codec as records,
-    table::{Bodies, Headers, JournalMeta, KeeperRecords, META_GENESIS, Receipts, Table, Ticks},
+    table::{
+        AccessLists, Bodies, Headers, JournalMeta, KeeperRecords, META_GENESIS, Receipts, Table,
+        Ticks,
+    },
 };
 use alloy_consensus::Header;
 use alloy_primitives::{B256, Bytes};
@@ -123,6 +126,7 @@ impl Journal {
             tx.delete::<Bodies>(&block)?;
             tx.delete::<Receipts>(&block)?;
             tx.delete::<KeeperRecords>(&block)?;
+            tx.delete::<AccessLists>(&block)?;
         }
         remove_ticks(&tx)?;
         tx.commit()?;
@@ -148,6 +152,7 @@ impl Journal {
         record.hash = hash;
         record.receipts = records::decode_receipts(&receipts)?;
         record.keeper = keeper;
+        record.access_list = tx.get::<AccessLists>(&number)?;
         Ok(Some(record))
     }
 
@@ -188,6 +193,9 @@ fn put_block(tx: &WriteTx, record: &BlockRecord) -> Result<(), StorageError> {
     tx.put::<Receipts>(&number, &records::encode_receipts(&record.receipts).into())?;
     if !record.keeper.is_empty() {
         tx.put::<KeeperRecords>(&number, &record.keeper)?;
+    }
+    if let Some(list) = &record.access_list {
+        tx.put::<AccessLists>(&number, list)?;
     }
     Ok(())
 }

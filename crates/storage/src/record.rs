@@ -32,6 +32,9 @@ pub struct BlockRecord {
     /// State root after each transaction, as receipts told it before Byzantium (EIP-658); empty
     /// from then on.
     pub post_states: Vec<B256>,
+    /// RLP of the block access list (EIP-7928); `None` before Amsterdam, and where the block came
+    /// without one and was not executed yet.
+    pub access_list: Option<Bytes>,
 }
 
 /// One batch of the open block: what must be executed again after a crash.

@@ -86,6 +86,8 @@ tables! { JOURNAL_TABLES:
     4 KeeperRecords(8..=8): u64 => Bytes;
     /// Ticks of the open block.
     5 Ticks(12..=12): (u64, u32) => Bytes;
+    /// RLP of the access list of each block that has one (EIP-7928).
+    6 AccessLists(8..=8): u64 => Bytes;
 }
 
 tables! { STATE_TABLES:

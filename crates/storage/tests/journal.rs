@@ -227,7 +227,7 @@ fn block() -> impl Strategy<Value = BlockRecord> {
     let body = (vec((transaction(), address()), 0..4), vec(receipt(), 0..4));
     let rest =
         (vec(header(7), 0..2), option::of(vec(withdrawal, 0..3)), bytes(), option::of(patch()));
-    let work = (b256(), vec(b256(), 0..4));
+    let work = (b256(), vec(b256(), 0..4), option::of(bytes()));
     let all = (header(1), b256(), body, rest, work);
     all.prop_map(|(header, hash, (transactions, receipts), rest, work)| {
         let (transactions, senders) = transactions.into_iter().unzip();
@@ -243,6 +243,7 @@ fn block() -> impl Strategy<Value = BlockRecord> {
             dev_patch: rest.3,
             total_difficulty: work.0.into(),
             post_states: work.1,
+            access_list: work.2,
         }
     })
 }

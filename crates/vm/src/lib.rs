@@ -1,4 +1,4 @@
-//! revm as every execution of this node runs it: with EIP-7610.
+//! revm as every execution of this node runs it: with EIP-7610, and block access lists (EIP-7928).
 //!
 //! A contract is not created at an address that has a nonce or code; revm sees to that. EIP-7610
 //! adds: nor at one that has storage, in all forks. revm does not look at storage there, and cannot:
@@ -6,7 +6,8 @@
 //!
 //! - [`StorageProbe`], [`StorageProbeRef`]: databases that know whether an account has storage;
 //! - [`Machine`]: revm's EVM with the rule, for those who bring their own handler;
-//! - [`PlasmaEvm`]: the same behind alloy-evm's interface.
+//! - [`PlasmaEvm`]: the same behind alloy-evm's interface;
+//! - [`AccessListBuilder`]: the block access list that executed states add up to.
 //!
 //! The question is asked only where a contract is created at an account that exists without nonce
 //! and code, so that other creations cost nothing more. No account without nonce and code can get
@@ -15,11 +16,13 @@
 
 #![forbid(unsafe_code)]
 
+mod access_list;
 mod alloy;
 mod collision;
 mod machine;
 mod probe;
 
+pub use access_list::AccessListBuilder;
 pub use alloy::PlasmaEvm;
 pub use machine::{Machine, MainnetMachine};
 pub use probe::{StorageProbe, StorageProbeRef};

@@ -8,7 +8,7 @@ pub use prepare::PreparedBlock;
 pub(crate) use side::SideChains;
 
 use crate::{
-    ChainError, ChainEvent,
+    ChainError, ChainEvent, access_list,
     block::ExecutedBlock,
     inner::Inner,
     producer::Producer,
@@ -157,8 +157,8 @@ fn verify(
     let mut record = block.into_record(total_difficulty);
     let kind = chain.config.executor;
     let execution = execute_with_report(chain, kind, &record, state, Some((&trie, &nodes)))?;
-    let finished = execution.finished;
-    record.receipts = finished.receipts;
+    let mut finished = execution.finished;
+    record.receipts = std::mem::take(&mut finished.receipts);
     record.post_states = execution.post_states;
     let header = &record.header;
     let invalid =
@@ -172,6 +172,9 @@ fn verify(
     if let Some(stated) = header.requests_hash.filter(|stated| *stated != requests) {
         return Err(invalid("requests hash", stated.to_string(), requests.to_string()));
     }
+    access_list::check(&record, &finished)?;
+    record.access_list = access_list::encoded(&finished);
+    let header = &record.header;
     let updates = trie.update(&nodes, &finished.changes)?;
     if trie.root() != header.state_root {
         let stated = header.state_root.to_string();

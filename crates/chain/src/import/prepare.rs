@@ -3,7 +3,7 @@
 use crate::ChainError;
 use alloy_consensus::{Block, Transaction as _, transaction::SignerRecoverable};
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use plasma_chainspec::ChainSpec;
 use plasma_storage::{BlockRecord, Transaction};
 use rayon::prelude::*;
@@ -15,6 +15,7 @@ pub struct PreparedBlock {
     pub(super) block: Block<Transaction>,
     pub(super) hash: B256,
     senders: Vec<Address>,
+    access_list: Option<Bytes>,
 }
 
 impl PreparedBlock {
@@ -35,7 +36,14 @@ impl PreparedBlock {
                 })
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { hash: block.header.hash_slow(), block, senders })
+        Ok(Self { hash: block.header.hash_slow(), block, senders, access_list: None })
+    }
+
+    /// The same with its access list in RLP (EIP-7928), from which it is then executed.
+    #[must_use]
+    pub fn with_access_list(mut self, list: Bytes) -> Self {
+        self.access_list = Some(list);
+        self
     }
 
     /// The block's number.
@@ -58,6 +66,7 @@ impl PreparedBlock {
             ommers: self.block.body.ommers,
             withdrawals: self.block.body.withdrawals,
             total_difficulty,
+            access_list: self.access_list,
             ..BlockRecord::default()
         }
     }

@@ -1,6 +1,7 @@
 //! Rules of headers.
 //!
-//! Sources: yellow paper section 4.4.4; EIP-779, 1559, 3675, 4844, 4895, 4788, 7685, 7892.
+//! Sources: yellow paper section 4.4.4; EIP-779, 1559, 3675, 4844, 4895, 4788, 7685, 7843, 7892,
+//! 7928.
 
 use super::{difficulty::next_difficulty, expect};
 use crate::ChainError;
@@ -134,6 +135,9 @@ fn validate_fork_fields(
     present("excess blob gas", header.excess_blob_gas.is_some(), cancun)?;
     present("parent beacon block root", header.parent_beacon_block_root.is_some(), cancun)?;
     present("requests hash", header.requests_hash.is_some(), prague)?;
+    let amsterdam = spec.is_amsterdam_active_at_timestamp(header.timestamp);
+    present("block access list hash", header.block_access_list_hash.is_some(), amsterdam)?;
+    present("slot number", header.slot_number.is_some(), amsterdam)?;
     let Some(params) = spec.blob_params_at(header.timestamp).filter(|_| cancun) else {
         return Ok(());
     };

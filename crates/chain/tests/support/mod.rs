@@ -27,6 +27,16 @@ pub fn transfer(index: usize, nonce: u64, to: Address, value: u64) -> Recovered<
     signed(index, payment(nonce, to, value))
 }
 
+/// A [`transfer`] with gas for a new account where state costs more (EIP-8037).
+pub fn transfer_to_new(
+    index: usize,
+    nonce: u64,
+    to: Address,
+    value: u64,
+) -> Recovered<Transaction> {
+    signed(index, TxEip1559 { gas_limit: 500_000, ..payment(nonce, to, value) })
+}
+
 /// A call without input of the contract at `to`.
 pub fn call(index: usize, nonce: u64, to: Address) -> Recovered<Transaction> {
     signed(index, TxEip1559 { gas_limit: 100_000, ..payment(nonce, to, 0) })
@@ -67,7 +77,24 @@ pub fn open(dir: &Path, automine: bool, keeper: bool) -> Chain {
 
 /// [`open`] with a bound on the depth of reorganisations.
 pub fn open_with_way_back(dir: &Path, automine: bool, keeper: bool, reorg_blocks: u64) -> Chain {
-    let spec = Arc::new(ChainSpec::from_json(DEV_GENESIS).unwrap());
+    open_genesis(dir, DEV_GENESIS, automine, keeper, reorg_blocks)
+}
+
+/// A chain on which Amsterdam is active from the start, without a keeper.
+pub fn open_amsterdam(dir: &Path) -> Chain {
+    let mut genesis: serde_json::Value = serde_json::from_str(DEV_GENESIS).unwrap();
+    genesis["config"]["amsterdamTime"] = 0.into();
+    open_genesis(dir, &genesis.to_string(), true, false, 1_000)
+}
+
+fn open_genesis(
+    dir: &Path,
+    genesis: &str,
+    automine: bool,
+    keeper: bool,
+    reorg_blocks: u64,
+) -> Chain {
+    let spec = Arc::new(ChainSpec::from_json(genesis).unwrap());
     let options = DatabaseOptions { reorg_blocks, ..DatabaseOptions::default() };
     let db = Database::open(dir, options).unwrap();
     let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));

@@ -1,6 +1,7 @@
 //! Differential tests: the parallel path against the sequential one, and the sequential one against
 //! revm's own state.
 
+mod access_lists;
 mod assembler;
 mod differential;
 mod faults;

@@ -23,7 +23,7 @@ use super::{
 };
 
 /// The forks that differ in what concerns this crate.
-pub(crate) const SPECS: [SpecId; 9] = [
+pub(crate) const SPECS: [SpecId; 10] = [
     SpecId::FRONTIER,
     SpecId::TANGERINE,
     SpecId::SPURIOUS_DRAGON,
@@ -33,6 +33,7 @@ pub(crate) const SPECS: [SpecId; 9] = [
     SpecId::CANCUN,
     SpecId::PRAGUE,
     SpecId::OSAKA,
+    SpecId::AMSTERDAM,
 ];
 
 /// Senders that contracts know of.

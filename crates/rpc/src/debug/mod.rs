@@ -46,6 +46,7 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     heavy(module, "debug_getRawBlock", 1, raw::block);
     heavy(module, "debug_getRawTransaction", 1, raw::transaction);
     heavy(module, "debug_getRawReceipts", 1, raw::receipts);
+    heavy(module, "debug_getRawBlockAccessList", 1, raw::access_list);
     heavy(module, "trace_transaction", 1, trace::transaction);
     heavy(module, "trace_get", 2, trace::get);
     heavy(module, "trace_block", 1, trace::block);

@@ -46,6 +46,17 @@ pub(super) fn transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<Byte
     Ok(pooled.map(|it| it.transaction.encoded_2718().into()).unwrap_or_default())
 }
 
+/// `debug_getRawBlockAccessList`: RLP of a block's access list (EIP-7928).
+pub(super) fn access_list(api: &Api, arguments: Arguments<'_>) -> RpcResult<Bytes> {
+    let block = existing(api, &arguments)?;
+    block.access_list.clone().ok_or_else(|| {
+        let number = block.number();
+        error::server_error(format!(
+            "block {number} is from before Amsterdam and has no access list"
+        ))
+    })
+}
+
 /// `debug_getRawReceipts`: EIP-2718 encodings of a block's receipts.
 pub(super) fn receipts(api: &Api, arguments: Arguments<'_>) -> RpcResult<Vec<Bytes>> {
     let block = existing(api, &arguments)?;

@@ -25,6 +25,7 @@ fn indexes_name_their_tables() {
     index::<Bodies>(JOURNAL_TABLES);
     index::<Receipts>(JOURNAL_TABLES);
     index::<KeeperRecords>(JOURNAL_TABLES);
+    index::<AccessLists>(JOURNAL_TABLES);
     index::<Ticks>(JOURNAL_TABLES);
     index::<StateMeta>(STATE_TABLES);
     index::<Accounts>(STATE_TABLES);

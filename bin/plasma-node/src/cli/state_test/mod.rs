@@ -2,7 +2,8 @@
 //!
 //! Every case runs through the same crates as a block does: transaction environment, parallel
 //! executor, ordered commit into the block's state, state trie. The sequential executor must give
-//! the same, or the case fails.
+//! the same, or the case fails; it must also do so for a batch of copies of the case by other
+//! senders.
 
 mod fixture;
 mod run;

@@ -27,6 +27,9 @@ use plasma_storage::{Account, AccountChange, StateChanges, StateReader, StorageE
 use plasma_trie::{EmptyNodes, StateTrie};
 use std::sync::Arc;
 
+/// Copies of a transaction that are executed in one batch with it.
+const COPIES: u8 = 3;
+
 /// The chain id of tests that name none.
 const DEFAULT_CHAIN_ID: u64 = 1;
 
@@ -55,6 +58,7 @@ fn check(executor: &ParallelExecutor, case: &Case, fork: SpecId, post: &Post) ->
         ensure!(root == post.hash, "state root {root}, expected {}", post.hash);
         return Ok(());
     }
+    check_copies(executor, &pre, &env, &tx)?;
     let block = BlockState::new(base.clone());
     let transactions = [tx];
     let parallel = executor.execute(&block, &env, &transactions)?;
@@ -74,6 +78,37 @@ fn check(executor: &ParallelExecutor, case: &Case, fork: SpecId, post: &Post) ->
     }
     ensure!(root == post.hash, "state root {root}, expected {}", post.hash);
     ensure!(logs == post.logs, "logs hash {logs}, expected {}", post.logs);
+    Ok(())
+}
+
+/// Executes `tx` in one batch with copies of itself by senders of their own, who are as its sender
+/// is: what they meet of each other depends on the case. The parallel executor must give what the
+/// sequential one gives.
+fn check_copies(
+    executor: &ParallelExecutor,
+    pre: &PreState,
+    env: &EvmEnv,
+    tx: &TxEnv,
+) -> Result<()> {
+    let mut pre = pre.clone();
+    let mut batch = vec![tx.clone()];
+    for number in 1..=COPIES {
+        let caller = Address::from_word(keccak256([tx.caller.as_slice(), &[number]].concat()));
+        if let Some(sender) = pre.changes.accounts.get(&tx.caller).cloned() {
+            pre.changes.accounts.insert(caller, sender);
+        }
+        batch.push(TxEnv { caller, ..tx.clone() });
+    }
+    let block = BlockState::new(Arc::new(pre));
+    let parallel = executor.execute(&block, env, &batch)?.outcomes;
+    let sequential = execute_sequential(&block, env, &batch)?.outcomes;
+    for (index, (parallel, sequential)) in parallel.iter().zip(&sequential).enumerate() {
+        ensure!(
+            parallel == sequential,
+            "copy {index} in a batch: {parallel:?} in parallel, {sequential:?} in sequence"
+        );
+    }
+    ensure!(parallel.len() == sequential.len(), "outcomes of the batch of copies lack");
     Ok(())
 }
 
@@ -245,6 +280,7 @@ fn transaction(case: &Case, post: &Post) -> Result<TxEnv> {
 }
 
 /// The test's pre-state.
+#[derive(Clone)]
 struct PreState {
     changes: StateChanges,
     codes: B256Map<Bytes>,
