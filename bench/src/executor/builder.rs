@@ -103,7 +103,9 @@ impl Builder {
     }
 
     pub(super) fn fund(&mut self, address: Address) {
-        let info = AccountInfo { balance: U256::from(ACCOUNT_WEI), ..AccountInfo::default() };
+        // Without code, as a node's state tells it: the empty code is shared by all threads.
+        let info =
+            AccountInfo { balance: U256::from(ACCOUNT_WEI), code: None, ..AccountInfo::default() };
         self.state.insert_account_info(address, info);
     }
 

@@ -109,6 +109,7 @@ fn load_block(path: &Path, codes: &BTreeMap<B256, Bytecode>) -> Result<Workload>
         let mut info = AccountInfo {
             balance: account.balance,
             nonce: account.nonce,
+            code: None,
             ..AccountInfo::default()
         };
         if let Some(hash) = account.code_hash {

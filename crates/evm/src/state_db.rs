@@ -83,7 +83,7 @@ pub(crate) fn account_info(account: Account) -> AccountInfo {
         nonce: account.nonce,
         code_hash: account.bytecode_hash.unwrap_or(KECCAK256_EMPTY),
         code: None,
-        ..AccountInfo::default()
+        account_id: None,
     }
 }
 

@@ -421,7 +421,7 @@ where
                 if !old.is_empty() {
                     attempt.writes.sort();
                 }
-                vm.memory().publish(index, &attempt.writes, old);
+                vm.memory().publish(index, &attempt.writes, old, index);
                 Ok(attempt)
             }
             Err(_) => Err(defect(index, "a final read was blocked")),

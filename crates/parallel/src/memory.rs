@@ -1,7 +1,8 @@
 //! Multi-version memory: for each location, the base value and what the batch's transactions wrote.
 //!
 //! Invariant: a read at position `i` gives the value of the highest writer below `i`, or the base
-//! value. What a writer last published stays until it publishes again; marking it as *estimates*
+//! value. What a writer last published stays until it publishes again or nobody can read it any more,
+//! because all who could are committed; marking it as *estimates*
 //! only tells readers to wait. Once all transactions below `i` are committed nothing below `i`
 //! changes any more, so that a read at `i` is final.
 //!
@@ -66,7 +67,7 @@ impl<E> From<Blocked> for MemoryError<E> {
 }
 
 type SlotKey = (Address, U256);
-type SlotShard = RwLock<HashMap<SlotKey, Versions<U256>>>;
+type SlotShard = RwLock<HashMap<SlotKey, Versions<U256, 2>>>;
 
 /// The versions of all locations that somebody wrote.
 #[derive(Debug)]
@@ -366,28 +367,28 @@ impl<D: StorageProbeRef> Memory<D> {
             && stamps.iter().all(|stamp| self.tables.stamps.is_current(*stamp))
     }
 
-    /// Makes `new` the writes of `writer`, in place of `old`. Both are sorted unless `old` is empty.
-    pub(crate) fn publish(&self, writer: u32, new: &WriteSet, old: &WriteSet) {
+    /// Makes `new` the writes of `writer`, in place of `old`. Both are sorted unless `old` is empty. All
+    /// transactions before `floor` are committed.
+    pub(crate) fn publish(&self, writer: u32, new: &WriteSet, old: &WriteSet, floor: u32) {
         for write in &new.accounts {
-            self.publish_account(writer, write);
+            self.publish_account(writer, write, floor);
         }
         for write in &new.slots {
             let key = (write.address, write.slot);
             let mut shard = self.slot_shard(&key).write();
-            shard.entry(key).or_default().set(writer, write.value);
-            drop(shard);
-            self.tables.stamps.slot_written(write.address, write.slot);
+            shard.entry(key).or_default().set(writer, write.value, floor);
         }
+        self.tables.stamps.slots_written(new.slots.iter().map(|it| (it.address, it.slot)));
         if !old.is_empty() {
             self.withdraw(writer, new, old);
         }
     }
 
-    fn publish_account(&self, writer: u32, write: &AccountWrite) {
+    fn publish_account(&self, writer: u32, write: &AccountWrite, floor: u32) {
         if write.wipe {
             // Relaxed: see `latest_wipe`.
             self.tables.any_wipe.store(true, Ordering::Relaxed);
-            self.tables.wipes.write().entry(write.address).or_default().set(writer, ());
+            self.tables.wipes.write().entry(write.address).or_default().set(writer, (), floor);
         }
         if !write.has_fields() {
             return;
@@ -398,18 +399,18 @@ impl<D: StorageProbeRef> Memory<D> {
             entry.base.clone_from(&write.base);
         }
         if let Some(balance) = write.balance {
-            entry.balance.set(writer, balance);
+            entry.balance.set(writer, balance, floor);
         }
         if let Some(nonce) = write.nonce {
-            entry.nonce.set(writer, nonce);
+            entry.nonce.set(writer, nonce, floor);
         }
         if write.code.is_some() || write.exists.is_some() {
             let rare = entry.rare.get_or_insert_default();
             if let Some(code) = &write.code {
-                rare.code.set(writer, code.clone());
+                rare.code.set(writer, code.clone(), floor);
             }
             if let Some(exists) = write.exists {
-                rare.exists.set(writer, exists);
+                rare.exists.set(writer, exists, floor);
             }
         }
         drop(shard);
@@ -437,7 +438,7 @@ impl<D: StorageProbeRef> Memory<D> {
                 if let Some(entry) = self.slot_shard(&key).write().get_mut(&key) {
                     entry.remove(writer);
                 }
-                self.tables.stamps.slot_written(stale.address, stale.slot);
+                self.tables.stamps.slots_written([(stale.address, stale.slot)]);
             }
         }
     }

@@ -195,6 +195,11 @@ impl Scheduler {
         self.cursor.load(Ordering::Relaxed)
     }
 
+    /// The transaction that is committed next: nobody executes an earlier one any more.
+    pub(crate) fn next_commit(&self) -> u32 {
+        self.committed.load(Ordering::Acquire)
+    }
+
     /// Tells that transaction `index` is committed: its slot is set up for the one that follows in it.
     pub(crate) fn committed(&self, index: u32) {
         let next = index.saturating_add(self.states.len() as u32);

@@ -11,9 +11,16 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use alloy_primitives::{Address, U256};
+use smallvec::SmallVec;
 
 /// Stamps: a power of two, much more than what the transactions of a window write.
 const STAMPS: usize = 1 << 14;
+
+/// Slots in a row that have one stamp, as a power of two.
+const NEIGHBOURS: u32 = 4;
+
+/// Stamps that are looked through for one that was taken or changed already.
+const LAST_FEW: usize = 8;
 
 /// Odd numbers without a pattern, by which keys are mixed.
 const MIX: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f];
@@ -49,10 +56,11 @@ fn account_place(address: Address) -> usize {
     place(word(address))
 }
 
+/// Neighbours among slots have one stamp: whoever touches one of them touches others, and a stamp that
+/// another processor has written costs more than all else here.
 fn slot_place(address: Address, slot: U256) -> usize {
     let [low, _, _, high] = *slot.as_limbs();
-    // Neighbours among slots, and hashes, which differ everywhere.
-    place((word(address) ^ low).wrapping_mul(MIX[1]) ^ high)
+    place((word(address) ^ (low >> NEIGHBOURS)).wrapping_mul(MIX[1]) ^ high)
 }
 
 impl Stamps {
@@ -67,14 +75,18 @@ impl Stamps {
         self.0[place].fetch_add(1, Ordering::Release);
     }
 
-    /// The stamp of an account, to be taken before the account is read.
-    pub(crate) fn of_account(&self, address: Address) -> Stamp {
-        self.take(account_place(address))
+    /// Takes the stamp of an account, which is read next.
+    pub(crate) fn read_account(&self, address: Address, taken: &mut Vec<Stamp>) {
+        taken.push(self.take(account_place(address)));
     }
 
-    /// The stamp of a storage slot, to be taken before the slot is read.
-    pub(crate) fn of_slot(&self, address: Address, slot: U256) -> Stamp {
-        self.take(slot_place(address, slot))
+    /// Takes the stamp of a storage slot, which is read next, unless it is among the last few taken.
+    pub(crate) fn read_slot(&self, address: Address, slot: U256, taken: &mut Vec<Stamp>) {
+        let place = slot_place(address, slot);
+        let known = taken.iter().rev().take(LAST_FEW).any(|stamp| stamp.place as usize == place);
+        if !known {
+            taken.push(self.take(place));
+        }
     }
 
     /// Tells that an account was written.
@@ -82,9 +94,19 @@ impl Stamps {
         self.change(account_place(address));
     }
 
-    /// Tells that a storage slot was written.
-    pub(crate) fn slot_written(&self, address: Address, slot: U256) {
-        self.change(slot_place(address, slot));
+    /// Tells that storage slots were written, all of them before this.
+    pub(crate) fn slots_written(&self, slots: impl IntoIterator<Item = (Address, U256)>) {
+        let mut changed = SmallVec::<[usize; LAST_FEW]>::new();
+        for (address, slot) in slots {
+            let place = slot_place(address, slot);
+            if changed.contains(&place) {
+                continue;
+            }
+            self.change(place);
+            if changed.len() < LAST_FEW {
+                changed.push(place);
+            }
+        }
     }
 
     /// Whether nothing was written since the stamp was taken.
@@ -104,12 +126,17 @@ mod tests {
         let address = Address::repeat_byte(7);
         for number in 0..1_000u64 {
             let slot = U256::from(number);
-            let (account, of_slot) = (stamps.of_account(address), stamps.of_slot(address, slot));
-            assert!(stamps.is_current(account) && stamps.is_current(of_slot));
-            stamps.slot_written(address, slot);
-            assert!(!stamps.is_current(of_slot));
+            let (mut account, mut of_slot) = (Vec::new(), Vec::new());
+            stamps.read_account(address, &mut account);
+            stamps.read_slot(address, slot, &mut of_slot);
+            // The neighbour's is the same, and taken once.
+            stamps.read_slot(address, slot ^ U256::from(1), &mut of_slot);
+            assert_eq!(of_slot.len(), 1);
+            assert!(stamps.is_current(account[0]) && stamps.is_current(of_slot[0]));
+            stamps.slots_written([(address, slot), (address, slot)]);
+            assert!(!stamps.is_current(of_slot[0]));
             stamps.account_written(address);
-            assert!(!stamps.is_current(account));
+            assert!(!stamps.is_current(account[0]));
         }
     }
 
@@ -122,7 +149,7 @@ mod tests {
         for number in 0..40 {
             places.insert(account_place(address(number)));
             for slot in 0..24u64 {
-                places.insert(slot_place(address(number), U256::from(slot)));
+                places.insert(slot_place(address(number), U256::from(slot << NEIGHBOURS)));
             }
         }
         for number in 0..500u64 {

@@ -15,7 +15,7 @@ use alloy_primitives::{
     map::{B256Map, HashSet},
 };
 use parking_lot::Mutex;
-use plasma_vm::{StorageProbe, StorageProbeRef};
+use plasma_vm::{StorageProbe, StorageProbeRef, own_empty_code};
 use revm::{
     Database, ExecuteEvm,
     context::{TxEnv, result::EVMError},
@@ -87,15 +87,16 @@ struct ListedDb<'a, 'l, D> {
     /// Code that was run and how often. What is run often each thread has a copy of: counting
     /// references to one that all threads run would have them wait for each other.
     codes: B256Map<(u32, Bytecode)>,
+    empty_code: Bytecode,
 }
 
 impl<D: StorageProbeRef> ListedDb<'_, '_, D> {
     /// Gives `info` this thread's copy of its code.
     fn own_code(&mut self, info: &mut AccountInfo) {
-        let Some(code) = &mut info.code else { return };
-        if code.is_empty() {
+        let Some(code) = &mut info.code else {
+            info.code = Some(self.empty_code.clone());
             return;
-        }
+        };
         let (runs, own) =
             self.codes.entry(info.code_hash).or_insert_with(|| (0, Bytecode::default()));
         *runs = runs.saturating_add(1);
@@ -215,6 +216,7 @@ where
             base: self.base,
             index: BlockAccessIndex::PRE_EXECUTION,
             codes: B256Map::default(),
+            empty_code: own_empty_code(),
         };
         let mut evm = machine(db, self.env, first);
         while let Some(chunk) = self.claim() {

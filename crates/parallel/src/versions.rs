@@ -40,17 +40,18 @@ pub(crate) struct Version<T> {
     pub(crate) value: T,
 }
 
-/// The values of a location in the order of their writers. Most locations have one writer at most.
+/// The values of a location in the order of their writers: the last that is committed, or none, and
+/// those of the window. `N` of them need no memory of their own.
 #[derive(Debug)]
-pub(crate) struct Versions<T>(SmallVec<[Version<T>; 1]>);
+pub(crate) struct Versions<T, const N: usize = 1>(SmallVec<[Version<T>; N]>);
 
-impl<T> Default for Versions<T> {
+impl<T, const N: usize> Default for Versions<T, N> {
     fn default() -> Self {
         Self(SmallVec::new())
     }
 }
 
-impl<T> Versions<T> {
+impl<T, const N: usize> Versions<T, N> {
     /// The latest version by a transaction before `reader`.
     pub(crate) fn before(&self, reader: u32) -> Option<&Version<T>> {
         // Most readers come after all writers.
@@ -76,7 +77,11 @@ impl<T> Versions<T> {
         }
     }
 
-    pub(crate) fn set(&mut self, writer: u32, value: T) {
+    /// Sets the value that `writer` gives. Nobody before transaction `floor` reads any more.
+    pub(crate) fn set(&mut self, writer: u32, value: T, floor: u32) {
+        while self.0.len() > 1 && self.0[1].writer < floor {
+            self.0.remove(0);
+        }
         let version = Version { writer, estimate: false, value };
         match self.0.last() {
             Some(last) if last.writer >= writer => {
@@ -141,10 +146,8 @@ impl AccountEntry {
         }
         let (code_hash, code) = match code {
             Some(version) => (version.value.hash, version.value.code.clone()),
-            None => base.map_or_else(
-                || (KECCAK_EMPTY, Some(Bytecode::default())),
-                |info| (info.code_hash, info.code.clone()),
-            ),
+            None => base
+                .map_or_else(|| (KECCAK_EMPTY, None), |info| (info.code_hash, info.code.clone())),
         };
         Ok(Some(AccountInfo {
             balance: balance

@@ -12,7 +12,7 @@ use alloy_primitives::{
     Address, B256, U256,
     map::{AddressMap, HashSet},
 };
-use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef};
+use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef, own_empty_code};
 use revm::{
     Context, Database, DatabaseRef, Journal,
     context::{
@@ -106,6 +106,8 @@ pub(crate) struct RecordingDb<'a, D> {
     ledger: &'a Ledger,
     /// Contracts as they are in the base: many transactions call the same few.
     contracts: AddressMap<AccountInfo>,
+    /// All accounts without code get this one: the process' own is counted by all threads.
+    empty_code: Bytecode,
     beneficiary: Address,
     reader: u32,
     reads: ReadSet,
@@ -166,10 +168,15 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
             };
         }
         let Self { memory, contracts, .. } = self;
-        self.reads.stamps.push(memory.stamps().of_account(address));
+        memory.stamps().read_account(address, &mut self.reads.stamps);
         match memory.account(address, self.reader, || of_base(memory, contracts, address)) {
-            Ok((info, versioned)) => {
+            Ok((mut info, versioned)) => {
                 self.reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
+                if let Some(info) = &mut info
+                    && info.code_hash == KECCAK_EMPTY
+                {
+                    info.code = Some(self.empty_code.clone());
+                }
                 Ok(info)
             }
             Err(error) => Err(self.memory_error(error, address, None)),
@@ -182,7 +189,7 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
         interleave::point(Point::Read);
-        self.reads.stamps.push(self.memory.stamps().of_slot(address, slot));
+        self.memory.stamps().read_slot(address, slot, &mut self.reads.stamps);
         match self.memory.slot(address, slot, self.reader) {
             Ok((value, versioned)) => {
                 self.reads.slots.push(SlotRead { address, slot, value, versioned });
@@ -283,6 +290,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
             memory,
             ledger,
             contracts: AddressMap::default(),
+            empty_code: own_empty_code(),
             beneficiary: env.block_env.beneficiary,
             reader: 0,
             reads: ReadSet::default(),

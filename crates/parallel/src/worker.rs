@@ -157,7 +157,8 @@ where
     let state = match execute_attempt(batch, vm, index) {
         Ok(attempt) => {
             interleave::point(Point::Publish);
-            vm.memory().publish(index, &attempt.writes, &WriteSet::default());
+            let floor = scheduler.next_commit();
+            vm.memory().publish(index, &attempt.writes, &WriteSet::default(), floor);
             gas = attempt.speculation.gas_used();
             *batch.slots[scheduler.slot(index)].lock() = Some(attempt);
             State::Done
