@@ -51,7 +51,7 @@ pub(crate) struct ExecutorArgs {
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Rounds of each block of a folder, which are shorter.
-    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 51, value_parser = clap::value_parser!(u32).range(1..))]
     block_rounds: u32,
     /// Size of the generated workloads; 1 is about 1 Ggas each.
     #[arg(long, default_value_t = 1.0)]
