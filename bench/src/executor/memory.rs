@@ -17,7 +17,8 @@ const TRANSACTIONS: usize = 100;
 /// Executes many small blocks with one executor. Each block has its own accounts, so that whatever
 /// the executor learnt of each would add up.
 pub(super) fn row(config: ParallelConfig) -> Result<Row> {
-    rows_of(config, BLOCKS, WARM_BLOCKS)
+    // Such blocks are otherwise over before anything parallel is set up.
+    rows_of(ParallelConfig::always_parallel(config.threads), BLOCKS, WARM_BLOCKS)
 }
 
 fn rows_of(config: ParallelConfig, blocks: usize, warm: usize) -> Result<Row> {
