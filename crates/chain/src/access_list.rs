@@ -34,7 +34,8 @@ fn refuse(record: &BlockRecord, found: impl ToString) -> ChainError {
     ChainError::invalid(record.header.number, FIELD, found, "what the block does")
 }
 
-/// Executes the transactions of `record` by its list, on the state after what comes before them.
+/// Executes the transactions of `record` by its list, on the state after what comes before them; `None`
+/// where no list could tell what they do, so that they are to be executed without.
 pub(crate) fn execute(
     chain: &Inner,
     record: &BlockRecord,
@@ -42,12 +43,15 @@ pub(crate) fn execute(
     env: &EvmEnv,
     transactions: &[TxEnv],
     list: &AccessList<'_>,
-) -> Result<BatchOutcome, ChainError> {
-    let verified =
-        chain.executor.verify(state, env, transactions, list).map_err(|error| match error {
-            VerifyError::List { .. } => refuse(record, error),
-            VerifyError::Execution(error) => error.into(),
-        })?;
+) -> Result<Option<BatchOutcome>, ChainError> {
+    let verified = match chain.executor.verify(state, env, transactions, list) {
+        Ok(verified) => verified,
+        Err(VerifyError::List { source: AccessListError::EmptyAccount { .. }, .. }) => {
+            return Ok(None);
+        }
+        Err(error @ VerifyError::List { .. }) => return Err(refuse(record, error)),
+        Err(VerifyError::Execution(error)) => return Err(error.into()),
+    };
     let threads = chain.executor.config().threads.get();
     let report = ConflictReport {
         parallel: true,
@@ -55,7 +59,7 @@ pub(crate) fn execute(
         incarnations: vec![1; transactions.len()],
         ..ConflictReport::default()
     };
-    Ok(BatchOutcome { outcomes: verified.into_iter().collect(), report })
+    Ok(Some(BatchOutcome { outcomes: verified.into_iter().collect(), report }))
 }
 
 /// Holds what came before and after the transactions against the list, which then holds nothing

@@ -110,16 +110,23 @@ pub(crate) fn execute_with_report(
     let envs: Vec<_> = transactions.iter().map(tx_env).collect();
     // The sequential executor makes the list itself, for comparison.
     let given = if kind == ExecutorKind::Parallel { access_list::given(record)? } else { None };
-    let list = given.as_deref().map(|list| AccessList::new(list, envs.len()));
-    if list.is_some() {
-        committer.leave_transactions_unlisted();
-    }
-    let outcome = match (kind, &list) {
-        (_, Some(list)) => {
-            access_list::execute(chain, record, committer.state(), &env, &envs, list)?
+    let mut list = given.as_deref().map(|list| AccessList::new(list, envs.len()));
+    let by_list = match &list {
+        Some(list) => access_list::execute(chain, record, committer.state(), &env, &envs, list)?,
+        None => None,
+    };
+    let outcome = match (by_list, kind) {
+        (Some(outcome), _) => {
+            committer.leave_transactions_unlisted();
+            outcome
         }
-        (ExecutorKind::Parallel, None) => chain.executor.execute(committer.state(), &env, &envs)?,
-        (ExecutorKind::Sequential, None) => execute_sequential(committer.state(), &env, &envs)?,
+        (None, kind) => {
+            list = None;
+            match kind {
+                ExecutorKind::Parallel => chain.executor.execute(committer.state(), &env, &envs)?,
+                ExecutorKind::Sequential => execute_sequential(committer.state(), &env, &envs)?,
+            }
+        }
     };
     let mut committed = Vec::with_capacity(transactions.len());
     for (index, (transaction, outcome)) in transactions.iter().zip(outcome.outcomes).enumerate() {

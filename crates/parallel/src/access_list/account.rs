@@ -16,7 +16,10 @@ use revm::{
     state::{Account, AccountInfo, Bytecode},
 };
 
-use super::{AccessListError, ChangeDifference, ListedField, Seen, changes::Changes, parts::Parts};
+use super::{
+    AccessListError, ChangeDifference, ListedField, ListedReadError, Seen, changes::Changes,
+    parts::Parts,
+};
 
 /// An account's entry, and what lies below it in the base state as far as it was asked.
 #[derive(Debug)]
@@ -150,8 +153,12 @@ impl<'l> ListedAccount<'l> {
         &self,
         index: BlockAccessIndex,
         base: &D,
-    ) -> Result<Option<AccountInfo>, D::Error> {
-        let mut info = self.base(base)?.clone().unwrap_or(NOBODY);
+    ) -> Result<Option<AccountInfo>, ListedReadError<D::Error>> {
+        let base = self.base(base).map_err(ListedReadError::Base)?;
+        if base.as_ref().is_some_and(AccountInfo::is_empty) {
+            return Err(AccessListError::EmptyAccount { address: self.changes.address }.into());
+        }
+        let mut info = base.clone().unwrap_or(NOBODY);
         if let Some(balance) = self.balance.before(index) {
             info.balance = balance;
         }

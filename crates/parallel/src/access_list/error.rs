@@ -75,6 +75,15 @@ pub enum AccessListError {
         /// Where.
         index: BlockAccessIndex,
     },
+    /// No fault of the list: an account exists in the base state without anything in it. Whoever touches it
+    /// removes it (EIP-161), which no list tells; the block is to be executed without its list.
+    #[error(
+        "account {address} exists without anything in it: the list cannot tell what becomes of it"
+    )]
+    EmptyAccount {
+        /// The account.
+        address: Address,
+    },
     /// An account is accessed that it does not name.
     #[error("account {address} is accessed {}, the block access list lacks it", place(*index))]
     AccountMissing {

@@ -141,7 +141,7 @@ impl<'l> AccessList<'l> {
         let Some((place, account)) = self.find(address)? else {
             return Err(AccessListError::AccountMissing { address, index: Some(index) }.into());
         };
-        let mut info = account.info(index, base).map_err(ListedReadError::Base)?;
+        let mut info = account.info(index, base)?;
         if let Some(info) = &mut info {
             info.account_id = AccountId::new(place);
         }

@@ -361,6 +361,44 @@ fn scene_env() -> alloy_evm::EvmEnv {
     env
 }
 
+/// Whoever touches an account that exists with nothing in it removes it, which no list tells.
+#[test]
+fn accounts_with_nothing_in_them_are_left_to_others() {
+    use revm::{context::TxEnv, database::InMemoryDB, primitives::TxKind};
+    let mut state = InMemoryDB::default();
+    let (caller, ghost) = (Address::repeat_byte(0xaa), Address::repeat_byte(0xbb));
+    let rich = AccountInfo { balance: U256::from(1) << 80, ..Default::default() };
+    state.insert_account_info(caller, rich);
+    state.insert_account_info(ghost, AccountInfo::default());
+    let call = |nonce| TxEnv {
+        caller,
+        nonce,
+        kind: TxKind::Call(ghost),
+        gas_limit: 500_000,
+        gas_price: 10,
+        chain_id: Some(1),
+        ..TxEnv::default()
+    };
+    let transactions = vec![call(0), call(1)];
+    let env = scene_env();
+    let scene = Scene { state, env, transactions, addresses: Vec::new(), short_payments: 0 };
+    let expected = execute_sequential(&scene.state, &scene.env, &scene.transactions).unwrap();
+    let list = list_of(&expected.outcomes);
+    for executor in executors() {
+        let error = verify(executor, &scene, &list).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                VerifyError::List {
+                    transaction: 0,
+                    source: AccessListError::EmptyAccount { address },
+                } if address == ghost
+            ),
+            "{error}"
+        );
+    }
+}
+
 /// A base that cannot be read is an error of its own, not the list's.
 #[test]
 fn an_unreadable_base_is_no_verdict() {

@@ -49,6 +49,10 @@ pub(super) fn transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<Byte
 /// `debug_getRawBlockAccessList`: RLP of a block's access list (EIP-7928).
 pub(super) fn access_list(api: &Api, arguments: Arguments<'_>) -> RpcResult<Bytes> {
     let block = existing(api, &arguments)?;
+    if block.number() == 0 && block.header.block_access_list_hash.is_some() {
+        // The empty list, which the genesis header commits to.
+        return Ok(Bytes::from_static(&[alloy_rlp::EMPTY_LIST_CODE]));
+    }
     block.access_list.clone().ok_or_else(|| {
         let number = block.number();
         error::server_error(format!(
