@@ -7,7 +7,7 @@ use alloy_primitives::{Address, B256, TxKind, U256};
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
-use plasma_storage::{Database, DatabaseOptions, Transaction};
+use plasma_storage::{Database, DatabaseOptions, StorageError, Transaction};
 use plasma_txpool::{PoolConfig, PoolTransaction, TxPool};
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -87,6 +87,18 @@ pub fn open_amsterdam(dir: &Path) -> Chain {
     open_genesis(dir, &genesis.to_string(), true, false, 1_000)
 }
 
+/// Opens the database of `dir`. A chain that was dropped without being stopped may be working on the root
+/// of its open block for a moment yet, and holds the directory meanwhile.
+fn reopened(dir: &Path, options: DatabaseOptions) -> Database {
+    for _ in 0..500 {
+        match Database::open(dir, options.clone()) {
+            Err(StorageError::Locked { .. }) => std::thread::sleep(Duration::from_millis(20)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("a chain that was dropped keeps {} locked", dir.display());
+}
+
 fn open_genesis(
     dir: &Path,
     genesis: &str,
@@ -96,7 +108,7 @@ fn open_genesis(
 ) -> Chain {
     let spec = Arc::new(ChainSpec::from_json(genesis).unwrap());
     let options = DatabaseOptions { reorg_blocks, ..DatabaseOptions::default() };
-    let db = Database::open(dir, options).unwrap();
+    let db = reopened(dir, options);
     let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
     let config = ChainConfig {
         automine,
