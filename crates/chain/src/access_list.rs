@@ -9,29 +9,49 @@ use alloy_eip7928::{AccountChanges, BlockAccessList, ITEM_COST, total_bal_items}
 use alloy_primitives::{Bytes, keccak256};
 use alloy_rlp::Decodable;
 use plasma_evm::{BlockState, EvmEnv, FinishedBlock, TxEnv};
-use plasma_parallel::{AccessList, AccessListError, BatchOutcome, ConflictReport, VerifyError};
+use plasma_parallel::{
+    AccessList, AccessListError, ConflictReport, TransactionOutcome, VerifyError,
+};
 use plasma_storage::BlockRecord;
+
+/// The outcomes of a block's transactions in order, and what the executor tells of them.
+pub(crate) type Executed = (Box<dyn Iterator<Item = TransactionOutcome>>, ConflictReport);
 
 /// What messages call it.
 const FIELD: &str = "block access list";
 
-/// The list that came with `record`, whose hash is as the header says.
+/// The list that came with `record`, whose hash and size are as the header says.
 pub(crate) fn given(record: &BlockRecord) -> Result<Option<BlockAccessList>, ChainError> {
     let Some(bytes) = &record.access_list else { return Ok(None) };
-    let header = &record.header;
-    let hash = keccak256(bytes);
-    if header.block_access_list_hash != Some(hash) {
-        let stated = header.block_access_list_hash.map_or("absent".into(), |it| it.to_string());
-        let field = "block access list hash";
-        return Err(ChainError::invalid(header.number, field, stated, hash));
-    }
-    BlockAccessList::decode(&mut bytes.as_ref())
-        .map(Some)
-        .map_err(|error| refuse(record, format!("no RLP of a list ({error})")))
+    check_hash(record, bytes)?;
+    let list = BlockAccessList::decode(&mut bytes.as_ref())
+        .map_err(|error| refuse(record, format!("no RLP of a list ({error})")))?;
+    check_size(record, &list)?;
+    Ok(Some(list))
 }
 
 fn refuse(record: &BlockRecord, found: impl ToString) -> ChainError {
     ChainError::invalid(record.header.number, FIELD, found, "what the block does")
+}
+
+fn check_hash(record: &BlockRecord, bytes: &[u8]) -> Result<(), ChainError> {
+    let header = &record.header;
+    let hash = keccak256(bytes);
+    if header.block_access_list_hash == Some(hash) {
+        return Ok(());
+    }
+    let stated = header.block_access_list_hash.map_or("absent".into(), |it| it.to_string());
+    Err(ChainError::invalid(header.number, "block access list hash", stated, hash))
+}
+
+fn check_size(record: &BlockRecord, list: &[AccountChanges]) -> Result<(), ChainError> {
+    let header = &record.header;
+    let (items, most) = (total_bal_items(list), header.gas_limit / ITEM_COST as u64);
+    if items <= most {
+        return Ok(());
+    }
+    let field = "items of the block access list";
+    Err(ChainError::invalid(header.number, field, items, format!("at most {most}")))
 }
 
 /// Executes the transactions of `record` by its list, on the state after what comes before them; `None`
@@ -43,7 +63,7 @@ pub(crate) fn execute(
     env: &EvmEnv,
     transactions: &[TxEnv],
     list: &AccessList<'_>,
-) -> Result<Option<BatchOutcome>, ChainError> {
+) -> Result<Option<Executed>, ChainError> {
     let verified = match chain.executor.verify(state, env, transactions, list) {
         Ok(verified) => verified,
         Err(VerifyError::List { source: AccessListError::EmptyAccount { .. }, .. }) => {
@@ -59,44 +79,30 @@ pub(crate) fn execute(
         incarnations: vec![1; transactions.len()],
         ..ConflictReport::default()
     };
-    Ok(Some(BatchOutcome { outcomes: verified.into_iter().collect(), report }))
+    Ok(Some((Box::new(verified.into_iter()), report)))
 }
 
 /// Holds what came before and after the transactions against the list, which then holds nothing
-/// more, and makes it the block's.
-pub(crate) fn finish(
+/// more.
+pub(crate) fn check_frame(
     record: &BlockRecord,
-    finished: &mut FinishedBlock,
+    finished: &FinishedBlock,
     checked: AccessList<'_>,
-    list: &[AccountChanges],
 ) -> Result<(), ChainError> {
-    let frame = finished.access_list.take().unwrap_or_default();
-    let outcome: Result<(), AccessListError> =
-        checked.check_part(&frame).and_then(|()| checked.finish());
-    outcome.map_err(|error| refuse(record, error))?;
-    finished.access_list = Some(list.to_vec());
-    Ok(())
+    let frame = finished.access_list.as_deref().unwrap_or_default();
+    let outcome = checked.check_part(frame).and_then(|()| checked.finish());
+    outcome.map_err(|error| refuse(record, error))
 }
 
-/// The list of an executed block as it is stored and sent: RLP.
-pub(crate) fn encoded(finished: &FinishedBlock) -> Option<Bytes> {
-    finished.access_list.as_ref().map(|list| alloy_rlp::encode(list).into())
-}
-
-/// Holds the list of an executed block against its header: hash and size.
-pub(crate) fn check(record: &BlockRecord, finished: &FinishedBlock) -> Result<(), ChainError> {
-    let header = &record.header;
-    let Some(list) = &finished.access_list else { return Ok(()) };
-    let hash = alloy_eip7928::compute_block_access_list_hash(list);
-    if header.block_access_list_hash != Some(hash) {
-        let stated = header.block_access_list_hash.map_or("absent".into(), |it| it.to_string());
-        let field = "block access list hash";
-        return Err(ChainError::invalid(header.number, field, stated, hash));
-    }
-    let (items, most) = (total_bal_items(list), header.gas_limit / ITEM_COST as u64);
-    if items > most {
-        let field = "items of the block access list";
-        return Err(ChainError::invalid(header.number, field, items, format!("at most {most}")));
-    }
-    Ok(())
+/// The list of an executed block as it is stored and sent, RLP, held against the block's header.
+pub(crate) fn checked(
+    record: &BlockRecord,
+    finished: &FinishedBlock,
+) -> Result<Option<Bytes>, ChainError> {
+    let (Some(list), Some(bytes)) = (&finished.access_list, finished.encoded_access_list()) else {
+        return Ok(None);
+    };
+    check_hash(record, &bytes)?;
+    check_size(record, list)?;
+    Ok(Some(bytes))
 }

@@ -3,7 +3,7 @@
 //! Invariant: everything in an open block was executed on exactly the state that everything
 //! before it left behind, and stands in the journal once its tick has ended.
 
-use crate::{ChainError, ExecutorKind, PendingBlock, access_list, block::ExecutedBlock};
+use crate::{ChainError, ExecutorKind, PendingBlock, block::ExecutedBlock};
 use alloy_consensus::{Header, Transaction as _, transaction::Recovered};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_hardforks::EthereumHardforks;
@@ -255,6 +255,7 @@ impl OpenBlock {
         root: impl FnOnce(&StateChanges) -> Result<B256, ChainError>,
     ) -> Result<BuiltBlock, ChainError> {
         let finished = self.committer.finish()?;
+        let access_list = finished.encoded_access_list();
         let state_root = root(&finished.changes)?;
         let plain: Vec<Transaction> =
             self.transactions.iter().map(|transaction| transaction.inner().clone()).collect();
@@ -264,11 +265,11 @@ impl OpenBlock {
             transactions: &plain,
             withdrawals: self.frame.withdrawals.as_ref(),
             parent_beacon_block_root: self.frame.parent_beacon_block_root,
+            access_list: access_list.as_ref(),
             extra_data: self.extra_data,
         };
         let header = assemble_header(&self.spec, &self.env, &parts, &finished);
         let hash = header.hash_slow();
-        let access_list = access_list::encoded(&finished);
         Ok(BuiltBlock {
             executed: ExecutedBlock {
                 header,
@@ -329,6 +330,9 @@ pub(crate) fn pending_block(
             blob_gas_used: frame.parent_beacon_block_root.map(|_| 0),
             excess_blob_gas: block.blob_excess_gas_and_price.map(|blob| blob.excess_blob_gas),
             parent_beacon_block_root: frame.parent_beacon_block_root,
+            slot_number: spec
+                .is_amsterdam_active_at_timestamp(attributes.timestamp)
+                .then_some(block.slot_num),
             extra_data,
             ..Header::default()
         },

@@ -8,7 +8,9 @@ use plasma_evm::{
     BlockCommitter, BlockContext, BlockState, EvmEnv, ExecutionResult, FinishedBlock, HaltReason,
     block_env, revm::context_interface::Cfg, tx_env,
 };
-use plasma_parallel::{AccessList, ConflictReport, TransactionOutcome, execute_sequential};
+use plasma_parallel::{
+    AccessList, BatchOutcome, ConflictReport, TransactionOutcome, execute_sequential,
+};
 use plasma_storage::{BlockRecord, StateReader};
 use plasma_trie::{NodeSource, StateTrie};
 use plasma_txpool::PoolTransaction;
@@ -109,27 +111,28 @@ pub(crate) fn execute_with_report(
         .collect();
     let envs: Vec<_> = transactions.iter().map(tx_env).collect();
     // The sequential executor makes the list itself, for comparison.
-    let given = if kind == ExecutorKind::Parallel { access_list::given(record)? } else { None };
+    let mut given = if kind == ExecutorKind::Parallel { access_list::given(record)? } else { None };
     let mut list = given.as_deref().map(|list| AccessList::new(list, envs.len()));
     let by_list = match &list {
         Some(list) => access_list::execute(chain, record, committer.state(), &env, &envs, list)?,
         None => None,
     };
-    let outcome = match (by_list, kind) {
-        (Some(outcome), _) => {
+    let (outcomes, report) = match by_list {
+        Some(executed) => {
             committer.leave_transactions_unlisted();
-            outcome
+            executed
         }
-        (None, kind) => {
+        None => {
             list = None;
-            match kind {
+            let BatchOutcome { outcomes, report } = match kind {
                 ExecutorKind::Parallel => chain.executor.execute(committer.state(), &env, &envs)?,
                 ExecutorKind::Sequential => execute_sequential(committer.state(), &env, &envs)?,
-            }
+            };
+            (Box::new(outcomes.into_iter()) as _, report)
         }
     };
     let mut committed = Vec::with_capacity(transactions.len());
-    for (index, (transaction, outcome)) in transactions.iter().zip(outcome.outcomes).enumerate() {
+    for (index, (transaction, outcome)) in transactions.iter().zip(outcomes).enumerate() {
         let refuse = |reason: String| ChainError::InvalidTransaction {
             number: header.number,
             index,
@@ -163,10 +166,11 @@ pub(crate) fn execute_with_report(
         }
     }
     let mut finished = committer.finish()?;
-    if let (Some(checked), Some(list)) = (list, &given) {
-        access_list::finish(record, &mut finished, checked, list)?;
+    if let Some(checked) = list {
+        access_list::check_frame(record, &finished, checked)?;
+        finished.access_list = given.take();
     }
-    Ok(Execution { finished, report: outcome.report, post_states })
+    Ok(Execution { finished, report, post_states })
 }
 
 /// What transactions may still use of a block's gas. From Amsterdam on gas for state is counted apart

@@ -12,7 +12,7 @@ use alloy_rlp::Decodable;
 use plasma_chain::{Chain, ChainError, ExecutedBlock, PreparedBlock};
 use plasma_storage::Transaction;
 use std::sync::Arc;
-use support::{balance, lane_address, open_amsterdam, submit, transfer_to_new};
+use support::{NOTHING, balance, lane_address, open_amsterdam, submit, transfer_to_new};
 
 /// The contract of past block hashes, which every block calls before its transactions.
 const HISTORY: Address = address!("0000f90827f1c53a10cb7a02335b175320002935");
@@ -135,6 +135,27 @@ fn a_wrong_list_is_refused_and_changes_nothing() {
     assert!(error.contains("block access list hash is \"absent\""), "{error}");
     import(&chain, block.to_block(), Some(&right)).unwrap();
     assert_eq!(chain.head().hash, block.hash);
+}
+
+/// A list cannot tell that an account with nothing in it is gone: the block is executed without it.
+#[test]
+fn blocks_that_touch_accounts_with_nothing_in_them_are_taken_in() {
+    let dirs: [_; 2] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+    let [maker, chain] = dirs.each_ref().map(|dir| open_amsterdam(dir.path()));
+    let exists = |chain: &Chain| {
+        let state = chain.state_at(chain.head().number()).unwrap();
+        state.account(NOTHING).unwrap().is_some()
+    };
+    assert!(exists(&maker) && exists(&chain));
+    maker.dev().unwrap().set_automine(false).unwrap();
+    submit(&maker, transfer_to_new(0, 0, NOTHING, 0));
+    submit(&maker, transfer_to_new(0, 1, NOTHING, 0));
+    let block = maker.dev().unwrap().mine(1, None).unwrap().last().unwrap().clone();
+    let list = list_of(&block);
+    import(&chain, block.to_block(), Some(&list)).unwrap();
+    assert_eq!(chain.head().hash, block.hash);
+    assert_eq!(chain.head().access_list, block.access_list);
+    assert!(!exists(&maker) && !exists(&chain));
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use crate::{EvmEnv, FinishedBlock};
 use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, TxReceipt, proofs};
-use alloy_eip7928::compute_block_access_list_hash;
 use alloy_eips::{eip4895::Withdrawals, merge::BEACON_NONCE};
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::{B256, Bloom, Bytes, U256};
+use alloy_primitives::{B256, Bloom, Bytes, U256, keccak256};
 use plasma_chainspec::ChainSpec;
 use plasma_storage::Transaction;
 
@@ -22,6 +21,8 @@ pub struct BlockParts<'a> {
     pub withdrawals: Option<&'a Withdrawals>,
     /// Parent beacon block root (Cancun and later).
     pub parent_beacon_block_root: Option<B256>,
+    /// RLP of the block access list (Amsterdam and later).
+    pub access_list: Option<&'a Bytes>,
     /// Extra data.
     pub extra_data: Bytes,
 }
@@ -69,7 +70,7 @@ pub fn assemble_header(
         requests_hash: spec
             .is_prague_active_at_timestamp(timestamp)
             .then(|| finished.requests.requests_hash()),
-        block_access_list_hash: finished.access_list.as_deref().map(compute_block_access_list_hash),
+        block_access_list_hash: parts.access_list.map(keccak256),
         slot_number: spec.is_amsterdam_active_at_timestamp(timestamp).then_some(block.slot_num),
         extra_data: parts.extra_data.clone(),
     }

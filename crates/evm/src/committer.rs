@@ -96,6 +96,13 @@ pub struct FinishedBlock {
     pub access_list: Option<BlockAccessList>,
 }
 
+impl FinishedBlock {
+    /// The block access list as it is hashed, stored and sent: RLP.
+    pub fn encoded_access_list(&self) -> Option<Bytes> {
+        self.access_list.as_ref().map(|list| alloy_rlp::encode(list).into())
+    }
+}
+
 /// Executes the frame of a block around its transactions and commits their outcomes.
 ///
 /// An EVM cannot move between threads, an open block must: upstream's executor exists only while

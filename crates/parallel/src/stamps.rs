@@ -56,8 +56,7 @@ fn account_place(address: Address) -> usize {
     place(word(address))
 }
 
-/// Neighbours among slots have one stamp: whoever touches one of them touches others, and a stamp that
-/// another processor has written costs more than all else here.
+/// Neighbours among slots have one stamp: whoever touches one of them mostly touches others.
 fn slot_place(address: Address, slot: U256) -> usize {
     let [low, _, _, high] = *slot.as_limbs();
     place((word(address) ^ (low >> NEIGHBOURS)).wrapping_mul(MIX[1]) ^ high)

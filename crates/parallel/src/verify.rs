@@ -63,13 +63,6 @@ pub struct VerifiedTransactions {
     parts: Vec<Vec<TransactionOutcome>>,
 }
 
-impl VerifiedTransactions {
-    /// The outcomes in order.
-    pub fn iter(&self) -> impl Iterator<Item = &TransactionOutcome> {
-        self.parts.iter().flatten()
-    }
-}
-
 impl IntoIterator for VerifiedTransactions {
     type Item = TransactionOutcome;
     type IntoIter = std::iter::Flatten<std::vec::IntoIter<Vec<TransactionOutcome>>>;
@@ -169,7 +162,7 @@ struct Run<'a, 'l, D> {
     threads: usize,
     /// The next transaction that nobody has.
     cursor: AtomicUsize,
-    /// The first failure so far; nobody goes on beyond it.
+    /// The first failure or invalid transaction so far; nobody goes on beyond it.
     failed: AtomicUsize,
     failure: Mutex<Option<(usize, VerifyError)>>,
     parts: Mutex<Vec<(usize, Vec<TransactionOutcome>)>>,
@@ -194,7 +187,7 @@ where
         let mut failure = self.failure.lock();
         if failure.as_ref().is_none_or(|(first, _)| index < *first) {
             *failure = Some((index, error));
-            self.failed.store(index, Relaxed);
+            self.failed.fetch_min(index, Relaxed);
         }
     }
 
@@ -236,7 +229,11 @@ where
                             state: done.state,
                         })
                         .map_err(list_error),
-                    Err(EVMError::Transaction(reason)) => Ok(TransactionOutcome::Invalid(reason)),
+                    Err(EVMError::Transaction(reason)) => {
+                        // The block is invalid: nothing after this is of interest.
+                        self.failed.fetch_min(index, Relaxed);
+                        Ok(TransactionOutcome::Invalid(reason))
+                    }
                     Err(EVMError::Database(ListedReadError::List(source))) => {
                         Err(list_error(source))
                     }
@@ -265,7 +262,7 @@ impl ParallelExecutor {
     ///
     /// # Errors
     /// [`VerifyError`] for the first transaction that does not do what the list says; an invalid
-    /// transaction is an outcome, not an error.
+    /// transaction is an outcome, not an error, and outcomes after it may lack.
     pub fn verify<D: StorageProbeRef + Sync>(
         &self,
         base: &D,

@@ -182,7 +182,9 @@ impl<'a> Builder<'a> {
         let mut fork = chain.fork(number).map_err(error::from_chain)?;
         let transactions: Vec<Transaction> =
             included.iter().map(|given| given.transaction.inner().clone()).collect();
+        let access_list = finished.encoded_access_list();
         let parts = BlockParts {
+            access_list: access_list.as_ref(),
             parent_hash: self.parent.hash,
             state_root: fork.apply(&finished.changes).map_err(error::from_chain)?,
             transactions: &transactions,

@@ -2,7 +2,7 @@
 
 use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_primitives::Address;
-use revm::state::{Account, bal::Bal};
+use revm::state::{Account, EvmState, bal::Bal};
 
 /// A block access list in the making.
 ///
@@ -23,6 +23,13 @@ impl AccessListBuilder {
         } else {
             let listed = self.list.accounts.entry(address).or_default();
             listed.storage.update_reads(account.storage.keys().copied());
+        }
+    }
+
+    /// Adds the state that the step at `index` left behind.
+    pub fn add_state(&mut self, index: BlockAccessIndex, state: &EvmState) {
+        for (address, account) in state {
+            self.add(index, *address, account);
         }
     }
 

@@ -172,8 +172,7 @@ fn verify(
     if let Some(stated) = header.requests_hash.filter(|stated| *stated != requests) {
         return Err(invalid("requests hash", stated.to_string(), requests.to_string()));
     }
-    access_list::check(&record, &finished)?;
-    record.access_list = access_list::encoded(&finished);
+    record.access_list = access_list::checked(&record, &finished)?;
     let header = &record.header;
     let updates = trie.update(&nodes, &finished.changes)?;
     if trie.root() != header.state_root {

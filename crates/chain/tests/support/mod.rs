@@ -80,10 +80,14 @@ pub fn open_with_way_back(dir: &Path, automine: bool, keeper: bool, reorg_blocks
     open_genesis(dir, DEV_GENESIS, automine, keeper, reorg_blocks)
 }
 
+/// Exists on [`open_amsterdam`]'s chain with nothing in it, as only a genesis can have it.
+pub const NOTHING: Address = Address::repeat_byte(0x88);
+
 /// A chain on which Amsterdam is active from the start, without a keeper.
 pub fn open_amsterdam(dir: &Path) -> Chain {
     let mut genesis: serde_json::Value = serde_json::from_str(DEV_GENESIS).unwrap();
     genesis["config"]["amsterdamTime"] = 0.into();
+    genesis["alloc"][NOTHING.to_string()] = serde_json::json!({ "balance": "0x0" });
     open_genesis(dir, &genesis.to_string(), true, false, 1_000)
 }
 

@@ -56,10 +56,7 @@ fn list_of(outcomes: &[TransactionOutcome]) -> BlockAccessList {
     let mut list = AccessListBuilder::default();
     for (index, outcome) in outcomes.iter().enumerate() {
         let TransactionOutcome::Executed { state, .. } = outcome else { continue };
-        for (address, account) in state {
-            let place = BlockAccessIndex::from_tx_index(index as u64);
-            list.add(place, *address, account);
-        }
+        list.add_state(BlockAccessIndex::from_tx_index(index as u64), state);
     }
     list.finish()
 }

@@ -155,7 +155,9 @@ impl<'a> Simulator<'a> {
         let state_root = self.fork.apply(&finished.changes).map_err(error::from_chain)?;
         let transactions: Vec<Transaction> =
             called.iter().map(|call| call.transaction.inner().clone()).collect();
+        let access_list = finished.encoded_access_list();
         let parts = BlockParts {
+            access_list: access_list.as_ref(),
             parent_hash: self.parent_hash,
             state_root,
             transactions: &transactions,
