@@ -64,7 +64,7 @@ impl Database {
         check_schema::<StateMeta>(&state_environment)?;
         let journal = Journal::new(journal_environment)?;
         check_pair(&journal, &state_environment)?;
-        let tip = Arc::new(Tip::new(state_environment, options)?);
+        let tip = Arc::new(Tip::new(state_environment, journal.environment().clone(), options)?);
         let runner = Arc::clone(&tip);
         let persister = std::thread::Builder::new()
             .name("state-writer".into())

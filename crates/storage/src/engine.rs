@@ -6,6 +6,7 @@
 mod copy;
 mod create;
 mod failure;
+mod mapped;
 
 use crate::{
     EnvironmentStats, StorageError, TableStats,
@@ -14,6 +15,7 @@ use crate::{
 };
 use failure::engine_error;
 pub(crate) use failure::{io_error, sync_directory};
+pub(crate) use mapped::mapped_resident_bytes;
 use signet_libmdbx::{
     DatabaseFlags, Geometry, MdbxError, Mode, ReadError, Ro, RoSync, Rw, SyncMode, TableObject,
     WriteFlags,

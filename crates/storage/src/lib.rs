@@ -17,8 +17,6 @@
 //! - A [`StateSnapshot`] never changes, and its reads come from one version.
 //! - No type of the storage engine leaves the module `engine`.
 
-#![forbid(unsafe_code)]
-
 mod cache;
 mod change_set;
 mod codec;
@@ -50,7 +48,7 @@ pub use error::StorageError;
 pub use inspection::{Inspection, compact};
 pub use log_index::LogBlocks;
 pub use options::{
-    DEFAULT_CACHE_ENTRIES, DEFAULT_MAP_BYTES, DEFAULT_MAX_UNPERSISTED_BLOCKS,
+    DEFAULT_CACHE_ENTRIES, DEFAULT_MAP_BYTES, DEFAULT_MAPPED_BYTES, DEFAULT_MAX_UNPERSISTED_BLOCKS,
     DEFAULT_PERSIST_BATCH, DEFAULT_PERSIST_INTERVAL, DEFAULT_REORG_BLOCKS, DatabaseOptions,
 };
 pub use record::{BlockRecord, TickRecord};

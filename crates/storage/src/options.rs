@@ -15,6 +15,8 @@ pub const DEFAULT_PERSIST_INTERVAL: Duration = Duration::from_secs(2);
 pub const DEFAULT_CACHE_ENTRIES: usize = 1 << 20;
 /// Largest size to which one environment can grow, in bytes (address space, not disk, is reserved).
 pub const DEFAULT_MAP_BYTES: usize = 1 << 40;
+/// Pages of the data files that may stay mapped, in bytes.
+pub const DEFAULT_MAPPED_BYTES: usize = 128 << 20;
 
 /// How a [`Database`](crate::Database) works.
 #[derive(Clone, Debug)]
@@ -36,6 +38,10 @@ pub struct DatabaseOptions {
     pub cache_entries: usize,
     /// Largest size of each environment in bytes. Only address space is reserved.
     pub map_bytes: usize,
+    /// Where more pages of the data files than this many bytes are mapped and in memory, all are let
+    /// go after the next commit of the state, at most every ten seconds. They are the
+    /// system's cache, which keeps them as long as it sees fit, but they count as this process' memory.
+    pub mapped_bytes: usize,
 }
 
 impl Default for DatabaseOptions {
@@ -48,6 +54,7 @@ impl Default for DatabaseOptions {
             persist_interval: DEFAULT_PERSIST_INTERVAL,
             cache_entries: DEFAULT_CACHE_ENTRIES,
             map_bytes: DEFAULT_MAP_BYTES,
+            mapped_bytes: DEFAULT_MAPPED_BYTES,
         }
     }
 }

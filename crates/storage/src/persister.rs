@@ -2,7 +2,7 @@
 
 use crate::{
     DatabaseOptions, StorageError,
-    engine::Environment,
+    engine::{Environment, mapped_resident_bytes},
     flat_state,
     layer::Layer,
     log_index, prune,
@@ -13,11 +13,13 @@ use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Blocks in one commit at most, so that one commit's memory and time stay bounded.
 const MAX_BLOCKS_PER_COMMIT: usize = 64;
+/// Mapped pages are let go this often at most: those in use come back one by one, at a microsecond each.
+const RELEASE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The tip over the persisted state, shared by the callers and the background writer.
 ///
@@ -25,6 +27,7 @@ const MAX_BLOCKS_PER_COMMIT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Tip {
     environment: Arc<Environment>,
+    journal: Arc<Environment>,
     options: DatabaseOptions,
     caches: Arc<Caches>,
     /// Held by whoever writes the environment; the generation of the base that was opened last.
@@ -49,9 +52,11 @@ struct Control {
 }
 
 impl Tip {
-    /// Begins with what `environment` holds and nothing above it.
+    /// Begins with what `environment` holds and nothing above it. Of `journal` only mapped pages are
+    /// looked after.
     pub(crate) fn new(
         environment: Arc<Environment>,
+        journal: Arc<Environment>,
         options: DatabaseOptions,
     ) -> Result<Self, StorageError> {
         let caches = Arc::new(Caches::new(options.cache_entries));
@@ -59,6 +64,7 @@ impl Tip {
         let view = RwLock::new(Arc::new(View { base, layers: Vec::new() }));
         Ok(Self {
             environment,
+            journal,
             options,
             caches,
             writer: Mutex::new(0),
@@ -164,10 +170,30 @@ impl Tip {
     }
 
     fn persist_until_stopped(&self) -> Result<(), StorageError> {
+        let mut released = None;
         while self.wait_for_work() {
             self.persist()?;
+            self.release_mapped(&mut released);
         }
         Ok(())
+    }
+
+    /// Lets go of mapped pages where there are too many; `released` tells when it last did.
+    fn release_mapped(&self, released: &mut Option<Instant>) {
+        let mapped = mapped_resident_bytes();
+        metrics::gauge!("plasma_mapped_resident_bytes").set(mapped as f64);
+        if mapped <= self.options.mapped_bytes
+            || released.is_some_and(|at| at.elapsed() < RELEASE_INTERVAL)
+        {
+            return;
+        }
+        *released = Some(Instant::now());
+        for environment in [&self.journal, &self.environment] {
+            if let Err(error) = environment.release_mapped() {
+                // Nothing depends on it but how large the process looks.
+                tracing::warn!(target: "plasma::storage", %error, "mapped pages stay");
+            }
+        }
     }
 
     /// False when it is time to end.

@@ -8,7 +8,7 @@ use plasma_chain::{ChainConfig, ExecutorKind};
 use plasma_keeper::DEFAULT_LANES;
 use plasma_node::{KeeperSettings, LogFormat, Node, NodeConfig, init_logging, print_banner};
 use plasma_rpc::{AuthConfig, RpcConfig};
-use plasma_storage::{DEFAULT_REORG_BLOCKS, DatabaseOptions};
+use plasma_storage::{DEFAULT_MAPPED_BYTES, DEFAULT_REORG_BLOCKS, DatabaseOptions};
 use plasma_txpool::PoolConfig;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -73,6 +73,10 @@ pub(crate) struct NodeArgs {
     /// Memory for the state trie in MiB; what does not fit is read from the database.
     #[arg(long = "trie.cache", env = "PLASMA_TRIE_CACHE", value_name = "MIB", default_value_t = trie_cache_mib(), help_heading = "Blocks")]
     trie_cache: usize,
+    /// Pages of the database files that may stay mapped into the process, in MiB; the system's cache
+    /// may hold more.
+    #[arg(long = "db.mapped", env = "PLASMA_DB_MAPPED", value_name = "MIB", default_value_t = DEFAULT_MAPPED_BYTES >> 20, help_heading = "Blocks")]
+    db_mapped: usize,
 
     /// Fire no upkeeps.
     #[arg(long = "no-keeper", help_heading = "Keeper")]
@@ -347,6 +351,7 @@ fn config(args: NodeArgs) -> NodeConfig {
             } else {
                 DEFAULT_REORG_BLOCKS
             }),
+            mapped_bytes: args.db_mapped.saturating_mul(1 << 20),
             ..DatabaseOptions::default()
         },
         metrics: args.metrics,
