@@ -308,6 +308,7 @@ where
         let scheduler = &batch.scheduler;
         let mut backoff = Backoff::default();
         let mut begun = None;
+        let mut own = false;
         let attempt = loop {
             interleave::point(Point::Task);
             match scheduler.state(index) {
@@ -321,10 +322,11 @@ where
                     }
                     self.reserve(index);
                     begun = self.pace.begin();
+                    own = true;
                     break self.execute(vm, index, &WriteSet::default())?;
                 }
                 State::Done => {
-                    let attempt = batch.slots[scheduler.slot(index)].lock().take();
+                    let attempt = batch.slots[scheduler.slot(index)].lock().attempt.take();
                     break match attempt {
                         Some(attempt) => self.check(vm, index, attempt)?,
                         None => return Err(defect(index, "its execution was lost")),
@@ -351,6 +353,11 @@ where
         let outcome = self.settle(vm, index, attempt.speculation)?;
         let gas = outcome.gas_used();
         self.outcomes.push(outcome);
+        if own {
+            vm.reuse(Some(attempt.buffers));
+        } else {
+            batch.slots[scheduler.slot(index)].lock().spare = Some(attempt.buffers);
+        }
         scheduler.committed(index);
         self.pace.end(begun, gas);
         if self.pace.commit(gas) {
@@ -390,7 +397,7 @@ where
         mut attempt: Attempt<D::Error>,
     ) -> Result<Attempt<D::Error>, ExecutorError> {
         let batch = self.batch;
-        match validate(vm.memory(), index, &attempt.reads) {
+        match validate(vm.memory(), index, &attempt.buffers.reads) {
             Validity::Valid => {
                 self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
                 self.pace.helped();
@@ -400,10 +407,11 @@ where
                 self.trust = self.trust.saturating_sub(1);
                 batch.conflicts.lock().extend(conflict);
                 // Workers need not execute against what is known to be wrong.
-                vm.memory().mark_estimates(index, &attempt.writes);
+                let writes = &mut attempt.buffers.writes;
+                vm.memory().mark_estimates(index, writes);
                 self.incarnations[index as usize] += 1;
-                attempt.writes.sort();
-                self.execute(vm, index, &attempt.writes)
+                writes.sort();
+                self.execute(vm, index, writes)
             }
         }
     }
@@ -419,9 +427,9 @@ where
             Ok(mut attempt) => {
                 interleave::point(Point::Publish);
                 if !old.is_empty() {
-                    attempt.writes.sort();
+                    attempt.buffers.writes.sort();
                 }
-                vm.memory().publish(index, &attempt.writes, old, index);
+                vm.publish(index, &attempt.buffers.writes, old, index);
                 Ok(attempt)
             }
             Err(_) => Err(defect(index, "a final read was blocked")),

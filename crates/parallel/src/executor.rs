@@ -201,7 +201,8 @@ impl ParallelExecutor {
             }
         }
         let batch = Batch::new(env, transactions, payments);
-        let tables = self.spare.lock().pop().unwrap_or_default();
+        let mut tables = self.spare.lock().pop().unwrap_or_default();
+        tables.prepare(transactions.len());
         let memory = Memory::new(cache, tables);
         let result = catch(|| match &self.pool {
             Some(pool) => pool.in_place_scope(|scope| {

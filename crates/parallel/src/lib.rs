@@ -34,7 +34,9 @@
 //! | `worker` | executing ahead of the commits; what a batch shares |
 //! | `scheduler` | which transaction stands where in the window; who begins with it |
 //! | `memory`, `versions` | multi-version memory over the base |
-//! | `stamps` | whether a location was written since it was read |
+//! | `stamps` | whether a location was written since it was read, or at all |
+//! | `near` | storage that one thread has at hand |
+//! | `own_code` | code that one thread has a copy of |
 //! | `validation` | the reads of an execution, and resolving them again |
 //! | `write_set` | what an executed transaction writes, derived from revm's state |
 //! | `vm` | one reusable EVM: database that records, handler that defers the beneficiary's fee |
@@ -63,7 +65,9 @@ mod executor;
 mod interleave;
 mod ledger;
 mod memory;
+mod near;
 mod outcome;
+mod own_code;
 mod pace;
 mod payment;
 mod placement;

@@ -6,8 +6,8 @@
 //! only tells readers to wait. Once all transactions below `i` are committed nothing below `i`
 //! changes any more, so that a read at `i` is final.
 //!
-//! Balance, nonce, code and existence of an account are versioned apart. Storage is keyed by the
-//! whole (address, slot); keys are compared in full. A wiped storage (self-destruct, creation) is a
+//! Balance, nonce, code and existence of an account are versioned apart. Storage is kept in pages of
+//! 16 slots in a row, keyed by the whole (address, page); keys are compared in full. A wiped storage (self-destruct, creation) is a
 //! version of its own: a slot version older than the latest wipe does not count.
 //!
 //! Only what somebody wrote has an entry; everything else is read from the base. The base is the
@@ -30,6 +30,7 @@ use revm::{
     primitives::KECCAK_EMPTY,
     state::{AccountInfo, Bytecode},
 };
+use smallvec::SmallVec;
 
 use crate::{
     LocationKind,
@@ -37,7 +38,7 @@ use crate::{
     stamps::{Stamp, Stamps},
     validation::{AccountRead, SlotRead},
     versions::{AccountEntry, Blocked, Versions},
-    write_set::{AccountWrite, WriteSet},
+    write_set::{AccountWrite, SlotWrite, WriteSet},
 };
 
 /// Shards per map. More than any plausible number of workers, so that two seldom meet.
@@ -66,17 +67,47 @@ impl<E> From<Blocked> for MemoryError<E> {
     }
 }
 
-type SlotKey = (Address, U256);
-type SlotShard = RwLock<HashMap<SlotKey, Versions<U256, 2>>>;
+/// Slots of a page, as a power of two.
+pub(crate) const PAGE_BITS: usize = 4;
+
+/// The page of a slot, and where in it the slot is.
+pub(crate) fn page_of(slot: U256) -> (U256, u8) {
+    (slot >> PAGE_BITS, slot.byte(0) & ((1 << PAGE_BITS) - 1))
+}
+
+type PageKey = (Address, U256);
+type PageShard = RwLock<HashMap<PageKey, Page>>;
+
+/// The slots of a page that somebody wrote.
+#[derive(Debug, Default)]
+struct Page(SmallVec<[(u8, Versions<U256, 2>); 1]>);
+
+impl Page {
+    fn slot(&self, at: u8) -> Option<&Versions<U256, 2>> {
+        self.0.iter().find(|(slot, _)| *slot == at).map(|(_, versions)| versions)
+    }
+
+    fn slot_mut(&mut self, at: u8) -> Option<&mut Versions<U256, 2>> {
+        self.0.iter_mut().find(|(slot, _)| *slot == at).map(|(_, versions)| versions)
+    }
+
+    fn entry(&mut self, at: u8) -> &mut Versions<U256, 2> {
+        let found = self.0.iter().position(|(slot, _)| *slot == at);
+        let place = found.unwrap_or_else(|| {
+            self.0.push((at, Versions::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[place].1
+    }
+}
 
 /// The versions of all locations that somebody wrote.
 #[derive(Debug)]
 pub(crate) struct Tables {
     accounts: Box<[RwLock<AddressMap<AccountEntry>>]>,
-    slots: Box<[SlotShard]>,
+    pages: Box<[PageShard]>,
     wipes: RwLock<AddressMap<Versions<()>>>,
     any_wipe: AtomicBool,
-    /// Go on from batch to batch: only changes count.
     stamps: Stamps,
 }
 
@@ -84,7 +115,7 @@ impl Default for Tables {
     fn default() -> Self {
         Self {
             accounts: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            slots: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            pages: (0..SHARDS).map(|_| RwLock::default()).collect(),
             wipes: RwLock::default(),
             any_wipe: AtomicBool::new(false),
             stamps: Stamps::default(),
@@ -93,6 +124,11 @@ impl Default for Tables {
 }
 
 impl Tables {
+    /// Makes place for a batch of so many transactions.
+    pub(crate) fn prepare(&mut self, transactions: usize) {
+        self.stamps.prepare(transactions);
+    }
+
     /// Forgets all versions and keeps the space for them, unless there is too much of it.
     pub(crate) fn clear(mut self) -> Option<Self> {
         let mut capacity = 0;
@@ -101,13 +137,14 @@ impl Tables {
             capacity += shard.capacity();
             shard.clear();
         }
-        for shard in &mut self.slots {
+        for shard in &mut self.pages {
             let shard = shard.get_mut();
             capacity += shard.capacity();
             shard.clear();
         }
         self.wipes.get_mut().clear();
         *self.any_wipe.get_mut() = false;
+        self.stamps.clear();
         (capacity <= KEPT_ENTRIES).then_some(self)
     }
 }
@@ -151,8 +188,9 @@ impl<D: StorageProbeRef> Memory<D> {
     /// Moves what the transactions before `committed` wrote into the base and forgets all versions.
     pub(crate) fn fold(&mut self, committed: u32) -> Result<(), D::Error> {
         let Self { base, tables, probes, .. } = self;
-        let Tables { accounts, slots, wipes, any_wipe, stamps: _ } = tables;
+        let Tables { accounts, pages, wipes, any_wipe, stamps } = tables;
         *any_wipe.get_mut() = false;
+        stamps.clear();
         probes.get_mut().clear();
         let wipes = std::mem::take(wipes.get_mut());
         for (address, versions) in &wipes {
@@ -170,13 +208,16 @@ impl<D: StorageProbeRef> Memory<D> {
                 base.set_account(address, info.expect("what is committed is no estimate"));
             }
         }
-        for shard in slots {
-            for ((address, slot), versions) in shard.get_mut().drain() {
+        for shard in pages {
+            for ((address, page), slots) in shard.get_mut().drain() {
                 let wiper = wipes.get(&address).and_then(|versions| versions.before(committed));
-                if let Some(version) = versions.before(committed)
-                    && wiper.is_none_or(|wiper| version.writer >= wiper.writer)
-                {
-                    base.set_slot(address, slot, version.value)?;
+                for (at, versions) in slots.0 {
+                    if let Some(version) = versions.before(committed)
+                        && wiper.is_none_or(|wiper| version.writer >= wiper.writer)
+                    {
+                        let slot = (page << PAGE_BITS) | U256::from(at);
+                        base.set_slot(address, slot, version.value)?;
+                    }
                 }
             }
         }
@@ -188,10 +229,10 @@ impl<D: StorageProbeRef> Memory<D> {
         &self.tables.accounts[usize::from(address[19] ^ address[10]) % SHARDS]
     }
 
-    fn slot_shard(&self, key: &SlotKey) -> &SlotShard {
-        let (address, slot) = key;
-        let spread = address[19] ^ slot.byte(0) ^ slot.byte(1).rotate_left(3);
-        &self.tables.slots[usize::from(spread) % SHARDS]
+    fn page_shard(&self, key: &PageKey) -> &PageShard {
+        let (address, page) = key;
+        let spread = address[19] ^ page.byte(0) ^ page.byte(1).rotate_left(3);
+        &self.tables.pages[usize::from(spread) % SHARDS]
     }
 
     /// The account at `address` as transaction `reader` sees it, and whether anybody wrote to it.
@@ -249,6 +290,39 @@ impl<D: StorageProbeRef> Memory<D> {
         }
     }
 
+    /// Tells `each` the slots of a page that transactions before `reader` wrote: place, and value or who is
+    /// about to change it. Gives whether every later reader sees the same, until somebody writes
+    /// the page. Storage must not have been wiped in this stretch.
+    pub(crate) fn page(
+        &self,
+        address: Address,
+        page: U256,
+        reader: u32,
+        mut each: impl FnMut(u8, Result<U256, Blocked>),
+    ) -> bool {
+        let key = (address, page);
+        let shard = self.page_shard(&key).read();
+        let mut lasts = true;
+        for (at, versions) in shard.get(&key).map_or(&[][..], |page| &page.0) {
+            lasts &= versions.all_before(reader);
+            match versions.resolve(reader, LocationKind::Storage) {
+                Ok(Some(version)) => each(*at, Ok(version.value)),
+                Ok(None) => {}
+                Err(blocked) => {
+                    lasts = false;
+                    each(*at, Err(blocked));
+                }
+            }
+        }
+        lasts
+    }
+
+    /// Whether anybody has wiped an account's storage in this stretch.
+    pub(crate) fn any_wipe(&self) -> bool {
+        // Relaxed: see `latest_wipe`.
+        self.tables.any_wipe.load(Ordering::Relaxed)
+    }
+
     /// Who wrote the slot that is not any more as in `read` for transaction `reader`; `None`: it is
     /// as it was. Inner `None`: whoever wrote it has taken it back.
     pub(crate) fn slot_difference(&self, read: &SlotRead, reader: u32) -> Option<Option<u32>> {
@@ -269,9 +343,11 @@ impl<D: StorageProbeRef> Memory<D> {
         reader: u32,
     ) -> Result<Option<Resolved<U256>>, Blocked> {
         let wipe = self.latest_wipe(address, reader);
-        let key = (address, slot);
-        let shard = self.slot_shard(&key).read();
-        let version = shard.get(&key).and_then(|versions| versions.before(reader));
+        let (page, at) = page_of(slot);
+        let key = (address, page);
+        let shard = self.page_shard(&key).read();
+        let slots = shard.get(&key);
+        let version = slots.and_then(|it| it.slot(at)).and_then(|it| it.before(reader));
         match (wipe, version) {
             (Some((wiper, estimate)), version) if version.is_none_or(|v| v.writer < wiper) => {
                 if estimate {
@@ -324,7 +400,7 @@ impl<D: StorageProbeRef> Memory<D> {
         // Relaxed: a stale `false` only makes this read miss a wipe that is being published, as if
         // the read had come earlier. The read at commit cannot miss it: the slot's state tells of an
         // execution after its writes are published (release), and the commit has read it (acquire).
-        if !self.tables.any_wipe.load(Ordering::Relaxed) {
+        if !self.any_wipe() {
             return None;
         }
         let wipes = self.tables.wipes.read();
@@ -362,23 +438,36 @@ impl<D: StorageProbeRef> Memory<D> {
     /// Whether all reads with these stamps still give what they gave, for a reader whose earlier
     /// transactions are all committed; false where that cannot be told.
     pub(crate) fn are_current(&self, stamps: &[Stamp]) -> bool {
-        // Relaxed: see `latest_wipe`. Wipes change many slots and no stamps.
-        !self.tables.any_wipe.load(Ordering::Relaxed)
-            && stamps.iter().all(|stamp| self.tables.stamps.is_current(*stamp))
+        // Wipes change many slots and no stamps.
+        !self.any_wipe() && stamps.iter().all(|stamp| self.tables.stamps.is_current(*stamp))
     }
 
-    /// Makes `new` the writes of `writer`, in place of `old`. Both are sorted unless `old` is empty. All
-    /// transactions before `floor` are committed.
-    pub(crate) fn publish(&self, writer: u32, new: &WriteSet, old: &WriteSet, floor: u32) {
+    /// Makes `new` the writes of `writer`, in place of `old`. The slots of both are sorted, and the accounts of
+    /// both unless `old` is empty. All transactions before `floor` are committed. `near` is told of the
+    /// pages, with the stamp that each had before.
+    pub(crate) fn publish(
+        &self,
+        writer: u32,
+        new: &WriteSet,
+        old: &WriteSet,
+        floor: u32,
+        mut near: impl FnMut(Stamp, Address, U256, &[SlotWrite]),
+    ) {
         for write in &new.accounts {
             self.publish_account(writer, write, floor);
         }
-        for write in &new.slots {
-            let key = (write.address, write.slot);
-            let mut shard = self.slot_shard(&key).write();
-            shard.entry(key).or_default().set(writer, write.value, floor);
+        for slots in new.pages() {
+            let address = slots[0].address;
+            let (page, _) = page_of(slots[0].slot);
+            let key = (address, page);
+            let mut shard = self.page_shard(&key).write();
+            let versions = shard.entry(key).or_default();
+            for write in slots {
+                versions.entry(page_of(write.slot).1).set(writer, write.value, floor);
+            }
+            drop(shard);
+            near(self.tables.stamps.page_written(address, page), address, page, slots);
         }
-        self.tables.stamps.slots_written(new.slots.iter().map(|it| (it.address, it.slot)));
         if !old.is_empty() {
             self.withdraw(writer, new, old);
         }
@@ -434,11 +523,14 @@ impl<D: StorageProbeRef> Memory<D> {
         }
         for stale in &old.slots {
             if !new.writes_slot(stale.address, stale.slot) {
-                let key = (stale.address, stale.slot);
-                if let Some(entry) = self.slot_shard(&key).write().get_mut(&key) {
-                    entry.remove(writer);
+                let (page, at) = page_of(stale.slot);
+                let key = (stale.address, page);
+                let mut shard = self.page_shard(&key).write();
+                if let Some(versions) = shard.get_mut(&key).and_then(|page| page.slot_mut(at)) {
+                    versions.remove(writer);
                 }
-                self.tables.stamps.slots_written([(stale.address, stale.slot)]);
+                drop(shard);
+                self.tables.stamps.page_written(stale.address, page);
             }
         }
     }
@@ -461,9 +553,11 @@ impl<D: StorageProbeRef> Memory<D> {
             }
         }
         for write in &writes.slots {
-            let key = (write.address, write.slot);
-            if let Some(entry) = self.slot_shard(&key).write().get_mut(&key) {
-                entry.mark_estimate(writer);
+            let (page, at) = page_of(write.slot);
+            let key = (write.address, page);
+            let mut shard = self.page_shard(&key).write();
+            if let Some(versions) = shard.get_mut(&key).and_then(|page| page.slot_mut(at)) {
+                versions.mark_estimate(writer);
             }
         }
     }

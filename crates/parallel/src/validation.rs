@@ -83,6 +83,7 @@ impl ReadSet {
         self.slots.clear();
         self.probes.clear();
         self.stamps.clear();
+        self.sorted = false;
     }
 
     /// Ends the recording: makes [`Self::account`] quick.

@@ -10,12 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use alloy_eip7928::BlockAccessIndex;
 use alloy_evm::EvmEnv;
-use alloy_primitives::{
-    Address, B256, U256,
-    map::{B256Map, HashSet},
-};
+use alloy_primitives::{Address, B256, U256, map::HashSet};
 use parking_lot::Mutex;
-use plasma_vm::{StorageProbe, StorageProbeRef, own_empty_code};
+use plasma_vm::{StorageProbe, StorageProbeRef};
 use revm::{
     Database, ExecuteEvm,
     context::{TxEnv, result::EVMError},
@@ -25,15 +22,13 @@ use revm::{
 use crate::{
     AccessList, AccessListError, ExecutorError, ParallelExecutor, TransactionOutcome,
     access_list::{ListedReadError, Seen},
+    own_code::OwnCodes,
     sequential::{batch_error, machine},
     worker::catch,
 };
 
 /// Transactions that a thread takes at a time, at most.
 const CHUNK_MOST: usize = 32;
-
-/// Runs of a code by one thread that are worth a copy of it.
-const OFTEN: u32 = 8;
 
 /// Blocks whose transactions may use less gas than this are verified by the calling thread alone:
 /// the others would come too late.
@@ -77,30 +72,7 @@ struct ListedDb<'a, 'l, D> {
     list: &'a AccessList<'l>,
     base: &'a D,
     index: BlockAccessIndex,
-    /// Code that was run and how often. What is run often each thread has a copy of: counting
-    /// references to one that all threads run would have them wait for each other.
-    codes: B256Map<(u32, Bytecode)>,
-    empty_code: Bytecode,
-}
-
-impl<D: StorageProbeRef> ListedDb<'_, '_, D> {
-    /// Gives `info` this thread's copy of its code.
-    fn own_code(&mut self, info: &mut AccountInfo) {
-        let Some(code) = &mut info.code else {
-            info.code = Some(self.empty_code.clone());
-            return;
-        };
-        let (runs, own) =
-            self.codes.entry(info.code_hash).or_insert_with(|| (0, Bytecode::default()));
-        *runs = runs.saturating_add(1);
-        if *runs == OFTEN {
-            // From bytes of its own as well: those are counted, too.
-            *own = Bytecode::new_raw(code.original_bytes().to_vec().into());
-        }
-        if *runs >= OFTEN {
-            *code = own.clone();
-        }
-    }
+    codes: OwnCodes,
 }
 
 impl<D: StorageProbeRef> Database for ListedDb<'_, '_, D>
@@ -112,7 +84,10 @@ where
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
         let mut info = self.list.account(address, self.index, self.base)?;
         if let Some(info) = &mut info {
-            self.own_code(info);
+            match info.code {
+                Some(_) => _ = self.codes.give(info),
+                None => self.codes.give_empty(info),
+            }
         }
         Ok(info)
     }
@@ -208,8 +183,7 @@ where
             list: self.list,
             base: self.base,
             index: BlockAccessIndex::PRE_EXECUTION,
-            codes: B256Map::default(),
-            empty_code: own_empty_code(),
+            codes: OwnCodes::default(),
         };
         let mut evm = machine(db, self.env, first);
         while let Some(chunk) = self.claim() {

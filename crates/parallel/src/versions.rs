@@ -65,6 +65,11 @@ impl<T, const N: usize> Versions<T, N> {
         }
     }
 
+    /// Whether no version is by `reader` or a later transaction.
+    pub(crate) fn all_before(&self, reader: u32) -> bool {
+        self.0.last().is_none_or(|last| last.writer < reader)
+    }
+
     /// The latest version by a transaction before `reader`, unless it is about to change.
     pub(crate) fn resolve(
         &self,

@@ -12,7 +12,7 @@ use alloy_primitives::{
     Address, B256, U256,
     map::{AddressMap, HashSet},
 };
-use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef, own_empty_code};
+use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef};
 use revm::{
     Context, Database, DatabaseRef, Journal,
     context::{
@@ -31,6 +31,8 @@ use crate::{
     interleave::{self, Point},
     ledger::Ledger,
     memory::{Memory, MemoryError},
+    near::Near,
+    own_code::OwnCodes,
     payment::{Payment, Payments},
     sequential::keeps_loaded,
     validation::{AccountRead, ProbeRead, ReadSet, SlotRead},
@@ -81,11 +83,18 @@ pub(crate) enum Failure<E> {
     Panic(String),
 }
 
+/// What an execution read and what it writes. Lists that go from thread to thread, and back for the
+/// next execution: memory that one thread takes and another gives back costs both of them.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    pub(crate) reads: ReadSet,
+    pub(crate) writes: WriteSet,
+}
+
 /// An execution: what it read, what it writes and how it ended.
 #[derive(Debug)]
 pub(crate) struct Attempt<E> {
-    pub(crate) reads: ReadSet,
-    pub(crate) writes: WriteSet,
+    pub(crate) buffers: Buffers,
     pub(crate) speculation: Speculation<E>,
 }
 
@@ -104,10 +113,8 @@ impl<E: std::error::Error + Send + Sync + 'static> DBErrorMarker for ReadError<E
 pub(crate) struct RecordingDb<'a, D> {
     memory: Arc<Memory<D>>,
     ledger: &'a Ledger,
-    /// Contracts as they are in the base: many transactions call the same few.
-    contracts: AddressMap<AccountInfo>,
-    /// All accounts without code get this one: the process' own is counted by all threads.
-    empty_code: Bytecode,
+    contracts: Contracts,
+    near: Near,
     beneficiary: Address,
     reader: u32,
     reads: ReadSet,
@@ -137,20 +144,34 @@ impl<D: StorageProbeRef> RecordingDb<'_, D> {
     }
 }
 
-/// The account at `address` in the base of `memory`, which does not change while `contracts` lives.
-fn of_base<D: StorageProbeRef>(
-    memory: &Memory<D>,
-    contracts: &mut AddressMap<AccountInfo>,
-    address: Address,
-) -> Result<Option<AccountInfo>, D::Error> {
-    if let Some(info) = contracts.get(&address) {
-        return Ok(Some(info.clone()));
+/// Contracts as they are in the base, which does not change meanwhile: many transactions call the
+/// same few.
+#[derive(Default)]
+struct Contracts {
+    /// With whether the code is the thread's own.
+    infos: AddressMap<(AccountInfo, bool)>,
+    codes: OwnCodes,
+}
+
+impl Contracts {
+    /// The account at `address` in the base of `memory`.
+    fn of_base<D: StorageProbeRef>(
+        &mut self,
+        memory: &Memory<D>,
+        address: Address,
+    ) -> Result<Option<AccountInfo>, D::Error> {
+        if let Some((info, owned)) = self.infos.get_mut(&address) {
+            if !*owned {
+                *owned = self.codes.give(info);
+            }
+            return Ok(Some(info.clone()));
+        }
+        let info = memory.base().basic_ref(address)?;
+        if let Some(info) = info.as_ref().filter(|info| info.code_hash != KECCAK_EMPTY) {
+            self.infos.insert(address, (info.clone(), false));
+        }
+        Ok(info)
     }
-    let info = memory.base().basic_ref(address)?;
-    if let Some(info) = info.as_ref().filter(|info| info.code_hash != KECCAK_EMPTY) {
-        contracts.insert(address, info.clone());
-    }
-    Ok(info)
 }
 
 impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
@@ -167,15 +188,19 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
                 }
             };
         }
-        let Self { memory, contracts, .. } = self;
-        memory.stamps().read_account(address, &mut self.reads.stamps);
-        match memory.account(address, self.reader, || of_base(memory, contracts, address)) {
+        let Self { memory, contracts, reads, .. } = self;
+        let stamp = memory.stamps().read_account(address, &mut reads.stamps);
+        let mut base = || contracts.of_base(memory, address);
+        let account = if stamp.is_untouched() {
+            base().map(|info| (info, false)).map_err(MemoryError::Base)
+        } else {
+            memory.account(address, self.reader, base)
+        };
+        match account {
             Ok((mut info, versioned)) => {
-                self.reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
-                if let Some(info) = &mut info
-                    && info.code_hash == KECCAK_EMPTY
-                {
-                    info.code = Some(self.empty_code.clone());
+                reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
+                if let Some(info) = &mut info {
+                    contracts.codes.give_empty(info);
                 }
                 Ok(info)
             }
@@ -189,10 +214,10 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
 
     fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
         interleave::point(Point::Read);
-        self.memory.stamps().read_slot(address, slot, &mut self.reads.stamps);
-        match self.memory.slot(address, slot, self.reader) {
+        let Self { memory, near, reads, .. } = self;
+        match near.slot(memory, (address, slot), self.reader, &mut reads.stamps) {
             Ok((value, versioned)) => {
-                self.reads.slots.push(SlotRead { address, slot, value, versioned });
+                reads.slots.push(SlotRead { address, slot, value, versioned });
                 Ok(value)
             }
             Err(error) => Err(self.memory_error(error, address, Some(slot))),
@@ -275,6 +300,8 @@ impl<'a, D: StorageProbeRef> Handler for DeferredFeeHandler<'a, D> {
 pub(crate) struct Vm<'a, D: StorageProbeRef> {
     evm: WorkerEvm<'a, D>,
     payments: &'a Payments<'a>,
+    /// Empty lists for the next execution.
+    spare: Buffers,
 }
 
 impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
@@ -289,8 +316,8 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         let db = RecordingDb {
             memory,
             ledger,
-            contracts: AddressMap::default(),
-            empty_code: own_empty_code(),
+            contracts: Contracts::default(),
+            near: Near::default(),
             beneficiary: env.block_env.beneficiary,
             reader: 0,
             reads: ReadSet::default(),
@@ -311,7 +338,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
             local: LocalContext::default(),
             error: Ok(()),
         });
-        Self { evm, payments }
+        Self { evm, payments, spare: Buffers::default() }
     }
 
     /// The memory that it reads.
@@ -319,9 +346,26 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         &self.evm.context().journaled_state.database.memory
     }
 
+    /// Makes `new` the writes of transaction `writer` in place of `old`, see [`Memory::publish`].
+    pub(crate) fn publish(&mut self, writer: u32, new: &WriteSet, old: &WriteSet, floor: u32) {
+        let RecordingDb { memory, near, .. } = &mut self.evm.context_mut().journaled_state.database;
+        memory.publish(writer, new, old, floor, |before, address, page, slots| {
+            near.wrote(before, (address, page), writer, slots);
+        });
+    }
+
     /// Ends with the memory.
     pub(crate) fn into_memory(self) -> Arc<Memory<D>> {
         self.evm.inner.ctx.journaled_state.database.memory
+    }
+
+    /// Takes lists that nobody needs any more for the next execution.
+    pub(crate) fn reuse(&mut self, buffers: Option<Buffers>) {
+        if let Some(Buffers { mut reads, mut writes }) = buffers {
+            reads.clear();
+            writes.clear();
+            self.spare = Buffers { reads, writes };
+        }
     }
 
     /// What an execution that panicked had read.
@@ -339,25 +383,28 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         index: u32,
         transaction: &'a TxEnv,
     ) -> Result<Attempt<D::Error>, Interrupt> {
+        let Buffers { reads, mut writes } = mem::take(&mut self.spare);
         let context = self.evm.context_mut();
         context.tx = transaction;
         context.chain = None;
         context.error = Ok(());
         let db = &mut context.journaled_state.database;
         db.reader = index;
-        db.reads = ReadSet::default();
+        db.reads = reads;
         db.interrupt = None;
         // An error of the state is left to revm, which meets it again.
         if let Ok(Some(Payment { result, state, fee })) = self.payments.pay(db, transaction) {
             let reads = mem::take(&mut db.reads);
-            let writes = WriteSet::derive(&state, &reads, db.beneficiary);
+            writes.derive(&state, &reads, db.beneficiary);
             let speculation = Speculation::Executed { result, state, deferred_fee: Some(fee) };
-            return Ok(Attempt { reads, writes, speculation });
+            return Ok(Attempt { buffers: Buffers { reads, writes }, speculation });
         }
-        db.reads.clear();
         if let Some(interrupt) = db.interrupt.take() {
+            let reads = mem::take(&mut db.reads);
+            self.reuse(Some(Buffers { reads, writes }));
             return Err(interrupt);
         }
+        db.reads.clear();
 
         let result = DeferredFeeHandler::<'a, D>(PhantomData).run(&mut self.evm);
 
@@ -367,22 +414,21 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         let db = &mut context.journaled_state.database;
         let mut reads = mem::take(&mut db.reads);
         if let Some(interrupt) = db.interrupt.take() {
+            self.reuse(Some(Buffers { reads, writes }));
             return Err(interrupt);
         }
-        let (writes, speculation) = match result {
+        let speculation = match result {
             Ok(result) => {
                 reads.finish();
                 if !keeps_loaded(context.cfg.spec) {
                     state.retain(|_, account| account.is_touched());
                 }
-                let writes = WriteSet::derive(&state, &reads, db.beneficiary);
-                (writes, Speculation::Executed { result, state, deferred_fee })
+                writes.derive(&state, &reads, db.beneficiary);
+                Speculation::Executed { result, state, deferred_fee }
             }
-            Err(EVMError::Transaction(reason)) => {
-                (WriteSet::default(), Speculation::Invalid(reason))
-            }
-            Err(error) => (WriteSet::default(), Speculation::Failed(Failure::Error(error))),
+            Err(EVMError::Transaction(reason)) => Speculation::Invalid(reason),
+            Err(error) => Speculation::Failed(Failure::Error(error)),
         };
-        Ok(Attempt { reads, writes, speculation })
+        Ok(Attempt { buffers: Buffers { reads, writes }, speculation })
     }
 }

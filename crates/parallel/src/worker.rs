@@ -21,12 +21,17 @@ use crate::{
     memory::Memory,
     payment::Payments,
     scheduler::{Backoff, Phase, Scheduler, State},
-    vm::{Attempt, Failure, Interrupt, Speculation, Vm},
+    vm::{Attempt, Buffers, Failure, Interrupt, Speculation, Vm},
     write_set::WriteSet,
 };
 
-/// An execution that waits for the committer.
-type Slot<E> = Mutex<Option<Attempt<E>>>;
+/// A place of the window.
+pub(crate) struct Slot<E> {
+    /// An execution that waits for the committer.
+    pub(crate) attempt: Option<Attempt<E>>,
+    /// What the committer has no more use for.
+    pub(crate) spare: Option<Buffers>,
+}
 
 /// What all threads of a batch share.
 pub(crate) struct Batch<'a, D: StorageProbeRef> {
@@ -35,8 +40,8 @@ pub(crate) struct Batch<'a, D: StorageProbeRef> {
     pub(crate) payments: Payments<'a>,
     pub(crate) scheduler: Scheduler,
     pub(crate) ledger: Ledger,
-    /// Executions that wait for the committer; one slot per transaction of the window.
-    pub(crate) slots: Box<[Slot<D::Error>]>,
+    /// One for each transaction of the window.
+    pub(crate) slots: Box<[Mutex<Slot<D::Error>>]>,
     /// `None` while the committer goes on alone.
     pub(crate) memory: Mutex<Option<Arc<Memory<D>>>>,
     pub(crate) conflicts: Mutex<Vec<Conflict>>,
@@ -53,7 +58,9 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
             env,
             transactions,
             payments,
-            slots: (0..scheduler.slots()).map(|_| Mutex::new(None)).collect(),
+            slots: (0..scheduler.slots())
+                .map(|_| Mutex::new(Slot { attempt: None, spare: None }))
+                .collect(),
             scheduler,
             ledger: Ledger::default(),
             memory: Mutex::new(None),
@@ -66,7 +73,7 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
     /// Forgets all executions.
     pub(crate) fn clear_slots(&self) {
         for slot in &self.slots {
-            *slot.lock() = None;
+            slot.lock().attempt = None;
         }
     }
 
@@ -158,9 +165,13 @@ where
         Ok(attempt) => {
             interleave::point(Point::Publish);
             let floor = scheduler.next_commit();
-            vm.memory().publish(index, &attempt.writes, &WriteSet::default(), floor);
+            vm.publish(index, &attempt.buffers.writes, &WriteSet::default(), floor);
             gas = attempt.speculation.gas_used();
-            *batch.slots[scheduler.slot(index)].lock() = Some(attempt);
+            let mut slot = batch.slots[scheduler.slot(index)].lock();
+            slot.attempt = Some(attempt);
+            let spare = slot.spare.take();
+            drop(slot);
+            vm.reuse(spare);
             State::Done
         }
         Err(interrupt) => {
@@ -193,8 +204,7 @@ where
             let reads = vm.take_reads();
             *vm = batch.new_vm(vm.memory().clone());
             Ok(Attempt {
-                reads,
-                writes: WriteSet::default(),
+                buffers: Buffers { reads, writes: WriteSet::default() },
                 speculation: Speculation::Failed(Failure::Panic(panic_message(panic))),
             })
         }

@@ -10,7 +10,7 @@ use revm::{
     state::{Account, AccountInfo, EvmState},
 };
 
-use crate::{cache::AccountFate, validation::ReadSet, versions::CodeWrite};
+use crate::{cache::AccountFate, memory::page_of, validation::ReadSet, versions::CodeWrite};
 
 #[derive(Clone, Debug)]
 pub(crate) struct AccountWrite {
@@ -43,7 +43,7 @@ pub(crate) struct SlotWrite {
     pub(crate) value: U256,
 }
 
-/// Everything that one execution of a transaction writes.
+/// Everything that one execution of a transaction writes; slots of an account in their order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WriteSet {
     pub(crate) accounts: Vec<AccountWrite>,
@@ -51,13 +51,19 @@ pub(crate) struct WriteSet {
 }
 
 impl WriteSet {
-    /// Derives the write set of a transaction that read `reads` and ended in `state`. The beneficiary's account fields are left to the commit's ledger.
-    pub(crate) fn derive(state: &EvmState, reads: &ReadSet, beneficiary: Address) -> Self {
-        let mut writes = Self { accounts: Vec::with_capacity(state.len()), slots: Vec::new() };
+    /// Makes this empty set that of a transaction that read `reads` and ended in `state`. The
+    /// beneficiary's account fields are left to the commit's ledger.
+    pub(crate) fn derive(&mut self, state: &EvmState, reads: &ReadSet, beneficiary: Address) {
+        self.accounts.reserve(state.len());
         for (address, account) in state.iter().filter(|(_, account)| account.is_touched()) {
-            writes.add(*address, account, reads, *address == beneficiary);
+            self.add(*address, account, reads, *address == beneficiary);
         }
-        writes
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
     }
 
     fn add(&mut self, address: Address, account: &Account, reads: &ReadSet, is_beneficiary: bool) {
@@ -106,6 +112,7 @@ impl WriteSet {
         if fate == AccountFate::Gone {
             return;
         }
+        let begin = self.slots.len();
         for (slot, value) in &account.storage {
             let written = value.is_changed()
                 || (fate == AccountFate::Created && !value.present_value.is_zero());
@@ -113,13 +120,20 @@ impl WriteSet {
                 self.slots.push(SlotWrite { address, slot: *slot, value: value.present_value });
             }
         }
+        self.slots[begin..].sort_unstable_by_key(|write| write.slot);
+    }
+
+    /// The slots, page by page.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = &[SlotWrite]> {
+        let page = |write: &SlotWrite| (write.address, page_of(write.slot).0);
+        self.slots.chunk_by(move |one, next| page(one) == page(next))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.accounts.is_empty() && self.slots.is_empty()
     }
 
-    /// Sorts the set, as [`Self::account`] and [`Self::writes_slot`] need it.
+    /// Sorts the whole set, as [`Self::account`] and [`Self::writes_slot`] need it.
     pub(crate) fn sort(&mut self) {
         self.accounts.sort_unstable_by_key(|write| write.address);
         self.slots.sort_unstable_by_key(|write| (write.address, write.slot));

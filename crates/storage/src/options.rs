@@ -39,7 +39,7 @@ pub struct DatabaseOptions {
     /// Largest size of each environment in bytes. Only address space is reserved.
     pub map_bytes: usize,
     /// Where more pages of the data files than this many bytes are mapped and in memory, all are let
-    /// go after the next commit of the state, at most every ten seconds. They are the
+    /// go after the next commit of the state, at most once a second. They are the
     /// system's cache, which keeps them as long as it sees fit, but they count as this process' memory.
     pub mapped_bytes: usize,
 }

@@ -1,0 +1,132 @@
+//! What one thread remembers of the storage that it has read and written lately.
+//!
+//! Invariant: a page that is remembered with a stamp holds, for readers from `from` on, what the memory
+//! holds as long as the stamp is the same: it was taken over whole after the stamp, and no version in
+//! it was by a later transaction or about to change. So a slot comes from here exactly where reading the
+//! memory now, or at the moment of the stamp, would have given it.
+//!
+//! Automated calls come back to the same contracts. A page that nobody else has written meanwhile costs
+//! a look at its stamp, in place of a lock and several look-ups for each slot.
+
+use alloy_primitives::{Address, U256};
+use plasma_vm::StorageProbeRef;
+use revm::DatabaseRef;
+
+use crate::{
+    memory::{Memory, MemoryError, page_of},
+    stamps::Stamp,
+    versions::Blocked,
+    write_set::SlotWrite,
+};
+
+/// Pages that are remembered, each in the place that its stamp gives it: a power of two.
+const PAGES: usize = 512;
+
+/// No transaction is as late as this.
+const NEVER: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+struct NearSlot {
+    at: u8,
+    /// Whether a transaction of the batch has written it.
+    versioned: bool,
+    value: Result<U256, Blocked>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct NearPage {
+    address: Address,
+    page: U256,
+    seen: u32,
+    /// The first transaction for which it holds.
+    from: u32,
+    slots: Vec<NearSlot>,
+}
+
+impl NearPage {
+    fn set(&mut self, at: u8, versioned: bool, value: Result<U256, Blocked>) {
+        let slot = NearSlot { at, versioned, value };
+        match self.slots.iter_mut().find(|other| other.at == at) {
+            Some(other) => *other = slot,
+            None => self.slots.push(slot),
+        }
+    }
+}
+
+/// See the module's documentation. It serves one memory, while the base below it does not change.
+#[derive(Debug, Default)]
+pub(crate) struct Near {
+    /// Empty until it is needed.
+    pages: Vec<NearPage>,
+}
+
+impl Near {
+    /// A storage slot as transaction `reader` sees it, and whether anybody wrote it. The stamp that the
+    /// read depends on goes to `stamps`.
+    pub(crate) fn slot<D: StorageProbeRef>(
+        &mut self,
+        memory: &Memory<D>,
+        (address, slot): (Address, U256),
+        reader: u32,
+        stamps: &mut Vec<Stamp>,
+    ) -> Result<(U256, bool), MemoryError<D::Error>> {
+        let (page, at) = page_of(slot);
+        let stamp = memory.stamps().read_page(address, page, stamps);
+        if memory.any_wipe() {
+            // Wipes change pages without their stamps.
+            return memory.slot(address, slot, reader);
+        }
+        if self.pages.is_empty() {
+            self.pages.resize(PAGES, NearPage::default());
+        }
+        let near = &mut self.pages[stamp.place as usize % PAGES];
+        let known = near.page == page && near.address == address;
+        if !known || near.seen != stamp.seen || near.from > reader {
+            if known {
+                // What nobody wrote is as in the base, which stays.
+                near.slots.retain(|slot| !slot.versioned);
+            } else {
+                near.slots.clear();
+                (near.address, near.page) = (address, page);
+            }
+            near.seen = stamp.seen;
+            near.from = if stamp.is_untouched() {
+                0
+            } else if memory.page(address, page, reader, |at, value| near.set(at, true, value)) {
+                reader
+            } else {
+                NEVER
+            };
+        }
+        if let Some(slot) = near.slots.iter().find(|slot| slot.at == at) {
+            return Ok((slot.value?, slot.versioned));
+        }
+        let value = memory.base().storage_ref(address, slot).map_err(MemoryError::Base)?;
+        near.slots.push(NearSlot { at, versioned: false, value: Ok(value) });
+        Ok((value, false))
+    }
+
+    /// Tells that this thread has just written `slots` of a page as transaction `writer`; `before` is the
+    /// page's stamp from before.
+    pub(crate) fn wrote(
+        &mut self,
+        before: Stamp,
+        (address, page): (Address, U256),
+        writer: u32,
+        slots: &[SlotWrite],
+    ) {
+        let Some(near) = self.pages.get_mut(before.place as usize % PAGES) else { return };
+        let stands = near.page == page
+            && near.address == address
+            && near.seen == before.seen
+            && near.from <= writer;
+        if !stands {
+            return;
+        }
+        for write in slots {
+            near.set(page_of(write.slot).1, true, Ok(write.value));
+        }
+        near.seen = before.seen.wrapping_add(1);
+        near.from = writer + 1;
+    }
+}
