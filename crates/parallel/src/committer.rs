@@ -429,7 +429,7 @@ where
                 if !old.is_empty() {
                     attempt.buffers.writes.sort();
                 }
-                vm.publish(index, &attempt.buffers.writes, old, index);
+                vm.publish(index, &mut attempt.buffers, old, index);
                 Ok(attempt)
             }
             Err(_) => Err(defect(index, "a final read was blocked")),

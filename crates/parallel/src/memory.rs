@@ -443,18 +443,20 @@ impl<D: StorageProbeRef> Memory<D> {
     }
 
     /// Makes `new` the writes of `writer`, in place of `old`. The slots of both are sorted, and the accounts of
-    /// both unless `old` is empty. All transactions before `floor` are committed. `near` is told of the
-    /// pages, with the stamp that each had before.
+    /// both unless `old` is empty. All transactions before `floor` are committed. `passed` is told each
+    /// stamp that this changes as it was before, with the page where it is one's.
     pub(crate) fn publish(
         &self,
         writer: u32,
         new: &WriteSet,
         old: &WriteSet,
         floor: u32,
-        mut near: impl FnMut(Stamp, Address, U256, &[SlotWrite]),
+        mut passed: impl FnMut(Stamp, Option<(Address, U256, &[SlotWrite])>),
     ) {
         for write in &new.accounts {
-            self.publish_account(writer, write, floor);
+            if let Some(before) = self.publish_account(writer, write, floor) {
+                passed(before, None);
+            }
         }
         for slots in new.pages() {
             let address = slots[0].address;
@@ -466,21 +468,23 @@ impl<D: StorageProbeRef> Memory<D> {
                 versions.entry(page_of(write.slot).1).set(writer, write.value, floor);
             }
             drop(shard);
-            near(self.tables.stamps.page_written(address, page), address, page, slots);
+            let before = self.tables.stamps.page_written(address, page);
+            passed(before, Some((address, page, slots)));
         }
         if !old.is_empty() {
             self.withdraw(writer, new, old);
         }
     }
 
-    fn publish_account(&self, writer: u32, write: &AccountWrite, floor: u32) {
+    /// Gives the account's stamp from before.
+    fn publish_account(&self, writer: u32, write: &AccountWrite, floor: u32) -> Option<Stamp> {
         if write.wipe {
             // Relaxed: see `latest_wipe`.
             self.tables.any_wipe.store(true, Ordering::Relaxed);
             self.tables.wipes.write().entry(write.address).or_default().set(writer, (), floor);
         }
         if !write.has_fields() {
-            return;
+            return None;
         }
         let mut shard = self.account_shard(write.address).write();
         let entry = shard.entry(write.address).or_default();
@@ -503,7 +507,7 @@ impl<D: StorageProbeRef> Memory<D> {
             }
         }
         drop(shard);
-        self.tables.stamps.account_written(write.address);
+        Some(self.tables.stamps.account_written(write.address))
     }
 
     /// Removes what `old` wrote and `new` does not.

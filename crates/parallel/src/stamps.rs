@@ -34,6 +34,14 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
+    /// Whoever has read it changes it from `before` by its own write, which it does not read: it takes
+    /// the stamp that is there now, unless somebody else has come between.
+    pub(crate) fn pass(&mut self, before: Stamp) {
+        if self.place == before.place && self.seen == before.seen {
+            self.seen = before.seen.wrapping_add(1);
+        }
+    }
+
     /// Whether nobody had written the location in this batch.
     pub(crate) const fn is_untouched(self) -> bool {
         self.seen == 0
@@ -123,9 +131,9 @@ impl Stamps {
         stamp
     }
 
-    /// Tells that an account was written.
-    pub(crate) fn account_written(&self, address: Address) {
-        self.change(self.account_place(address));
+    /// Tells that an account was written; gives the stamp that was there before.
+    pub(crate) fn account_written(&self, address: Address) -> Stamp {
+        self.change(self.account_place(address))
     }
 
     /// Tells that slots of a page were written; gives the stamp that was there before.
@@ -159,6 +167,12 @@ mod tests {
             assert!(stamps.is_current(account[0]) && stamps.is_current(of_page[0]));
             let before = stamps.page_written(address, page);
             assert_eq!((before.place, before.seen), (of_page[0].place, of_page[0].seen));
+            assert!(!stamps.is_current(of_page[0]));
+            // The writer itself passes on to the new one, but not beyond what somebody else wrote.
+            of_page[0].pass(before);
+            assert!(stamps.is_current(of_page[0]));
+            stamps.page_written(address, page);
+            of_page[0].pass(stamps.page_written(address, page));
             assert!(!stamps.is_current(of_page[0]));
             stamps.account_written(address);
             assert!(!stamps.is_current(account[0]));

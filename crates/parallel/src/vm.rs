@@ -346,11 +346,23 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         &self.evm.context().journaled_state.database.memory
     }
 
-    /// Makes `new` the writes of transaction `writer` in place of `old`, see [`Memory::publish`].
-    pub(crate) fn publish(&mut self, writer: u32, new: &WriteSet, old: &WriteSet, floor: u32) {
+    /// Makes what `buffers` hold the writes of transaction `writer` in place of `old`, see [`Memory::publish`].
+    pub(crate) fn publish(
+        &mut self,
+        writer: u32,
+        buffers: &mut Buffers,
+        old: &WriteSet,
+        floor: u32,
+    ) {
         let RecordingDb { memory, near, .. } = &mut self.evm.context_mut().journaled_state.database;
-        memory.publish(writer, new, old, floor, |before, address, page, slots| {
-            near.wrote(before, (address, page), writer, slots);
+        let Buffers { reads, writes } = buffers;
+        memory.publish(writer, writes, old, floor, |before, page| {
+            for stamp in &mut reads.stamps {
+                stamp.pass(before);
+            }
+            if let Some((address, page, slots)) = page {
+                near.wrote(before, (address, page), writer, slots);
+            }
         });
     }
 

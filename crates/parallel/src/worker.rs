@@ -162,10 +162,10 @@ where
     }
     let mut gas = None;
     let state = match execute_attempt(batch, vm, index) {
-        Ok(attempt) => {
+        Ok(mut attempt) => {
             interleave::point(Point::Publish);
             let floor = scheduler.next_commit();
-            vm.publish(index, &attempt.buffers.writes, &WriteSet::default(), floor);
+            vm.publish(index, &mut attempt.buffers, &WriteSet::default(), floor);
             gas = attempt.speculation.gas_used();
             let mut slot = batch.slots[scheduler.slot(index)].lock();
             slot.attempt = Some(attempt);
