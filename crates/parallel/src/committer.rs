@@ -25,7 +25,7 @@ use crate::{
     sequential::{batch_error, execute_in_order},
     validation::{Validity, validate},
     vm::{Attempt, Failure, ReadError, Speculation, Vm},
-    worker::{Batch, catch, execute_attempt, speculate},
+    worker::{Batch, Picker, catch, execute_attempt, speculate},
     write_set::WriteSet,
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     /// Where the present stretch began.
     since: u32,
     pace: Pace,
+    /// Finds what to execute ahead while a worker is waited for; `None`: whatever comes next.
+    picker: Option<Picker<'a>>,
     /// The memory of a batch that is over.
     used: Option<Arc<Memory<D>>>,
 }
@@ -103,6 +105,7 @@ where
             stretch: begin_alone.max(STRETCH_FIRST),
             since: 0,
             pace: Pace::start(),
+            picker: batch.affinity.as_ref().map(|affinity| Picker::new(affinity, 0)),
             used: None,
         }
     }
@@ -338,7 +341,11 @@ where
                     }
                     // The worker will be ready in a moment, or there is time for something else.
                     if !backoff.wait_shortly() {
-                        match scheduler.claim(scheduler.chunk()) {
+                        let ahead = match &mut self.picker {
+                            Some(picker) => picker.pick(batch, 1),
+                            None => scheduler.claim(scheduler.chunk()),
+                        };
+                        match ahead {
                             Some(ahead) => {
                                 self.speculate_until(vm, ahead, index);
                                 backoff.reset();
@@ -384,7 +391,7 @@ where
     /// workers do not pick what it comes to next.
     fn reserve(&self, index: u32) {
         let scheduler = &self.batch.scheduler;
-        if scheduler.cursor() <= index {
+        if self.picker.is_none() && scheduler.cursor() <= index {
             scheduler.skip_to(index + scheduler.chunk());
         }
     }

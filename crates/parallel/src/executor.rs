@@ -200,7 +200,8 @@ impl ParallelExecutor {
                 return Ok(BatchOutcome { outcomes, report });
             }
         }
-        let batch = Batch::new(env, transactions, payments);
+        let threads = self.config.threads.get();
+        let batch = Batch::new(env, transactions, payments, threads);
         let mut tables = self.spare.lock().pop().unwrap_or_default();
         tables.prepare(transactions.len());
         let memory = Memory::new(cache, tables);

@@ -33,6 +33,7 @@
 //! | `pace` | whether workers are worth having |
 //! | `worker` | executing ahead of the commits; what a batch shares |
 //! | `scheduler` | which transaction stands where in the window; who begins with it |
+//! | `affinity` | which thread had best execute what |
 //! | `memory`, `versions` | multi-version memory over the base |
 //! | `stamps` | whether a location was written since it was read, or at all |
 //! | `near` | storage that one thread has at hand |
@@ -58,6 +59,7 @@ mod atomics {
     };
 }
 mod access_list;
+mod affinity;
 mod cache;
 mod committer;
 mod error;

@@ -153,9 +153,7 @@ impl Scheduler {
 
     /// Hands out up to `most` transactions in a row; `None` where the window or the batch ends.
     pub(crate) fn claim(&self, most: u32) -> Option<Range<u32>> {
-        // Acquire: the slots up to the limit are set up.
-        let committed = self.committed.load(Ordering::Acquire);
-        let limit = self.count.min(committed.saturating_add(self.states.len() as u32));
+        let limit = self.window().end;
         // Relaxed: the cursor only shares out numbers; the state of each transaction decides.
         let mut cursor = self.cursor.load(Ordering::Relaxed);
         loop {
@@ -173,6 +171,19 @@ impl Scheduler {
                 Err(now) => cursor = now,
             }
         }
+    }
+
+    /// The transactions that may be executed ahead, from the next to be committed on.
+    pub(crate) fn window(&self) -> Range<u32> {
+        // Acquire: the slots up to the end are set up.
+        let committed = self.committed.load(Ordering::Acquire);
+        committed..self.count.min(committed.saturating_add(self.states.len() as u32))
+    }
+
+    /// Whether nobody has begun with transaction `index`, which may have been committed meanwhile.
+    pub(crate) fn is_unclaimed(&self, index: u32) -> bool {
+        // Relaxed: a hint, whoever begins with it moves its state.
+        self.states[self.slot(index)].load(Ordering::Relaxed) == Self::word(index, State::Unclaimed)
     }
 
     /// Keeps the transactions before `end` from being handed out: the committer comes to them now.

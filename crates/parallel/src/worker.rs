@@ -5,8 +5,12 @@
 
 use std::{
     any::Any,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use alloy_evm::EvmEnv;
@@ -16,6 +20,7 @@ use revm::context::TxEnv;
 
 use crate::{
     Conflict, ExecutorError,
+    affinity::Affinity,
     interleave::{self, Point},
     ledger::Ledger,
     memory::Memory,
@@ -39,6 +44,10 @@ pub(crate) struct Batch<'a, D: StorageProbeRef> {
     pub(crate) transactions: &'a [TxEnv],
     pub(crate) payments: Payments<'a>,
     pub(crate) scheduler: Scheduler,
+    /// How transactions are shared out; `None`: as they come.
+    pub(crate) affinity: Option<Affinity>,
+    /// Workers that have come so far.
+    came: AtomicU32,
     pub(crate) ledger: Ledger,
     /// One for each transaction of the window.
     pub(crate) slots: Box<[Mutex<Slot<D::Error>>]>,
@@ -51,8 +60,13 @@ pub(crate) struct Batch<'a, D: StorageProbeRef> {
 }
 
 impl<'a, D: StorageProbeRef> Batch<'a, D> {
-    /// `transactions` are fewer than 2³².
-    pub(crate) fn new(env: &'a EvmEnv, transactions: &'a [TxEnv], payments: Payments<'a>) -> Self {
+    /// `transactions` are fewer than 2³²; at most so many `threads` work on them.
+    pub(crate) fn new(
+        env: &'a EvmEnv,
+        transactions: &'a [TxEnv],
+        payments: Payments<'a>,
+        threads: usize,
+    ) -> Self {
         let scheduler = Scheduler::new(transactions.len() as u32);
         Self {
             env,
@@ -62,6 +76,8 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
                 .map(|_| Mutex::new(Slot { attempt: None, spare: None }))
                 .collect(),
             scheduler,
+            affinity: Affinity::of(transactions, threads),
+            came: AtomicU32::new(0),
             ledger: Ledger::default(),
             memory: Mutex::new(None),
             conflicts: Mutex::default(),
@@ -128,8 +144,17 @@ where
     let Some(memory) = batch.memory.lock().clone() else { return };
     let mut vm = batch.new_vm(memory);
     backoff.reset();
+    let mut picker = batch.affinity.as_ref().map(|affinity| {
+        // Relaxed: numbers to tell workers apart. The committer is number 0.
+        let number = batch.came.fetch_add(1, Ordering::Relaxed);
+        Picker::new(affinity, affinity.worker(number))
+    });
     while scheduler.phase() == Phase::Parallel {
-        let Some(chunk) = scheduler.claim(scheduler.chunk()) else {
+        let chunk = match &mut picker {
+            Some(picker) => picker.pick(batch, scheduler.chunk()),
+            None => scheduler.claim(scheduler.chunk()),
+        };
+        let Some(chunk) = chunk else {
             if backoff.wait() {
                 continue;
             }
@@ -142,6 +167,45 @@ where
             }
             speculate(batch, &mut vm, index);
         }
+    }
+}
+
+/// Finds the transactions of the window that one thread had best execute, and others when there are no more.
+#[derive(Debug)]
+pub(crate) struct Picker<'a> {
+    affinity: &'a Affinity,
+    thread: u32,
+    /// Its own transactions before this are done with, and those of others before that.
+    own: u32,
+    other: u32,
+}
+
+impl<'a> Picker<'a> {
+    pub(crate) fn new(affinity: &'a Affinity, thread: u32) -> Self {
+        Self { affinity, thread, own: 0, other: 0 }
+    }
+
+    /// The next transaction to execute ahead, the committer being `lead` transactions away from it at least.
+    pub(crate) fn pick<D: StorageProbeRef>(
+        &mut self,
+        batch: &Batch<'a, D>,
+        lead: u32,
+    ) -> Option<Range<u32>> {
+        let Range { start, end } = batch.scheduler.window();
+        let unclaimed = |index: &u32| batch.scheduler.is_unclaimed(*index);
+        let transaction = |index: u32| &batch.transactions[index as usize];
+        let is_own = |index: &u32| self.affinity.thread(transaction(*index)) == self.thread;
+        self.own = self.own.max(start.saturating_add(lead));
+        let own = (self.own..end).find(|index| is_own(index) && unclaimed(index));
+        self.own = own.map_or(end.max(self.own), |index| index + 1);
+        let picked = own.or_else(|| {
+            // Far from where their own thread will come next.
+            self.other = self.other.max(start + (end.saturating_sub(start)) / 2);
+            let other = (self.other..end).find(unclaimed);
+            self.other = other.map_or(end.max(self.other), |index| index + 1);
+            other
+        });
+        picked.map(|index| index..index + 1)
     }
 }
 
