@@ -22,6 +22,7 @@ use crate::{
     memory::{Memory, Tables},
     pace::{INTERVAL, Pace, Stretch, is_worth_a_call},
     scheduler::{Backoff, Phase, State},
+    sender,
     sequential::{batch_error, execute_in_order},
     validation::{Validity, validate},
     vm::{Attempt, Failure, ReadError, Speculation, Vm},
@@ -404,7 +405,13 @@ where
         mut attempt: Attempt<D::Error>,
     ) -> Result<Attempt<D::Error>, ExecutorError> {
         let batch = self.batch;
-        match validate(vm.memory(), index, &attempt.buffers.reads) {
+        let validity = match validate(vm.memory(), index, &attempt.buffers.reads) {
+            Validity::Valid if !complete(batch, vm.memory(), index, &mut attempt) => {
+                Validity::Invalid(None)
+            }
+            validity => validity,
+        };
+        match validity {
             Validity::Valid => {
                 self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
                 self.pace.helped();
@@ -430,7 +437,7 @@ where
         index: u32,
         old: &WriteSet,
     ) -> Result<Attempt<D::Error>, ExecutorError> {
-        match execute_attempt(self.batch, vm, index) {
+        match execute_attempt(self.batch, vm, index, false) {
             Ok(mut attempt) => {
                 interleave::point(Point::Publish);
                 if !old.is_empty() {
@@ -476,6 +483,24 @@ where
             }),
         }
     }
+}
+
+/// Completes an execution whose reads stand with the sender as it is now, where that was assumed; false where
+/// the assumption was wrong.
+fn complete<D: StorageProbeRef>(
+    batch: &Batch<'_, D>,
+    memory: &Memory<D>,
+    index: u32,
+    attempt: &mut Attempt<D::Error>,
+) -> bool {
+    let Some(assumed) = &attempt.buffers.reads.assumed else { return true };
+    let Speculation::Executed { state, .. } = &mut attempt.speculation else { return false };
+    let transaction = &batch.transactions[index as usize];
+    let Some(write) = sender::complete(memory, index, transaction, assumed, state) else {
+        return false;
+    };
+    memory.publish_account(index, &write, index);
+    true
 }
 
 /// An error that only a defect of this crate can cause.

@@ -200,7 +200,7 @@ impl ParallelExecutor {
                 return Ok(BatchOutcome { outcomes, report });
             }
         }
-        let threads = self.config.threads.get();
+        let threads = (self.config.threads.get()).min(transactions.len());
         let batch = Batch::new(env, transactions, payments, threads);
         let mut tables = self.spare.lock().pop().unwrap_or_default();
         tables.prepare(transactions.len());

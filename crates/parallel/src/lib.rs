@@ -41,6 +41,7 @@
 //! | `validation` | the reads of an execution, and resolving them again |
 //! | `write_set` | what an executed transaction writes, derived from revm's state |
 //! | `vm` | one reusable EVM: database that records, handler that defers the beneficiary's fee |
+//! | `sender` | what is known of a sender beforehand |
 //! | `payment` | plain payments, which need no interpreter |
 //! | `placement` | where workers run |
 //! | `ledger` | the beneficiary's account |
@@ -75,6 +76,7 @@ mod payment;
 mod placement;
 mod report;
 mod scheduler;
+mod sender;
 mod sequential;
 mod stamps;
 mod validation;

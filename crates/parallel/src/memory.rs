@@ -260,6 +260,22 @@ impl<D: StorageProbeRef> Memory<D> {
         Ok((entry.resolve(entry.base.as_ref().and_then(Option::as_ref), reader)?, true))
     }
 
+    /// The account at `address` as transactions before `reader` have left it so far: what is about to
+    /// change is passed over. `base` tells what it is in the base.
+    pub(crate) fn account_so_far(
+        &self,
+        address: Address,
+        reader: u32,
+        base: impl FnOnce() -> Result<Option<AccountInfo>, D::Error>,
+    ) -> Result<Option<AccountInfo>, D::Error> {
+        let info = base()?;
+        let shard = self.account_shard(address).read();
+        Ok(match shard.get(&address) {
+            Some(entry) => entry.so_far(info, reader),
+            None => info,
+        })
+    }
+
     /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it.
     pub(crate) fn account_difference(
         &self,
@@ -476,8 +492,14 @@ impl<D: StorageProbeRef> Memory<D> {
         }
     }
 
-    /// Gives the account's stamp from before.
-    fn publish_account(&self, writer: u32, write: &AccountWrite, floor: u32) -> Option<Stamp> {
+    /// Makes `write` the transaction `writer`'s of an account, see [`Self::publish`]. Gives the account's
+    /// stamp from before.
+    pub(crate) fn publish_account(
+        &self,
+        writer: u32,
+        write: &AccountWrite,
+        floor: u32,
+    ) -> Option<Stamp> {
         if write.wipe {
             // Relaxed: see `latest_wipe`.
             self.tables.any_wipe.store(true, Ordering::Relaxed);
@@ -496,6 +518,10 @@ impl<D: StorageProbeRef> Memory<D> {
         }
         if let Some(nonce) = write.nonce {
             entry.nonce.set(writer, nonce, floor);
+        }
+        if write.estimate {
+            entry.balance.mark_estimate(writer);
+            entry.nonce.mark_estimate(writer);
         }
         if write.code.is_some() || write.exists.is_some() {
             let rare = entry.rare.get_or_insert_default();

@@ -17,6 +17,7 @@ use revm::{primitives::KECCAK_EMPTY, state::AccountInfo};
 use crate::{
     Conflict, LocationKind,
     memory::{Memory, MemoryError},
+    sender::Assumed,
     stamps::Stamp,
 };
 
@@ -73,6 +74,8 @@ pub(crate) struct ReadSet {
     pub(crate) probes: Vec<ProbeRead>,
     /// Stamps of the accounts and slots, in the order in which they were read.
     pub(crate) stamps: Vec<Stamp>,
+    /// Of the sender, whose account is not among `accounts` then, nor its stamp among `stamps`.
+    pub(crate) assumed: Option<Assumed>,
     sorted: bool,
 }
 
@@ -83,6 +86,7 @@ impl ReadSet {
         self.slots.clear();
         self.probes.clear();
         self.stamps.clear();
+        self.assumed = None;
         self.sorted = false;
     }
 
@@ -113,7 +117,7 @@ pub(crate) enum Validity {
     Invalid(Option<Conflict>),
 }
 
-/// Resolves the reads of transaction `reader` again.
+/// Resolves the reads of transaction `reader` again, but for what was assumed of its sender.
 ///
 /// What nobody wrote cannot have changed, so that the base is not asked, except for probes. Should it
 /// fail then, the execution counts as invalid and meets the error itself.

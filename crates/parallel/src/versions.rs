@@ -65,6 +65,11 @@ impl<T, const N: usize> Versions<T, N> {
         }
     }
 
+    /// The latest version by a transaction before `reader` that is not about to change.
+    fn known_before(&self, reader: u32) -> Option<&Version<T>> {
+        self.0.iter().rfind(|version| version.writer < reader && !version.estimate)
+    }
+
     /// Whether no version is by `reader` or a later transaction.
     pub(crate) fn all_before(&self, reader: u32) -> bool {
         self.0.last().is_none_or(|last| last.writer < reader)
@@ -162,6 +167,19 @@ impl AccountEntry {
             code,
             account_id: None,
         }))
+    }
+
+    /// The account with the balance and nonce that transactions before `reader` have given it so far,
+    /// and otherwise as it is in the base; `None` where other fields of it were written, too.
+    pub(crate) fn so_far(&self, base: Option<AccountInfo>, reader: u32) -> Option<AccountInfo> {
+        let mut info = base.filter(|_| self.rare.is_none())?;
+        if let Some(version) = self.balance.known_before(reader) {
+            info.balance = version.value;
+        }
+        if let Some(version) = self.nonce.known_before(reader) {
+            info.nonce = version.value;
+        }
+        Some(info)
     }
 
     /// Removes what `writer` wrote in `stale` and does not in `kept`.

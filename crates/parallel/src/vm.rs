@@ -15,6 +15,7 @@ use alloy_primitives::{
 use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef};
 use revm::{
     Context, Database, DatabaseRef, Journal,
+    bytecode::opcode::BALANCE,
     context::{
         BlockEnv, CfgEnv, LocalContext, TxEnv,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
@@ -22,6 +23,10 @@ use revm::{
     context_interface::{Block, Cfg, ContextTr, JournalTr, Transaction},
     database_interface::DBErrorMarker,
     handler::{FrameResult, Handler, post_execution},
+    interpreter::{
+        Instruction, InstructionContext, InstructionExecResult, instructions::host,
+        interpreter::EthInterpreter,
+    },
     primitives::{KECCAK_EMPTY, hardfork::SpecId},
     state::{AccountInfo, Bytecode, EvmState},
 };
@@ -34,6 +39,7 @@ use crate::{
     near::Near,
     own_code::OwnCodes,
     payment::{Payment, Payments},
+    sender::{self, Assumed},
     sequential::keeps_loaded,
     validation::{AccountRead, ProbeRead, ReadSet, SlotRead},
     write_set::WriteSet,
@@ -117,6 +123,8 @@ pub(crate) struct RecordingDb<'a, D> {
     near: Near,
     beneficiary: Address,
     reader: u32,
+    /// The transaction, where something may be assumed of its sender.
+    sent: Option<&'a TxEnv>,
     reads: ReadSet,
     interrupt: Option<Interrupt>,
 }
@@ -194,8 +202,31 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
         let account = if stamp.is_untouched() {
             base().map(|info| (info, false)).map_err(MemoryError::Base)
         } else {
-            memory.account(address, self.reader, base)
+            memory.account(address, self.reader, &mut base)
         };
+        if let Some(transaction) = self.sent
+            && transaction.caller == address
+        {
+            let known = match &account {
+                Ok((info, _)) => info.clone(),
+                Err(MemoryError::Blocked(_)) => {
+                    memory.account_so_far(address, self.reader, base).map_err(ReadError::Base)?
+                }
+                Err(MemoryError::Base(_)) => None,
+            };
+            if let Some(mut info) = sender::assume(transaction, known) {
+                // Whatever comes of the account meanwhile, it is looked at again in the end.
+                reads.stamps.pop();
+                reads.assumed = Some(Assumed {
+                    sender: address,
+                    balance: info.balance,
+                    base: account.ok().and_then(|(base, versioned)| base.filter(|_| !versioned)),
+                    was_asked_for: false,
+                });
+                contracts.codes.give_empty(&mut info);
+                return Ok(Some(info));
+            }
+        }
         match account {
             Ok((mut info, versioned)) => {
                 reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
@@ -248,13 +279,22 @@ impl<D: StorageProbeRef> StorageProbe for RecordingDb<'_, D> {
     }
 }
 
+/// What is noted down beside revm's own results.
+#[derive(Debug, Default)]
+struct Notes {
+    /// The fee that the beneficiary is still to get.
+    deferred_fee: Option<U256>,
+    /// The sender's balance was asked for.
+    asked_for_sender: bool,
+}
+
 type WorkerContext<'a, D> = Context<
     &'a BlockEnv,
     &'a TxEnv,
     &'a CfgEnv,
     RecordingDb<'a, D>,
     Journal<RecordingDb<'a, D>>,
-    Option<U256>,
+    Notes,
 >;
 type WorkerEvm<'a, D> = MainnetMachine<WorkerContext<'a, D>>;
 
@@ -291,15 +331,29 @@ impl<'a, D: StorageProbeRef> Handler for DeferredFeeHandler<'a, D> {
         // EIP-8037: the reservoir is unused gas.
         let used = gas.used().saturating_sub(gas.reservoir());
         // Multiplied as revm does, in 128 bits.
-        context.chain = Some(U256::from(price.wrapping_mul(u128::from(used))));
+        context.chain.deferred_fee = Some(U256::from(price.wrapping_mul(u128::from(used))));
         Ok(())
     }
+}
+
+/// BALANCE, which notes down where the sender's is asked for.
+fn balance<D: StorageProbeRef>(
+    context: InstructionContext<'_, WorkerContext<'_, D>, EthInterpreter>,
+) -> InstructionExecResult {
+    if let Some(top) = context.interpreter.stack.data().last()
+        && Address::from_word(B256::from(*top)) == context.host.tx.caller
+    {
+        context.host.chain.asked_for_sender = true;
+    }
+    host::balance(context)
 }
 
 /// One worker's reusable EVM.
 pub(crate) struct Vm<'a, D: StorageProbeRef> {
     evm: WorkerEvm<'a, D>,
     payments: &'a Payments<'a>,
+    /// Whether something may be assumed of senders.
+    may_assume: bool,
     /// Empty lists for the next execution.
     spare: Buffers,
 }
@@ -320,6 +374,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
             near: Near::default(),
             beneficiary: env.block_env.beneficiary,
             reader: 0,
+            sent: None,
             reads: ReadSet::default(),
             interrupt: None,
         };
@@ -329,16 +384,20 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
             env.cfg_env.is_eip7708_disabled(),
             env.cfg_env.is_eip8246_delayed_clear_disabled(),
         );
-        let evm = MainnetMachine::new(Context {
+        let mut evm = MainnetMachine::new(Context {
             block: &env.block_env,
             tx: placeholder,
             cfg: &env.cfg_env,
             journaled_state: journal,
-            chain: None,
+            chain: Notes::default(),
             local: LocalContext::default(),
             error: Ok(()),
         });
-        Self { evm, payments, spare: Buffers::default() }
+        let instructions = &mut evm.inner.instruction;
+        let gas = instructions.gas_table()[usize::from(BALANCE)];
+        instructions.insert_instruction(BALANCE, Instruction::new(balance), gas);
+        let may_assume = sender::may_assume(env);
+        Self { evm, payments, may_assume, spare: Buffers::default() }
     }
 
     /// The memory that it reads.
@@ -385,7 +444,8 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         mem::take(&mut self.evm.context_mut().journaled_state.database.reads)
     }
 
-    /// Executes the transaction at position `index`.
+    /// Executes the transaction at position `index`. `ahead` of its turn something may be assumed of its
+    /// sender.
     ///
     /// # Errors
     ///
@@ -394,14 +454,18 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         &mut self,
         index: u32,
         transaction: &'a TxEnv,
+        ahead: bool,
     ) -> Result<Attempt<D::Error>, Interrupt> {
         let Buffers { reads, mut writes } = mem::take(&mut self.spare);
         let context = self.evm.context_mut();
         context.tx = transaction;
-        context.chain = None;
+        context.chain = Notes::default();
         context.error = Ok(());
         let db = &mut context.journaled_state.database;
         db.reader = index;
+        let may_assume =
+            ahead && self.may_assume && sender::may_assume_of(transaction, db.beneficiary);
+        db.sent = may_assume.then_some(transaction);
         db.reads = reads;
         db.interrupt = None;
         // An error of the state is left to revm, which meets it again.
@@ -421,13 +485,16 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         let result = DeferredFeeHandler::<'a, D>(PhantomData).run(&mut self.evm);
 
         let context = self.evm.context_mut();
-        let deferred_fee = context.chain.take();
+        let Notes { deferred_fee, asked_for_sender } = mem::take(&mut context.chain);
         let mut state = context.journaled_state.finalize();
         let db = &mut context.journaled_state.database;
         let mut reads = mem::take(&mut db.reads);
         if let Some(interrupt) = db.interrupt.take() {
             self.reuse(Some(Buffers { reads, writes }));
             return Err(interrupt);
+        }
+        if let Some(assumed) = &mut reads.assumed {
+            assumed.was_asked_for = asked_for_sender;
         }
         let speculation = match result {
             Ok(result) => {

@@ -225,7 +225,7 @@ where
         return None;
     }
     let mut gas = None;
-    let state = match execute_attempt(batch, vm, index) {
+    let state = match execute_attempt(batch, vm, index, true) {
         Ok(mut attempt) => {
             interleave::point(Point::Publish);
             let floor = scheduler.next_commit();
@@ -250,11 +250,12 @@ where
     gas
 }
 
-/// One execution. A panic is its result like any other: it counts only if what was read stands.
+/// One execution, `ahead` of the transaction's turn or at it. A panic is its result like any other: it counts only if what was read stands.
 pub(crate) fn execute_attempt<'a, D: StorageProbeRef + Sync>(
     batch: &'a Batch<'a, D>,
     vm: &mut Vm<'a, D>,
     index: u32,
+    ahead: bool,
 ) -> Result<Attempt<D::Error>, Interrupt>
 where
     D::Error: std::error::Error + Send + Sync + 'static,
@@ -262,7 +263,7 @@ where
     let transaction = &batch.transactions[index as usize];
     // The EVM is replaced after a panic; the memory's and ledger's locks are never left with a
     // half-made change, since no foreign code runs between two steps of one.
-    match catch_unwind(AssertUnwindSafe(|| vm.execute(index, transaction))) {
+    match catch_unwind(AssertUnwindSafe(|| vm.execute(index, transaction, ahead))) {
         Ok(result) => result,
         Err(panic) => {
             let reads = vm.take_reads();

@@ -23,9 +23,25 @@ pub(crate) struct AccountWrite {
     pub(crate) wipe: bool,
     /// What the account is in the base, where the transaction read it from there.
     pub(crate) base: Option<Option<AccountInfo>>,
+    /// The fields are not known yet: what the transaction read was assumed.
+    pub(crate) estimate: bool,
 }
 
 impl AccountWrite {
+    /// The write to a sender that was assumed before, see [`sender`](crate::sender).
+    pub(crate) fn of_sender(address: Address, balance: U256, nonce: u64) -> Self {
+        Self {
+            address,
+            balance: Some(balance),
+            nonce: Some(nonce),
+            code: None,
+            exists: None,
+            wipe: false,
+            base: None,
+            estimate: false,
+        }
+    }
+
     /// Whether anything besides the storage is written.
     pub(crate) fn has_fields(&self) -> bool {
         self.balance.is_some()
@@ -75,6 +91,7 @@ impl WriteSet {
             code: None,
             exists: None,
             base: None,
+            estimate: false,
             wipe: match fate {
                 // A touched account that never existed has no storage to wipe.
                 AccountFate::Gone => {
@@ -84,7 +101,14 @@ impl WriteSet {
                 AccountFate::Changed => false,
             },
         };
-        if !is_beneficiary {
+        let assumed = reads.assumed.as_ref().filter(|assumed| assumed.sender == address);
+        if let Some(assumed) = assumed {
+            // It has no code before and after, and it exists.
+            write.balance = Some(account.info.balance);
+            write.nonce = Some(account.info.nonce);
+            write.base = assumed.base.clone().map(Some);
+            write.estimate = true;
+        } else if !is_beneficiary {
             let gone = fate == AccountFate::Gone;
             let info = &account.info;
             let balance = if gone { U256::ZERO } else { info.balance };

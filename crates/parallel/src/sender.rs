@@ -1,0 +1,88 @@
+//! What is assumed of a transaction's sender whose earlier transactions are not executed yet.
+//!
+//! Invariant: an execution on an assumed sender, completed with the sender as it proves to be, is the execution
+//! on that sender. A valid transaction's nonce is its sender's, so that it is known beforehand; and
+//! all that revm does with the balance of a sender without code is to look whether it suffices, to
+//! take from it and to add to it, unless the code that is run asks for it (BALANCE), which is noted.
+//!
+//! So transactions of one sender wait for each other only where they ask for the sender's balance. Until it
+//! is committed, such an execution's values of the sender are estimates for everybody else.
+
+use alloy_evm::EvmEnv;
+use alloy_primitives::{Address, U256};
+use plasma_vm::StorageProbeRef;
+use revm::{
+    DatabaseRef,
+    context::TxEnv,
+    context_interface::{Cfg, Transaction, transaction::TransactionType},
+    primitives::{KECCAK_EMPTY, hardfork::SpecId},
+    state::{AccountInfo, EvmState},
+};
+
+use crate::{memory::Memory, write_set::AccountWrite};
+
+/// What was assumed of the sender.
+#[derive(Clone, Debug)]
+pub(crate) struct Assumed {
+    pub(crate) sender: Address,
+    /// The nonce is the transaction's.
+    pub(crate) balance: U256,
+    /// What the sender is in the base, where nobody has written it yet.
+    pub(crate) base: Option<AccountInfo>,
+    /// The code that was run has asked for the balance.
+    pub(crate) was_asked_for: bool,
+}
+
+/// Whether something may be assumed of senders in this environment at all.
+pub(crate) fn may_assume(env: &EvmEnv) -> bool {
+    let cfg = &env.cfg_env;
+    // Before EIP-161 empty accounts have rules of their own.
+    cfg.spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)
+        && !cfg.is_nonce_check_disabled()
+        && !cfg.is_balance_check_disabled()
+        && !cfg.is_fee_charge_disabled()
+}
+
+/// Whether something may be assumed of the sender of `transaction`.
+pub(crate) fn may_assume_of(transaction: &TxEnv, beneficiary: Address) -> bool {
+    // The beneficiary's account is the ledger's. Authorizations (EIP-7702) change nonces and code.
+    transaction.caller != beneficiary
+        && transaction.tx_type != TransactionType::Eip7702 as u8
+        && transaction.nonce != u64::MAX
+}
+
+/// The sender of `transaction` as it will be if all its transactions before this one are valid, given as it
+/// is so far; `None` where that cannot be assumed.
+pub(crate) fn assume(transaction: &TxEnv, known: Option<AccountInfo>) -> Option<AccountInfo> {
+    let known = known?;
+    (known.code_hash == KECCAK_EMPTY && known.nonce < transaction.nonce)
+        .then_some(AccountInfo { nonce: transaction.nonce, ..known })
+}
+
+/// Completes `state`, which `transaction` at position `index` left behind on what was `assumed`, now that all earlier
+/// transactions are committed. Gives the sender as it is written; `None` where the assumption was wrong.
+pub(crate) fn complete<D: StorageProbeRef>(
+    memory: &Memory<D>,
+    index: u32,
+    transaction: &TxEnv,
+    assumed: &Assumed,
+    state: &mut EvmState,
+) -> Option<AccountWrite> {
+    let sender = assumed.sender;
+    let base = || memory.base().basic_ref(sender);
+    // An error is met again by the execution at the transaction's turn.
+    let (now, _) = memory.account(sender, index, base).ok()?;
+    let now = now.filter(|now| now.code_hash == KECCAK_EMPTY && now.nonce == transaction.nonce)?;
+    let enough = transaction.max_balance_spending().is_ok_and(|most| now.balance >= most);
+    if !enough || (assumed.was_asked_for && now.balance != assumed.balance) {
+        return None;
+    }
+    let account = state.get_mut(&sender)?;
+    let balance = match account.info.balance.checked_sub(assumed.balance) {
+        Some(gained) => now.balance.checked_add(gained)?,
+        None => now.balance.checked_sub(assumed.balance - account.info.balance)?,
+    };
+    account.info.balance = balance;
+    account.original_info_mut().balance = now.balance;
+    Some(AccountWrite::of_sender(sender, balance, account.info.nonce))
+}
