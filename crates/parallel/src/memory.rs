@@ -200,11 +200,7 @@ impl<D: StorageProbeRef> Memory<D> {
         }
         for shard in accounts {
             for (address, entry) in shard.get_mut().drain() {
-                let before = match entry.base {
-                    Some(ref info) => info.clone(),
-                    None => base.basic_ref(address)?,
-                };
-                let info = entry.resolve(before.as_ref(), committed);
+                let info = entry.resolve(base.basic_ref(address)?, committed);
                 base.set_account(address, info.expect("what is committed is no estimate"));
             }
         }
@@ -243,21 +239,13 @@ impl<D: StorageProbeRef> Memory<D> {
         reader: u32,
         base: impl FnOnce() -> Result<Option<AccountInfo>, D::Error>,
     ) -> Result<(Option<AccountInfo>, bool), MemoryError<D::Error>> {
-        let shard = self.account_shard(address).read();
-        let Some(entry) = shard.get(&address) else {
-            // While the base is read an earlier transaction may write: as if the read had come before.
-            drop(shard);
-            return Ok((base().map_err(MemoryError::Base)?, false));
-        };
-        if let Some(known) = &entry.base {
-            return Ok((entry.resolve(known.as_ref(), reader)?, true));
-        }
-        drop(shard);
+        // Before the lock: the base does not change, and may take long.
         let info = base().map_err(MemoryError::Base)?;
-        let mut shard = self.account_shard(address).write();
-        let entry = shard.entry(address).or_default();
-        entry.base = Some(info);
-        Ok((entry.resolve(entry.base.as_ref().and_then(Option::as_ref), reader)?, true))
+        let shard = self.account_shard(address).read();
+        match shard.get(&address) {
+            Some(entry) => Ok((entry.resolve(info, reader)?, true)),
+            None => Ok((info, false)),
+        }
     }
 
     /// The account at `address` as transactions before `reader` have left it so far: what is about to
@@ -282,9 +270,13 @@ impl<D: StorageProbeRef> Memory<D> {
         read: &AccountRead,
         reader: u32,
     ) -> Option<(LocationKind, Option<u32>)> {
+        // Should the base fail, the execution counts as void and meets the error itself.
+        let Ok(info) = self.base.basic_ref(read.address) else {
+            return Some((LocationKind::Existence, None));
+        };
         let shard = self.account_shard(read.address).read();
         match shard.get(&read.address) {
-            Some(entry) => entry.difference(read, reader),
+            Some(entry) => entry.difference(info.as_ref(), read, reader),
             None if read.versioned => Some((LocationKind::Existence, None)),
             None => None,
         }
@@ -510,9 +502,6 @@ impl<D: StorageProbeRef> Memory<D> {
         }
         let mut shard = self.account_shard(write.address).write();
         let entry = shard.entry(write.address).or_default();
-        if entry.base.is_none() {
-            entry.base.clone_from(&write.base);
-        }
         if let Some(balance) = write.balance {
             entry.balance.set(writer, balance, floor);
         }

@@ -22,13 +22,11 @@ use revm::{
 use crate::{memory::Memory, write_set::AccountWrite};
 
 /// What was assumed of the sender.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Assumed {
     pub(crate) sender: Address,
     /// The nonce is the transaction's.
     pub(crate) balance: U256,
-    /// What the sender is in the base, where nobody has written it yet.
-    pub(crate) base: Option<AccountInfo>,
     /// The code that was run has asked for the balance.
     pub(crate) was_asked_for: bool,
 }

@@ -117,11 +117,18 @@ impl<T, const N: usize> Versions<T, N> {
     }
 }
 
+/// An account that does not exist. Without even the empty code, of which revm has one in the process.
+const NOBODY: AccountInfo = AccountInfo {
+    balance: U256::ZERO,
+    nonce: 0,
+    code_hash: KECCAK_EMPTY,
+    account_id: None,
+    code: None,
+};
+
 /// The fields of an account that somebody wrote.
 #[derive(Debug, Default)]
 pub(crate) struct AccountEntry {
-    /// Outer `None`: not known here. Inner `None`: it does not exist in the base.
-    pub(crate) base: Option<Option<AccountInfo>>,
     pub(crate) balance: Versions<U256>,
     pub(crate) nonce: Versions<u64>,
     /// `None`: nobody wrote any of it.
@@ -139,7 +146,7 @@ impl AccountEntry {
     /// The account as transaction `reader` sees it, given what it is in the base.
     pub(crate) fn resolve(
         &self,
-        base: Option<&AccountInfo>,
+        base: Option<AccountInfo>,
         reader: u32,
     ) -> Result<Option<AccountInfo>, Blocked> {
         let balance = self.balance.resolve(reader, LocationKind::Balance)?;
@@ -154,19 +161,18 @@ impl AccountEntry {
         if !exists.map_or(base.is_some(), |version| version.value) {
             return Ok(None);
         }
-        let (code_hash, code) = match code {
-            Some(version) => (version.value.hash, version.value.code.clone()),
-            None => base
-                .map_or_else(|| (KECCAK_EMPTY, None), |info| (info.code_hash, info.code.clone())),
-        };
-        Ok(Some(AccountInfo {
-            balance: balance
-                .map_or_else(|| base.map_or(U256::ZERO, |info| info.balance), |it| it.value),
-            nonce: nonce.map_or_else(|| base.map_or(0, |info| info.nonce), |it| it.value),
-            code_hash,
-            code,
-            account_id: None,
-        }))
+        let mut info = base.unwrap_or(NOBODY);
+        if let Some(version) = balance {
+            info.balance = version.value;
+        }
+        if let Some(version) = nonce {
+            info.nonce = version.value;
+        }
+        if let Some(version) = code {
+            (info.code_hash, info.code) = (version.value.hash, version.value.code.clone());
+        }
+        info.account_id = None;
+        Ok(Some(info))
     }
 
     /// The account with the balance and nonce that transactions before `reader` have given it so far,
@@ -205,15 +211,13 @@ impl AccountEntry {
     }
 
     /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it
-    /// (`None`: nobody any more).
+    /// (`None`: nobody any more). The account is `info` in the base.
     pub(crate) fn difference(
         &self,
+        info: Option<&AccountInfo>,
         read: &AccountRead,
         reader: u32,
     ) -> Option<(LocationKind, Option<u32>)> {
-        // Seldom: somebody wrote the account without having read it.
-        let Some(base) = &self.base else { return Some((LocationKind::Existence, None)) };
-        let info = base.as_ref();
         let balance = self.balance.before(reader);
         let base_balance = || info.map_or(U256::ZERO, |info| info.balance);
         if differs(balance, read.balance, base_balance) {

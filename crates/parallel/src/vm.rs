@@ -217,12 +217,8 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
             if let Some(mut info) = sender::assume(transaction, known) {
                 // Whatever comes of the account meanwhile, it is looked at again in the end.
                 reads.stamps.pop();
-                reads.assumed = Some(Assumed {
-                    sender: address,
-                    balance: info.balance,
-                    base: account.ok().and_then(|(base, versioned)| base.filter(|_| !versioned)),
-                    was_asked_for: false,
-                });
+                reads.assumed =
+                    Some(Assumed { sender: address, balance: info.balance, was_asked_for: false });
                 contracts.codes.give_empty(&mut info);
                 return Ok(Some(info));
             }

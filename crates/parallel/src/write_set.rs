@@ -7,7 +7,7 @@
 use alloy_primitives::{Address, U256};
 use revm::{
     primitives::KECCAK_EMPTY,
-    state::{Account, AccountInfo, EvmState},
+    state::{Account, EvmState},
 };
 
 use crate::{cache::AccountFate, memory::page_of, validation::ReadSet, versions::CodeWrite};
@@ -21,8 +21,6 @@ pub(crate) struct AccountWrite {
     pub(crate) exists: Option<bool>,
     /// Nothing of the storage that earlier transactions or the base state hold counts any more.
     pub(crate) wipe: bool,
-    /// What the account is in the base, where the transaction read it from there.
-    pub(crate) base: Option<Option<AccountInfo>>,
     /// The fields are not known yet: what the transaction read was assumed.
     pub(crate) estimate: bool,
 }
@@ -37,7 +35,6 @@ impl AccountWrite {
             code: None,
             exists: None,
             wipe: false,
-            base: None,
             estimate: false,
         }
     }
@@ -90,7 +87,6 @@ impl WriteSet {
             nonce: None,
             code: None,
             exists: None,
-            base: None,
             estimate: false,
             wipe: match fate {
                 // A touched account that never existed has no storage to wipe.
@@ -102,11 +98,10 @@ impl WriteSet {
             },
         };
         let assumed = reads.assumed.as_ref().filter(|assumed| assumed.sender == address);
-        if let Some(assumed) = assumed {
+        if assumed.is_some() {
             // It has no code before and after, and it exists.
             write.balance = Some(account.info.balance);
             write.nonce = Some(account.info.nonce);
-            write.base = assumed.base.clone().map(Some);
             write.estimate = true;
         } else if !is_beneficiary {
             let gone = fate == AccountFate::Gone;
@@ -126,9 +121,6 @@ impl WriteSet {
                 }
             });
             write.exists = read.is_none_or(|read| read.exists == gone).then_some(!gone);
-            write.base = read
-                .filter(|read| !read.versioned && write.has_fields())
-                .map(|read| read.exists.then(|| account.original_info()));
         }
         if write.wipe || write.has_fields() {
             self.accounts.push(write);
