@@ -23,7 +23,8 @@ pub(crate) struct Affinity {
 impl Affinity {
     /// How to share out `transactions` among so many threads; `None`: as they come.
     pub(crate) fn of(transactions: &[TxEnv], threads: usize) -> Option<Self> {
-        let step = transactions.len().div_ceil(SAMPLE).max(1);
+        // Odd, for what comes in turns mostly comes in even ones.
+        let step = transactions.len().div_ceil(SAMPLE) | 1;
         let sample = || transactions.iter().step_by(step);
         let count = sample().count();
         let mut called: Vec<_> = sample().filter_map(contract).collect();
@@ -35,7 +36,7 @@ impl Affinity {
             .filter(|calls| calls.len() > most.max(1))
             .collect();
         let by_contract = called.len() - busy.iter().map(|calls| calls.len()).sum::<usize>();
-        (threads > 1 && by_contract * 4 >= count * 3).then(|| Self {
+        (threads > 1 && by_contract > 0 && by_contract * 4 >= count * 3).then(|| Self {
             threads: threads as u32,
             busy: busy.into_iter().map(|calls| calls[0]).collect(),
         })

@@ -1,13 +1,13 @@
 //! The values that a location takes in the course of a batch.
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use revm::{
     primitives::KECCAK_EMPTY,
     state::{AccountInfo, Bytecode},
 };
 use smallvec::SmallVec;
 
-use crate::{LocationKind, validation::AccountRead, write_set::AccountWrite};
+use crate::{Conflict, LocationKind, validation::AccountRead, write_set::AccountWrite};
 
 /// A read met a value that an earlier transaction is known to be about to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,16 @@ pub(crate) struct Blocked {
     pub(crate) writer: u32,
     /// What it is about to change.
     pub(crate) kind: LocationKind,
+}
+
+impl Blocked {
+    /// What transaction `reader` waits for, which has read the account at `address`, or `slot` of it.
+    pub(crate) fn conflict(self, reader: u32, address: Address, slot: Option<U256>) -> Conflict {
+        let Self { writer, kind } = self;
+        // A slot may have to wait for whoever wipes the whole storage.
+        let slot = slot.filter(|_| kind == LocationKind::Storage);
+        Conflict { reader, writer, address, slot, kind }
+    }
 }
 
 /// A code and its hash.
@@ -252,5 +262,42 @@ fn differs<T: PartialEq + Copy>(
     match version {
         Some(version) => version.estimate || version.value != read,
         None => base() != read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_waits_for_a_wipe_names_no_slot() {
+        let (address, slot) = (Address::repeat_byte(1), Some(U256::from(7)));
+        let waits = |kind| Blocked { writer: 3, kind }.conflict(5, address, slot);
+        assert_eq!(waits(LocationKind::Storage).slot, slot);
+        assert_eq!(waits(LocationKind::Existence).slot, None);
+    }
+
+    #[test]
+    fn what_is_about_to_change_is_passed_over_so_far() {
+        let base = AccountInfo { balance: U256::from(100), nonce: 4, ..AccountInfo::default() };
+        let mut entry = AccountEntry::default();
+        for (writer, left) in [(2, 90), (5, 80), (8, 70)] {
+            entry.balance.set(writer, U256::from(left), 0);
+            entry.nonce.set(writer, 4 + u64::from(writer), 0);
+        }
+        entry.balance.mark_estimate(5);
+        entry.nonce.mark_estimate(5);
+        let so_far = |reader| {
+            let info = entry.so_far(Some(base.clone()), reader).unwrap();
+            (info.balance.to::<u64>(), info.nonce)
+        };
+        assert_eq!(so_far(2), (100, 4));
+        assert_eq!(so_far(5), (90, 6));
+        assert_eq!(so_far(8), (90, 6), "an estimate is no value");
+        assert_eq!(so_far(9), (70, 12));
+        assert!(entry.resolve(Some(base.clone()), 8).is_err());
+        assert!(entry.so_far(None, 9).is_none());
+        entry.rare = Some(Box::default());
+        assert!(entry.so_far(Some(base), 9).is_none(), "its code may have changed");
     }
 }

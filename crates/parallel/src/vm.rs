@@ -139,13 +139,8 @@ impl<D: StorageProbeRef> RecordingDb<'_, D> {
         match error {
             MemoryError::Base(error) => ReadError::Base(error),
             MemoryError::Blocked(blocked) => {
-                self.interrupt = Some(Interrupt::Writer(Conflict {
-                    reader: self.reader,
-                    writer: blocked.writer,
-                    address,
-                    slot,
-                    kind: blocked.kind,
-                }));
+                let conflict = blocked.conflict(self.reader, address, slot);
+                self.interrupt = Some(Interrupt::Writer(conflict));
                 ReadError::Blocked
             }
         }
