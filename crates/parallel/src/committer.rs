@@ -296,9 +296,8 @@ where
     fn is_enough(&self) -> bool {
         match self.switching {
             Switching::Auto => {
-                // To leave costs a look at everything written since: not for the last few.
                 let left = self.batch.transactions.len() as u32 - self.next();
-                self.trust == 0 || (self.pace.is_slow() && left > (self.next() - self.since) / 2)
+                self.trust == 0 || self.pace.pays_to_leave(self.next() - self.since, left)
             }
             Switching::Never => false,
             Switching::Often => self.next() - self.since > self.since % 7,

@@ -22,8 +22,14 @@ const ALONE_PERCENT: u32 = 85;
 const PAYMENT_GAS: u64 = 21_000;
 /// Intervals that have to be seen before workers are given up.
 const INTERVALS_SEEN: u32 = 8;
-/// How much longer together must take than alone, in percent: transactions differ.
-const MARGIN_PERCENT: f64 = 105.0;
+/// How much longer together must take than alone, as a part of it: transactions differ.
+const MARGIN: f64 = 0.05;
+/// An interval counts as this many times what it would take alone at most: the system takes the
+/// processor away now and then, which says nothing of workers.
+const MOST_TIMES_ALONE: u32 = 2;
+/// What going on alone costs for each transaction since the stretch began, as a part of
+/// executing one: everything that was written has to be moved.
+const LEAVING: f64 = 0.5;
 /// Work to be handed out at a time.
 const CHUNK_TIME: Duration = Duration::from_micros(30);
 
@@ -173,10 +179,17 @@ impl Pace {
         // Workers who have just been called may still be on their way.
         if self.helped {
             self.intervals += 1;
-            self.together_time = self.together_time * 3 / 4 + took;
-            self.together_gas = self.together_gas * 3 / 4 + self.gas;
-            self.own_time = self.own_time * 3 / 4;
-            self.own_gas = self.own_gas * 3 / 4;
+            let most = match self.own_gas {
+                0 => took,
+                own_gas => {
+                    let nanos = self.own_time.as_nanos() as f64 * self.gas as f64 / own_gas as f64;
+                    Duration::from_nanos(nanos as u64).saturating_mul(MOST_TIMES_ALONE)
+                }
+            };
+            self.together_time = self.together_time * 7 / 8 + took.min(most);
+            self.together_gas = self.together_gas * 7 / 8 + self.gas;
+            self.own_time = self.own_time * 7 / 8;
+            self.own_gas = self.own_gas * 7 / 8;
         }
         let each = (took * hands / INTERVAL).max(Duration::from_nanos(1));
         (self.since, self.commits, self.gas) = (now, 0, 0);
@@ -184,12 +197,26 @@ impl Pace {
         (u32::try_from(chunk).map_or(CHUNK_MOST, |chunk| chunk.clamp(1, CHUNK_MOST)), took)
     }
 
-    /// Whether workers have been of no use for some time.
-    pub(crate) fn is_slow(&self) -> bool {
+    /// How much longer it takes together than alone, as a part of it; 0 where workers are of use or nothing is
+    /// known yet.
+    fn excess(&self) -> f64 {
         // Time per gas, both multiplied by the gas of the other.
         let together = self.together_time.as_secs_f64() * self.own_gas as f64;
         let alone = self.own_time.as_secs_f64() * self.together_gas as f64;
-        self.intervals >= INTERVALS_SEEN && together * 100.0 > alone * MARGIN_PERCENT
+        if self.intervals < INTERVALS_SEEN || together <= alone * (1.0 + MARGIN) {
+            return 0.0;
+        }
+        together / alone - 1.0
+    }
+
+    /// Whether workers have been of no use for some time.
+    pub(crate) fn is_slow(&self) -> bool {
+        self.excess() > 0.0
+    }
+
+    /// Whether to go on alone pays, `done` transactions after the stretch began and with `left` to come.
+    pub(crate) fn pays_to_leave(&self, done: u32, left: u32) -> bool {
+        self.excess() * f64::from(left) > LEAVING * f64::from(done)
     }
 }
 
