@@ -6,6 +6,7 @@
 
 mod blocks;
 mod builder;
+mod handover;
 mod mainnet;
 mod measure;
 mod memory;
@@ -101,7 +102,8 @@ pub(crate) struct Workload {
 pub(crate) fn run(args: &ExecutorArgs) -> Result<()> {
     ensure!(args.scale > 0.0, "--scale must be above 0");
     let configs = args.configs();
-    let mut report = Report { machine: machine::description(), rows: Vec::new() };
+    let machine = machine::description() + &handover::description();
+    let mut report = Report { machine, rows: Vec::new() };
     if args.memory {
         for config in configs {
             report.rows.push(memory::row(config)?);
