@@ -5,16 +5,22 @@
 //! with their reasons among it.
 
 use alloy_evm::EvmEnv;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes, Log, LogData, U256};
 use revm::{
     Database,
     context::{
         TxEnv,
         result::{ExecutionResult, HaltReason, Output, ResultGas, SuccessReason},
     },
-    context_interface::{Cfg, Transaction, transaction::TransactionType},
+    context_interface::{
+        Cfg, Transaction, cfg::gas_params::Eip2780TxInfo, transaction::TransactionType,
+    },
     handler::validation::validate_initial_tx_gas_with_gas_params,
-    primitives::{KECCAK_EMPTY, TxKind, hardfork::SpecId},
+    primitives::{
+        KECCAK_EMPTY, TxKind,
+        eip7708::{ETH_TRANSFER_LOG_ADDRESS, ETH_TRANSFER_LOG_TOPIC},
+        hardfork::SpecId,
+    },
     state::{Account, AccountInfo, Bytecode, EvmState, TransactionId},
 };
 
@@ -34,11 +40,17 @@ pub(crate) struct Payments<'a> {
     env: &'a EvmEnv,
     /// What each payment uses; `None` where all are left to revm.
     gas: Option<ResultGas>,
+    /// The fork is Amsterdam or later: whom to pay for the first time costs more (EIP-2780).
+    pays_for_accounts: bool,
+    /// Each payment leaves a log (EIP-7708).
+    logs: bool,
 }
 
 impl<'a> Payments<'a> {
     pub(crate) fn new(env: &'a EvmEnv) -> Self {
-        Self { env, gas: gas(env) }
+        let amsterdam = env.cfg_env.spec.is_enabled_in(SpecId::AMSTERDAM);
+        let logs = amsterdam && !env.cfg_env.is_eip7708_disabled();
+        Self { env, gas: gas(env), pays_for_accounts: amsterdam, logs }
     }
 
     /// Makes the payment `transaction`; `None`: it is none, or revm has to tell what becomes of it.
@@ -69,9 +81,11 @@ impl<'a> Payments<'a> {
         }
         let mut payer_account = loaded(info);
         let mut payee_account = match db.basic(payee)? {
-            Some(info) if is_plain(&info) => loaded(info),
-            Some(_) => return Ok(None),
-            None => Account::new_not_existing(TransactionId::ZERO),
+            Some(info) if is_plain(&info) && !(self.pays_for_accounts && info.is_empty()) => {
+                loaded(info)
+            }
+            None if !self.pays_for_accounts => Account::new_not_existing(TransactionId::ZERO),
+            _ => return Ok(None),
         };
         let Some(credited) = payee_account.info.balance.checked_add(transaction.value) else {
             return Ok(None);
@@ -94,7 +108,7 @@ impl<'a> Payments<'a> {
         let result = ExecutionResult::Success {
             reason: SuccessReason::Stop,
             gas,
-            logs: Vec::new(),
+            logs: self.logs.then(|| log(payer, payee, transaction.value)).into_iter().collect(),
             output: Output::Call(Bytes::new()),
         };
         Ok(Some(Payment { result, state, fee: U256::from(tip * used) }))
@@ -149,7 +163,6 @@ fn gas(env: &EvmEnv) -> Option<ResultGas> {
     let EvmEnv { cfg_env, block_env } = env;
     let spec = cfg_env.spec;
     let usual = spec.is_enabled_in(SpecId::SPURIOUS_DRAGON)
-        && !spec.is_enabled_in(SpecId::AMSTERDAM)
         && !cfg_env.is_base_fee_check_disabled()
         && !cfg_env.is_nonce_check_disabled()
         && !cfg_env.is_balance_check_disabled()
@@ -170,14 +183,25 @@ fn gas(env: &EvmEnv) -> Option<ResultGas> {
         cfg_env.is_eip7623_disabled(),
         cfg_env.is_amsterdam_eip8037_enabled(),
         cfg_env.tx_gas_limit_cap(),
-        None,
+        cfg_env
+            .is_amsterdam_eip2780_enabled()
+            .then_some(Eip2780TxInfo { value: U256::ONE, is_self_transfer: false }),
     );
     let initial = initial.ok()?;
-    Some(
-        ResultGas::default()
-            .with_total_gas_spent(initial.initial_total_gas())
-            .with_floor_gas(initial.floor_gas()),
-    )
+    // State gas would not be the same for all.
+    if initial.initial_state_gas > 0 {
+        return None;
+    }
+    // The floor counts as spent where it is higher (EIP-7623).
+    let spent = initial.initial_total_gas().max(initial.floor_gas());
+    Some(ResultGas::default().with_total_gas_spent(spent).with_floor_gas(initial.floor_gas()))
+}
+
+/// The log of a payment (EIP-7708).
+fn log(payer: Address, payee: Address, value: U256) -> Log {
+    let topics = vec![ETH_TRANSFER_LOG_TOPIC, payer.into_word(), payee.into_word()];
+    let data = Bytes::copy_from_slice(&value.to_be_bytes::<32>());
+    Log { address: ETH_TRANSFER_LOG_ADDRESS, data: LogData::new_unchecked(topics, data) }
 }
 
 /// Whether an account is an ordinary one: no code, no delegation.

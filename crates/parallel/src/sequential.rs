@@ -11,10 +11,11 @@ use revm::{
     Context, Database, ExecuteEvm, Journal,
     context::{
         BlockEnv, CfgEnv, LocalContext, TxEnv,
-        result::{EVMError, InvalidTransaction},
+        result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     context_interface::{Cfg, JournalTr},
     primitives::hardfork::SpecId,
+    state::EvmState,
 };
 
 use crate::{
@@ -71,8 +72,9 @@ where
             let cache = &mut *evm.context_mut().journaled_state.database;
             let paid = pay(cache, env, payments, transaction)
                 .map_err(|source| ExecutorError::Database { index, source: Box::new(source) })?;
-            if let Some(outcome) = paid {
-                outcomes.push(outcome);
+            if let Some((result, state)) = paid {
+                cache.commit(&state);
+                outcomes.push(TransactionOutcome::Executed { result, state });
                 continue;
             }
         }
@@ -127,22 +129,21 @@ pub(crate) fn machine<'a, DB: Database>(
 }
 
 /// Makes a plain payment, fee included; `None` where it is none.
-fn pay<D: StorageProbeRef>(
-    cache: &mut BatchCache<D>,
+pub(crate) fn pay<DB: Database>(
+    db: &mut DB,
     env: &EvmEnv,
     payments: &Payments<'_>,
     transaction: &TxEnv,
-) -> Result<Option<TransactionOutcome>, D::Error> {
-    let Some(Payment { result, mut state, fee }) = payments.pay(cache, transaction)? else {
+) -> Result<Option<(ExecutionResult<HaltReason>, EvmState)>, DB::Error> {
+    let Some(Payment { result, mut state, fee }) = payments.pay(db, transaction)? else {
         return Ok(None);
     };
-    let beneficiary = env.block_env.beneficiary;
-    let account = ledger::paid(cache.basic(beneficiary)?, fee, env.cfg_env.spec);
-    if account.is_touched() {
+    let (beneficiary, spec) = (env.block_env.beneficiary, env.cfg_env.spec);
+    let account = ledger::paid(db.basic(beneficiary)?, fee, spec);
+    if account.is_touched() || keeps_loaded(spec) {
         state.insert(beneficiary, account);
     }
-    cache.commit(&state);
-    Ok(Some(TransactionOutcome::Executed { result, state }))
+    Ok(Some((result, state)))
 }
 
 /// Translates an error that is not about the transaction's validity.

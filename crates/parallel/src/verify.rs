@@ -23,7 +23,8 @@ use crate::{
     AccessList, AccessListError, ExecutorError, ParallelExecutor, TransactionOutcome,
     access_list::{ListedReadError, Seen},
     own_code::OwnCodes,
-    sequential::{batch_error, machine},
+    payment::Payments,
+    sequential::{batch_error, machine, pay},
     worker::catch,
 };
 
@@ -134,6 +135,7 @@ struct Run<'a, 'l, D> {
     base: &'a D,
     env: &'a EvmEnv,
     transactions: &'a [TxEnv],
+    payments: Payments<'a>,
     threads: usize,
     /// The next transaction that nobody has.
     cursor: AtomicUsize,
@@ -194,14 +196,19 @@ where
                 let place = BlockAccessIndex::from_tx_index(index as u64);
                 evm.context_mut().journaled_state.database.index = place;
                 let list_error = |source| VerifyError::List { transaction: index, source };
-                let outcome = match evm.transact(&self.transactions[index]) {
-                    Ok(done) => self
+                let transaction = &self.transactions[index];
+                let db = &mut evm.context_mut().journaled_state.database;
+                // An error is left to revm, which meets it again.
+                let paid = pay(db, self.env, &self.payments, transaction).ok().flatten();
+                let done = match paid {
+                    Some(done) => Ok(done),
+                    None => evm.transact(transaction).map(|done| (done.result, done.state)),
+                };
+                let outcome = match done {
+                    Ok((result, state)) => self
                         .list
-                        .check_into(place, &done.state, seen)
-                        .map(|()| TransactionOutcome::Executed {
-                            result: done.result,
-                            state: done.state,
-                        })
+                        .check_into(place, &state, seen)
+                        .map(|()| TransactionOutcome::Executed { result, state })
                         .map_err(list_error),
                     Err(EVMError::Transaction(reason)) => {
                         // The block is invalid: nothing after this is of interest.
@@ -254,6 +261,7 @@ impl ParallelExecutor {
             base,
             env,
             transactions,
+            payments: Payments::new(env),
             threads: helpers + 1,
             cursor: AtomicUsize::new(0),
             failed: AtomicUsize::new(usize::MAX),

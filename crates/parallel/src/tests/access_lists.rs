@@ -68,8 +68,19 @@ fn verify(
 ) -> Result<Vec<TransactionOutcome>, VerifyError> {
     let checked = AccessList::new(list, scene.transactions.len());
     let verified = executor.verify(&scene.state, &scene.env, &scene.transactions, &checked)?;
-    checked.finish().map_err(|source| VerifyError::List { transaction: usize::MAX, source })?;
-    Ok(verified.into_iter().collect())
+    let outcomes: Vec<_> = verified.into_iter().collect();
+    // What was accessed after an invalid transaction depends on who got how far.
+    if first_invalid(&outcomes).is_none() {
+        checked.finish().map_err(|source| VerifyError::List { transaction: usize::MAX, source })?;
+    }
+    Ok(outcomes)
+}
+
+fn first_invalid(outcomes: &[TransactionOutcome]) -> Option<(usize, String)> {
+    outcomes.iter().enumerate().find_map(|(index, outcome)| match outcome {
+        TransactionOutcome::Executed { .. } => None,
+        TransactionOutcome::Invalid(reason) => Some((index, reason.to_string())),
+    })
 }
 
 /// One thing done wrong.
@@ -231,7 +242,9 @@ impl Wrong {
 /// What a verification says, comparably.
 fn said(verdict: Result<Vec<TransactionOutcome>, VerifyError>) -> Result<(), String> {
     match verdict {
-        Ok(_) => Ok(()),
+        // Invalid is a block with an invalid transaction, too.
+        Ok(outcomes) => first_invalid(&outcomes)
+            .map_or(Ok(()), |(index, reason)| Err(format!("transaction {index}: {reason}"))),
         Err(error) => Err(error.to_string()),
     }
 }
