@@ -28,8 +28,9 @@ pub(super) struct ListedAccount<'l> {
     balance: Changes<'l, BalanceChange>,
     nonce: Changes<'l, NonceChange>,
     codes: Box<[ListedCode]>,
-    /// With its code; without one where that is empty.
-    base: OnceLock<Option<AccountInfo>>,
+    /// With its code; without one where that is empty. Kept only of accounts that are likely to be read
+    /// again, and apart, so that the others stay small.
+    base: OnceLock<Box<Option<AccountInfo>>>,
     accessed: AtomicBool,
     /// Apart: most accounts have none.
     storage: OnceLock<Box<ListedStorage<'l>>>,
@@ -132,20 +133,27 @@ impl<'l> ListedAccount<'l> {
         self.accessed.load(Relaxed)
     }
 
-    fn base<D: DatabaseRef>(&self, base: &D) -> Result<&Option<AccountInfo>, D::Error> {
+    fn base<D: DatabaseRef>(&self, base: &D) -> Result<Option<AccountInfo>, D::Error> {
         if let Some(info) = self.base.get() {
-            return Ok(info);
+            return Ok(Option::clone(info));
         }
         let mut info = base.basic_ref(self.changes.address)?;
+        let mut again = matches!(self.balance, Changes::Many(_));
         if let Some(info) = &mut info {
             if info.code_hash == KECCAK_EMPTY {
                 // See `NOBODY`.
                 info.code = None;
-            } else if info.code.is_none() {
-                info.code = Some(base.code_by_hash_ref(info.code_hash)?);
+            } else {
+                again = true;
+                if info.code.is_none() {
+                    info.code = Some(base.code_by_hash_ref(info.code_hash)?);
+                }
             }
         }
-        Ok(self.base.get_or_init(|| info))
+        if again {
+            self.base.get_or_init(|| Box::new(info.clone()));
+        }
+        Ok(info)
     }
 
     /// The account before `index`.
@@ -158,7 +166,7 @@ impl<'l> ListedAccount<'l> {
         if base.as_ref().is_some_and(AccountInfo::is_empty) {
             return Err(AccessListError::EmptyAccount { address: self.changes.address }.into());
         }
-        let mut info = base.clone().unwrap_or(NOBODY);
+        let mut info = base.unwrap_or(NOBODY);
         if let Some(balance) = self.balance.before(index) {
             info.balance = balance;
         }
