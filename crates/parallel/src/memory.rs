@@ -37,7 +37,7 @@ use crate::{
     cache::BatchCache,
     stamps::{Stamp, Stamps},
     validation::{AccountRead, SlotRead},
-    versions::{AccountEntry, Blocked, Versions},
+    versions::{AccountEntry, Blocked, Versioned, Versions},
     write_set::{AccountWrite, SlotWrite, WriteSet},
 };
 
@@ -200,8 +200,9 @@ impl<D: StorageProbeRef> Memory<D> {
         }
         for shard in accounts {
             for (address, entry) in shard.get_mut().drain() {
-                let info = entry.resolve(base.basic_ref(address)?, committed);
-                base.set_account(address, info.expect("what is committed is no estimate"));
+                let resolved = entry.resolve(base.basic_ref(address)?, committed);
+                let (info, _) = resolved.expect("what is committed is no estimate");
+                base.set_account(address, info);
             }
         }
         for shard in pages {
@@ -231,20 +232,20 @@ impl<D: StorageProbeRef> Memory<D> {
         &self.tables.pages[usize::from(spread) % SHARDS]
     }
 
-    /// The account at `address` as transaction `reader` sees it, and whether anybody wrote to it.
+    /// The account at `address` as transaction `reader` sees it, and which fields of it somebody wrote.
     /// `base` tells what it is in the base.
     pub(crate) fn account(
         &self,
         address: Address,
         reader: u32,
         base: impl FnOnce() -> Result<Option<AccountInfo>, D::Error>,
-    ) -> Result<(Option<AccountInfo>, bool), MemoryError<D::Error>> {
+    ) -> Result<(Option<AccountInfo>, Versioned), MemoryError<D::Error>> {
         // Before the lock: the base does not change, and may take long.
         let info = base().map_err(MemoryError::Base)?;
         let shard = self.account_shard(address).read();
         match shard.get(&address) {
-            Some(entry) => Ok((entry.resolve(info, reader)?, true)),
-            None => Ok((info, false)),
+            Some(entry) => Ok(entry.resolve(info, reader)?),
+            None => Ok((info, Versioned::default())),
         }
     }
 
@@ -270,16 +271,8 @@ impl<D: StorageProbeRef> Memory<D> {
         read: &AccountRead,
         reader: u32,
     ) -> Option<(LocationKind, Option<u32>)> {
-        // Should the base fail, the execution counts as void and meets the error itself.
-        let Ok(info) = self.base.basic_ref(read.address) else {
-            return Some((LocationKind::Existence, None));
-        };
-        let shard = self.account_shard(read.address).read();
-        match shard.get(&read.address) {
-            Some(entry) => entry.difference(info.as_ref(), read, reader),
-            None if read.versioned => Some((LocationKind::Existence, None)),
-            None => None,
-        }
+        // What has no entry nobody has written, and nobody takes an entry away.
+        self.account_shard(read.address).read().get(&read.address)?.difference(read, reader)
     }
 
     /// The value of a storage slot as transaction `reader` sees it, and whether anybody wrote it.

@@ -19,6 +19,7 @@ use crate::{
     memory::{Memory, MemoryError},
     sender::Assumed,
     stamps::Stamp,
+    versions::Versioned,
 };
 
 /// Up to this many accounts a search through the list beats sorting it.
@@ -32,12 +33,11 @@ pub(crate) struct AccountRead {
     pub(crate) nonce: u64,
     pub(crate) code_hash: B256,
     pub(crate) exists: bool,
-    /// Whether any transaction of the batch had written any of it.
-    pub(crate) versioned: bool,
+    pub(crate) versioned: Versioned,
 }
 
 impl AccountRead {
-    pub(crate) fn new(address: Address, info: Option<&AccountInfo>, versioned: bool) -> Self {
+    pub(crate) fn new(address: Address, info: Option<&AccountInfo>, versioned: Versioned) -> Self {
         Self {
             address,
             balance: info.map_or(U256::ZERO, |info| info.balance),

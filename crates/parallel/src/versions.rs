@@ -136,6 +136,15 @@ const NOBODY: AccountInfo = AccountInfo {
     code: None,
 };
 
+/// Which fields of an account were written by a transaction of the batch when it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Versioned {
+    pub(crate) balance: bool,
+    pub(crate) nonce: bool,
+    pub(crate) code: bool,
+    pub(crate) exists: bool,
+}
+
 /// The fields of an account that somebody wrote.
 #[derive(Debug, Default)]
 pub(crate) struct AccountEntry {
@@ -153,12 +162,13 @@ pub(crate) struct RareVersions {
 }
 
 impl AccountEntry {
-    /// The account as transaction `reader` sees it, given what it is in the base.
+    /// The account as transaction `reader` sees it, given what it is in the base, and which fields of it
+    /// are not the base's.
     pub(crate) fn resolve(
         &self,
         base: Option<AccountInfo>,
         reader: u32,
-    ) -> Result<Option<AccountInfo>, Blocked> {
+    ) -> Result<(Option<AccountInfo>, Versioned), Blocked> {
         let balance = self.balance.resolve(reader, LocationKind::Balance)?;
         let nonce = self.nonce.resolve(reader, LocationKind::Nonce)?;
         let (code, exists) = match &self.rare {
@@ -168,8 +178,14 @@ impl AccountEntry {
                 rare.exists.resolve(reader, LocationKind::Existence)?,
             ),
         };
+        let versioned = Versioned {
+            balance: balance.is_some(),
+            nonce: nonce.is_some(),
+            code: code.is_some(),
+            exists: exists.is_some(),
+        };
         if !exists.map_or(base.is_some(), |version| version.value) {
-            return Ok(None);
+            return Ok((None, versioned));
         }
         let mut info = base.unwrap_or(NOBODY);
         if let Some(version) = balance {
@@ -182,7 +198,7 @@ impl AccountEntry {
             (info.code_hash, info.code) = (version.value.hash, version.value.code.clone());
         }
         info.account_id = None;
-        Ok(Some(info))
+        Ok((Some(info), versioned))
     }
 
     /// The account with the balance and nonce that transactions before `reader` have given it so far,
@@ -221,47 +237,45 @@ impl AccountEntry {
     }
 
     /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it
-    /// (`None`: nobody any more). The account is `info` in the base.
+    /// (`None`: nobody any more). What came from the base is the same as long as nobody has written it.
     pub(crate) fn difference(
         &self,
-        info: Option<&AccountInfo>,
         read: &AccountRead,
         reader: u32,
     ) -> Option<(LocationKind, Option<u32>)> {
-        let balance = self.balance.before(reader);
-        let base_balance = || info.map_or(U256::ZERO, |info| info.balance);
-        if differs(balance, read.balance, base_balance) {
-            return Some((LocationKind::Balance, balance.map(|version| version.writer)));
-        }
-        let nonce = self.nonce.before(reader);
-        if differs(nonce, read.nonce, || info.map_or(0, |info| info.nonce)) {
-            return Some((LocationKind::Nonce, nonce.map(|version| version.writer)));
-        }
-        let code = self.rare.as_ref().and_then(|rare| rare.code.before(reader));
-        let code_hash = match code {
-            Some(version) => version.value.hash,
-            None => info.map_or(KECCAK_EMPTY, |info| info.code_hash),
-        };
-        if code.is_some_and(|version| version.estimate) || code_hash != read.code_hash {
-            return Some((LocationKind::Code, code.map(|version| version.writer)));
-        }
-        let exists = self.rare.as_ref().and_then(|rare| rare.exists.before(reader));
-        if differs(exists, read.exists, || info.is_some()) {
-            return Some((LocationKind::Existence, exists.map(|version| version.writer)));
-        }
-        None
+        let Versioned { balance, nonce, code, exists } = read.versioned;
+        let rare = self.rare.as_deref();
+        let code_now = rare.and_then(|rare| rare.code.before(reader));
+        let is_code = |code: &CodeWrite| code.hash == read.code_hash;
+        let exists_now = rare.and_then(|rare| rare.exists.before(reader));
+        let differences = [
+            (
+                LocationKind::Balance,
+                differs(self.balance.before(reader), balance, |now| *now == read.balance),
+            ),
+            (
+                LocationKind::Nonce,
+                differs(self.nonce.before(reader), nonce, |now| *now == read.nonce),
+            ),
+            (LocationKind::Code, differs(code_now, code, is_code)),
+            (LocationKind::Existence, differs(exists_now, exists, |now| *now == read.exists)),
+        ];
+        differences.into_iter().find_map(|(kind, writer)| Some((kind, writer?)))
     }
 }
 
-/// Whether `version`, or the base's value where there is none, is another than what was read.
-fn differs<T: PartialEq + Copy>(
+/// Who wrote what is now another value than what was read, or about to be: where there is no version
+/// any more, nobody. A value that was `versioned` when it was read is another without its version, too.
+fn differs<T>(
     version: Option<&Version<T>>,
-    read: T,
-    base: impl FnOnce() -> T,
-) -> bool {
+    versioned: bool,
+    is_same: impl FnOnce(&T) -> bool,
+) -> Option<Option<u32>> {
     match version {
-        Some(version) => version.estimate || version.value != read,
-        None => base() != read,
+        Some(version) => {
+            (version.estimate || !is_same(&version.value)).then_some(Some(version.writer))
+        }
+        None => versioned.then_some(None),
     }
 }
 

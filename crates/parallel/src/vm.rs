@@ -42,6 +42,7 @@ use crate::{
     sender::{self, Assumed},
     sequential::keeps_loaded,
     validation::{AccountRead, ProbeRead, ReadSet, SlotRead},
+    versions::Versioned,
     write_set::WriteSet,
 };
 
@@ -195,7 +196,7 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
         let stamp = memory.stamps().read_account(address, &mut reads.stamps);
         let mut base = || contracts.of_base(memory, address);
         let account = if stamp.is_untouched() {
-            base().map(|info| (info, false)).map_err(MemoryError::Base)
+            base().map(|info| (info, Versioned::default())).map_err(MemoryError::Base)
         } else {
             memory.account(address, self.reader, &mut base)
         };
