@@ -109,7 +109,8 @@ pub(crate) fn cached_code(
         return Ok(code.clone());
     }
     let raw = load()?.ok_or(StateDbError::MissingCode(code_hash))?;
-    let code = Bytecode::new_raw(raw);
+    // Before London a contract's code could begin as a delegation does (EIP-3541), and was none.
+    let code = Bytecode::new_raw_checked(raw.clone()).unwrap_or_else(|_| Bytecode::new_legacy(raw));
     let mut cache = CODE_CACHE.write();
     if cache.len() >= CODE_CACHE_ENTRIES {
         cache.clear();

@@ -495,9 +495,8 @@ fn complete<D: StorageProbeRef>(
     let Some(assumed) = &attempt.buffers.reads.assumed else { return true };
     let Speculation::Executed { state, .. } = &mut attempt.speculation else { return false };
     let transaction = &batch.transactions[index as usize];
-    let Some(write) = sender::complete(memory, index, transaction, assumed, state) else {
-        return false;
-    };
+    let write = sender::complete(memory, index, transaction, assumed, state);
+    let Some(write) = write else { return false };
     memory.publish_account(index, &write, index);
     true
 }

@@ -232,37 +232,32 @@ impl<D: StorageProbeRef> Memory<D> {
         &self.tables.pages[usize::from(spread) % SHARDS]
     }
 
-    /// The account at `address` as transaction `reader` sees it, and which fields of it somebody wrote.
-    /// `base` tells what it is in the base.
+    /// The account at `address` as transaction `reader` sees it, and which fields of it somebody wrote,
+    /// given what it is in the base.
     pub(crate) fn account(
         &self,
         address: Address,
         reader: u32,
-        base: impl FnOnce() -> Result<Option<AccountInfo>, D::Error>,
-    ) -> Result<(Option<AccountInfo>, Versioned), MemoryError<D::Error>> {
-        // Before the lock: the base does not change, and may take long.
-        let info = base().map_err(MemoryError::Base)?;
-        let shard = self.account_shard(address).read();
-        match shard.get(&address) {
-            Some(entry) => Ok(entry.resolve(info, reader)?),
-            None => Ok((info, Versioned::default())),
+        base: Option<AccountInfo>,
+    ) -> Result<(Option<AccountInfo>, Versioned), Blocked> {
+        match self.account_shard(address).read().get(&address) {
+            Some(entry) => entry.resolve(base, reader),
+            None => Ok((base, Versioned::default())),
         }
     }
 
     /// The account at `address` as transactions before `reader` have left it so far: what is about to
-    /// change is passed over. `base` tells what it is in the base.
+    /// change is passed over. `base` is what it is in the base.
     pub(crate) fn account_so_far(
         &self,
         address: Address,
         reader: u32,
-        base: impl FnOnce() -> Result<Option<AccountInfo>, D::Error>,
-    ) -> Result<Option<AccountInfo>, D::Error> {
-        let info = base()?;
-        let shard = self.account_shard(address).read();
-        Ok(match shard.get(&address) {
-            Some(entry) => entry.so_far(info, reader),
-            None => info,
-        })
+        base: AccountInfo,
+    ) -> Option<AccountInfo> {
+        match self.account_shard(address).read().get(&address) {
+            Some(entry) => entry.so_far(base, reader),
+            None => Some(base),
+        }
     }
 
     /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it.

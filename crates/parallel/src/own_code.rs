@@ -44,10 +44,45 @@ impl OwnCodes {
         if *runs < OFTEN {
             return false;
         }
-        // From bytes of its own as well: those are counted, too.
-        *code = own
-            .get_or_insert_with(|| Bytecode::new_raw(code.original_bytes().to_vec().into()))
-            .clone();
+        *code = own.get_or_insert_with(|| copy_of(code)).clone();
         true
+    }
+}
+
+/// The same code, from bytes of its own: those are counted, too.
+fn copy_of(code: &Bytecode) -> Bytecode {
+    let bytes = code.original_bytes().to_vec().into();
+    // Before London a contract's code could begin as a delegation does (EIP-3541), and was none.
+    if code.is_legacy() { Bytecode::new_legacy(bytes) } else { Bytecode::new_raw(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, Bytes, hex};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_the_same_code() {
+        let delegated = Bytecode::new_eip7702(Address::repeat_byte(7));
+        let like_delegated = Bytes::from(hex!("ef0100aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+        let legacy = [Bytes::new(), hex!("ef01").into(), hex!("6001600255").into(), like_delegated];
+        for code in legacy.into_iter().map(Bytecode::new_legacy).chain([delegated]) {
+            let mut own = OwnCodes::default();
+            let hash = code.hash_slow();
+            let mut given = 0;
+            for _ in 0..2 * OFTEN {
+                let info = AccountInfo {
+                    code_hash: hash,
+                    code: Some(code.clone()),
+                    ..AccountInfo::default()
+                };
+                let mut own_info = info.clone();
+                given += u32::from(own.give(&mut own_info));
+                assert_eq!(own_info, info);
+                assert_eq!(own_info.code.unwrap().is_legacy(), code.is_legacy());
+            }
+            assert_eq!(given, OFTEN + 1);
+        }
     }
 }

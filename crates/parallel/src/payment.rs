@@ -40,7 +40,7 @@ pub(crate) struct Payments<'a> {
     env: &'a EvmEnv,
     /// What each payment uses; `None` where all are left to revm.
     gas: Option<ResultGas>,
-    /// The fork is Amsterdam or later: whom to pay for the first time costs more (EIP-2780).
+    /// To pay somebody for the first time costs more (EIP-2780).
     pays_for_accounts: bool,
     /// Each payment leaves a log (EIP-7708).
     logs: bool,
@@ -50,7 +50,8 @@ impl<'a> Payments<'a> {
     pub(crate) fn new(env: &'a EvmEnv) -> Self {
         let amsterdam = env.cfg_env.spec.is_enabled_in(SpecId::AMSTERDAM);
         let logs = amsterdam && !env.cfg_env.is_eip7708_disabled();
-        Self { env, gas: gas(env), pays_for_accounts: amsterdam, logs }
+        let pays_for_accounts = amsterdam || env.cfg_env.is_amsterdam_eip2780_enabled();
+        Self { env, gas: gas(env), pays_for_accounts, logs }
     }
 
     /// Makes the payment `transaction`; `None`: it is none, or revm has to tell what becomes of it.

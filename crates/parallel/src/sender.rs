@@ -3,7 +3,9 @@
 //! Invariant: an execution on an assumed sender, completed with the sender as it proves to be, is the execution
 //! on that sender. A valid transaction's nonce is its sender's, so that it is known beforehand; and
 //! all that revm does with the balance of a sender without code is to look whether it suffices, to
-//! take from it and to add to it, unless the code that is run asks for it (BALANCE), which is noted.
+//! take from it and to add to it, unless the code that is run asks for it (BALANCE), which is noted,
+//! or an addition overflows, which takes a balance that nobody has: where there is one, only the
+//! very balance that was assumed will do.
 //!
 //! So transactions of one sender wait for each other only where they ask for the sender's balance. Until it
 //! is committed, such an execution's values of the sender are estimates for everybody else.
@@ -12,14 +14,16 @@ use alloy_evm::EvmEnv;
 use alloy_primitives::{Address, U256};
 use plasma_vm::StorageProbeRef;
 use revm::{
-    DatabaseRef,
     context::TxEnv,
     context_interface::{Cfg, Transaction, transaction::TransactionType},
     primitives::{KECCAK_EMPTY, hardfork::SpecId},
     state::{AccountInfo, EvmState},
 };
 
-use crate::{memory::Memory, write_set::AccountWrite};
+use crate::{memory::Memory, validation::AccountRead, write_set::AccountWrite};
+
+/// No balance that ether adds up to has as many bits.
+const HUGE_BITS: usize = 200;
 
 /// What was assumed of the sender.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +31,32 @@ pub(crate) struct Assumed {
     pub(crate) sender: Address,
     /// The nonce is the transaction's.
     pub(crate) balance: U256,
-    /// The code that was run has asked for the balance.
-    pub(crate) was_asked_for: bool,
+    /// The sender's balance and nonce in the base, where it exists.
+    pub(crate) base: (U256, u64),
+    /// The code that was run has asked for the balance, or may have made it overflow.
+    pub(crate) was_looked_at: bool,
+}
+
+impl Assumed {
+    /// Notes down what the execution that ended in `state` has read of others, and whether it asked for the sender's
+    /// balance.
+    pub(crate) fn look_back(
+        &mut self,
+        reads: &[AccountRead],
+        state: &EvmState,
+        beneficiary: Address,
+        asked_for_sender: bool,
+    ) {
+        // Nothing that is moved is more than what is there, so that sums of what is not huge do not overflow.
+        self.was_looked_at |= asked_for_sender
+            || reads.iter().any(|read| is_huge(read.balance))
+            || state.get(&beneficiary).is_some_and(|it| is_huge(it.original_info().balance));
+    }
+}
+
+/// Whether a balance may overflow when others are added to it.
+fn is_huge(balance: U256) -> bool {
+    balance.bit_len() > HUGE_BITS
 }
 
 /// Whether something may be assumed of senders in this environment at all.
@@ -49,12 +77,17 @@ pub(crate) fn may_assume_of(transaction: &TxEnv, beneficiary: Address) -> bool {
         && transaction.nonce != u64::MAX
 }
 
-/// The sender of `transaction` as it will be if all its transactions before this one are valid, given as it
-/// is so far; `None` where that cannot be assumed.
-pub(crate) fn assume(transaction: &TxEnv, known: Option<AccountInfo>) -> Option<AccountInfo> {
-    let known = known?;
-    (known.code_hash == KECCAK_EMPTY && known.nonce < transaction.nonce)
-        .then_some(AccountInfo { nonce: transaction.nonce, ..known })
+/// The sender of `transaction` as it will be if all its transactions before this one are valid, given what it is
+/// in the base and as it is so far; `None` where that cannot be assumed.
+pub(crate) fn assume(
+    transaction: &TxEnv,
+    base: &AccountInfo,
+    so_far: Option<AccountInfo>,
+) -> Option<AccountInfo> {
+    let so_far = so_far?;
+    let has_code = [base, &so_far].into_iter().any(|info| info.code_hash != KECCAK_EMPTY);
+    (!has_code && so_far.nonce < transaction.nonce)
+        .then_some(AccountInfo { nonce: transaction.nonce, ..so_far })
 }
 
 /// How often tests have seen assumptions stand and fall.
@@ -85,12 +118,17 @@ fn as_it_proves<D: StorageProbeRef>(
     state: &mut EvmState,
 ) -> Option<AccountWrite> {
     let sender = assumed.sender;
-    let base = || memory.base().basic_ref(sender);
-    // An error is met again by the execution at the transaction's turn.
-    let (now, _) = memory.account(sender, index, base).ok()?;
+    let (balance, nonce) = assumed.base;
+    let base =
+        AccountInfo { balance, nonce, code_hash: KECCAK_EMPTY, account_id: None, code: None };
+    let (now, _) = memory.account(sender, index, Some(base)).ok()?;
     let now = now.filter(|now| now.code_hash == KECCAK_EMPTY && now.nonce == transaction.nonce)?;
-    let enough = transaction.max_balance_spending().is_ok_and(|most| now.balance >= most);
-    if !enough || (assumed.was_asked_for && now.balance != assumed.balance) {
+    if transaction.max_balance_spending().map_or(true, |most| now.balance < most) {
+        return None;
+    }
+    if now.balance != assumed.balance
+        && (assumed.was_looked_at || is_huge(now.balance) || is_huge(assumed.balance))
+    {
         return None;
     }
     let account = state.get_mut(&sender)?;

@@ -203,8 +203,11 @@ impl AccountEntry {
 
     /// The account with the balance and nonce that transactions before `reader` have given it so far,
     /// and otherwise as it is in the base; `None` where other fields of it were written, too.
-    pub(crate) fn so_far(&self, base: Option<AccountInfo>, reader: u32) -> Option<AccountInfo> {
-        let mut info = base.filter(|_| self.rare.is_none())?;
+    pub(crate) fn so_far(&self, base: AccountInfo, reader: u32) -> Option<AccountInfo> {
+        if self.rare.is_some() {
+            return None;
+        }
+        let mut info = base;
         if let Some(version) = self.balance.known_before(reader) {
             info.balance = version.value;
         }
@@ -302,7 +305,7 @@ mod tests {
         entry.balance.mark_estimate(5);
         entry.nonce.mark_estimate(5);
         let so_far = |reader| {
-            let info = entry.so_far(Some(base.clone()), reader).unwrap();
+            let info = entry.so_far(base.clone(), reader).unwrap();
             (info.balance.to::<u64>(), info.nonce)
         };
         assert_eq!(so_far(2), (100, 4));
@@ -310,8 +313,7 @@ mod tests {
         assert_eq!(so_far(8), (90, 6), "an estimate is no value");
         assert_eq!(so_far(9), (70, 12));
         assert!(entry.resolve(Some(base.clone()), 8).is_err());
-        assert!(entry.so_far(None, 9).is_none());
         entry.rare = Some(Box::default());
-        assert!(entry.so_far(Some(base), 9).is_none(), "its code may have changed");
+        assert!(entry.so_far(base, 9).is_none(), "its code may have changed");
     }
 }

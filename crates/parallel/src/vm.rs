@@ -120,7 +120,7 @@ impl<E: std::error::Error + Send + Sync + 'static> DBErrorMarker for ReadError<E
 pub(crate) struct RecordingDb<'a, D> {
     memory: Arc<Memory<D>>,
     ledger: &'a Ledger,
-    contracts: Contracts,
+    known: Known,
     near: Near,
     beneficiary: Address,
     reader: u32,
@@ -148,31 +148,36 @@ impl<D: StorageProbeRef> RecordingDb<'_, D> {
     }
 }
 
-/// Contracts as they are in the base, which does not change meanwhile: many transactions call the
-/// same few.
+/// Accounts as they are in the base, which does not change meanwhile: contracts, as many transactions call
+/// the same few, and what others have written, as it is likely to be read again.
 #[derive(Default)]
-struct Contracts {
-    /// With whether the code is the thread's own.
-    infos: AddressMap<(AccountInfo, bool)>,
+struct Known {
+    /// With whether the code is the thread's own, or empty.
+    infos: AddressMap<(Option<AccountInfo>, bool)>,
     codes: OwnCodes,
 }
 
-impl Contracts {
-    /// The account at `address` in the base of `memory`.
+impl Known {
+    /// The account at `address` in the base of `memory`; it is kept if it has code or `keep` says so.
     fn of_base<D: StorageProbeRef>(
         &mut self,
         memory: &Memory<D>,
         address: Address,
+        keep: bool,
     ) -> Result<Option<AccountInfo>, D::Error> {
         if let Some((info, owned)) = self.infos.get_mut(&address) {
-            if !*owned {
+            if let (Some(info), false) = (&mut *info, *owned) {
                 *owned = self.codes.give(info);
             }
-            return Ok(Some(info.clone()));
+            return Ok(info.clone());
         }
-        let info = memory.base().basic_ref(address)?;
-        if let Some(info) = info.as_ref().filter(|info| info.code_hash != KECCAK_EMPTY) {
-            self.infos.insert(address, (info.clone(), false));
+        let mut info = memory.base().basic_ref(address)?;
+        if let Some(info) = &mut info {
+            self.codes.give_empty(info);
+        }
+        let has_code = info.as_ref().is_some_and(|info| info.code_hash != KECCAK_EMPTY);
+        if keep || has_code {
+            self.infos.insert(address, (info.clone(), !has_code));
         }
         Ok(info)
     }
@@ -192,30 +197,32 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
                 }
             };
         }
-        let Self { memory, contracts, reads, .. } = self;
+        let Self { memory, known, reads, .. } = self;
         let stamp = memory.stamps().read_account(address, &mut reads.stamps);
-        let mut base = || contracts.of_base(memory, address);
-        let account = if stamp.is_untouched() {
-            base().map(|info| (info, Versioned::default())).map_err(MemoryError::Base)
+        let untouched = stamp.is_untouched();
+        let base = known.of_base(memory, address, !untouched).map_err(ReadError::Base)?;
+        let account = if untouched {
+            Ok((base.clone(), Versioned::default()))
         } else {
-            memory.account(address, self.reader, &mut base)
+            memory.account(address, self.reader, base.clone())
         };
-        if let Some(transaction) = self.sent
+        if let (Some(transaction), Some(base)) = (self.sent, base)
             && transaction.caller == address
         {
-            let known = match &account {
+            let so_far = match &account {
                 Ok((info, _)) => info.clone(),
-                Err(MemoryError::Blocked(_)) => {
-                    memory.account_so_far(address, self.reader, base).map_err(ReadError::Base)?
-                }
-                Err(MemoryError::Base(_)) => None,
+                Err(_) => memory.account_so_far(address, self.reader, base.clone()),
             };
-            if let Some(mut info) = sender::assume(transaction, known) {
+            if let Some(mut info) = sender::assume(transaction, &base, so_far) {
                 // Whatever comes of the account meanwhile, it is looked at again in the end.
                 reads.stamps.pop();
-                reads.assumed =
-                    Some(Assumed { sender: address, balance: info.balance, was_asked_for: false });
-                contracts.codes.give_empty(&mut info);
+                known.codes.give_empty(&mut info);
+                reads.assumed = Some(Assumed {
+                    sender: address,
+                    balance: info.balance,
+                    base: (base.balance, base.nonce),
+                    was_looked_at: false,
+                });
                 return Ok(Some(info));
             }
         }
@@ -223,11 +230,11 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
             Ok((mut info, versioned)) => {
                 reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
                 if let Some(info) = &mut info {
-                    contracts.codes.give_empty(info);
+                    known.codes.give_empty(info);
                 }
                 Ok(info)
             }
-            Err(error) => Err(self.memory_error(error, address, None)),
+            Err(blocked) => Err(self.memory_error(blocked.into(), address, None)),
         }
     }
 
@@ -340,6 +347,9 @@ fn balance<D: StorageProbeRef>(
     host::balance(context)
 }
 
+/// Stamps of an execution that are looked through for those that its own writes change.
+const MOST_PASSED: usize = 256;
+
 /// One worker's reusable EVM.
 pub(crate) struct Vm<'a, D: StorageProbeRef> {
     evm: WorkerEvm<'a, D>,
@@ -362,7 +372,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         let db = RecordingDb {
             memory,
             ledger,
-            contracts: Contracts::default(),
+            known: Known::default(),
             near: Near::default(),
             beneficiary: env.block_env.beneficiary,
             reader: 0,
@@ -407,9 +417,14 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
     ) {
         let RecordingDb { memory, near, .. } = &mut self.evm.context_mut().journaled_state.database;
         let Buffers { reads, writes } = buffers;
+        // What is executed at its turn is not looked at again; and to look through many stamps for each write
+        // costs more than to look at each read again.
+        let pass = writer != floor && reads.stamps.len() <= MOST_PASSED;
         memory.publish(writer, writes, old, floor, |before, page| {
-            for stamp in &mut reads.stamps {
-                stamp.pass(before);
+            if pass {
+                for stamp in &mut reads.stamps {
+                    stamp.pass(before);
+                }
             }
             if let Some((address, page, slots)) = page {
                 near.wrote(before, (address, page), writer, slots);
@@ -486,7 +501,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
             return Err(interrupt);
         }
         if let Some(assumed) = &mut reads.assumed {
-            assumed.was_asked_for = asked_for_sender;
+            assumed.look_back(&reads.accounts, &state, db.beneficiary, asked_for_sender);
         }
         let speculation = match result {
             Ok(result) => {

@@ -93,7 +93,11 @@ impl WriteSet {
                 AccountFate::Gone => {
                     account.is_selfdestructed() || !account.is_loaded_as_not_existing()
                 }
-                AccountFate::Created => true,
+                // A contract is created only where there is no storage (EIP-7610), so that none is left of what
+                // was there before, but for what has come into being without being created.
+                AccountFate::Created => {
+                    account.info.is_empty_code_hash() && account.info.nonce == 0
+                }
                 AccountFate::Changed => false,
             },
         };

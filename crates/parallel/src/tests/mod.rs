@@ -11,6 +11,7 @@ mod mainnet;
 mod payments;
 mod scenarios;
 mod scheduler_model;
+mod senders;
 mod steps;
 mod transactions;
 mod varied;
