@@ -55,7 +55,7 @@ impl Affinity {
         // Addresses are random, but for some that were sought for long.
         let word = u32::from_le_bytes(key.0.0[16..].try_into().expect("an address has 20 bytes"));
         let spread = u64::from(word.wrapping_mul(0x9e37_79b9));
-        (spread * u64::from(self.threads) >> 32) as u32
+        ((spread * u64::from(self.threads)) >> 32) as u32
     }
 }
 

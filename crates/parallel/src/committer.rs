@@ -21,11 +21,12 @@ use crate::{
     interleave::{self, Point},
     memory::{Memory, Tables},
     pace::{INTERVAL, Pace, Stretch, is_worth_a_call},
+    recording::ReadError,
     scheduler::{Backoff, Phase, State},
     sender,
     sequential::{batch_error, execute_in_order},
     validation::{Validity, validate},
-    vm::{Attempt, Failure, ReadError, Speculation, Vm},
+    vm::{Attempt, Failure, Speculation, Vm},
     worker::{Batch, Picker, catch, execute_attempt, speculate},
     write_set::WriteSet,
 };
@@ -484,6 +485,11 @@ where
     }
 }
 
+/// How often tests have seen assumptions about senders fall and stand.
+#[cfg(test)]
+pub(crate) static ASSUMED: [std::sync::atomic::AtomicUsize; 2] =
+    [const { std::sync::atomic::AtomicUsize::new(0) }; 2];
+
 /// Completes an execution whose reads stand with the sender as it is now, where that was assumed; false where
 /// the assumption was wrong.
 fn complete<D: StorageProbeRef>(
@@ -496,6 +502,8 @@ fn complete<D: StorageProbeRef>(
     let Speculation::Executed { state, .. } = &mut attempt.speculation else { return false };
     let transaction = &batch.transactions[index as usize];
     let write = sender::complete(memory, index, transaction, assumed, state);
+    #[cfg(test)]
+    ASSUMED[usize::from(write.is_some())].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     let Some(write) = write else { return false };
     memory.publish_account(index, &write, index);
     true

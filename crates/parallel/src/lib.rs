@@ -34,13 +34,14 @@
 //! | `worker` | executing ahead of the commits; what a batch shares |
 //! | `scheduler` | which transaction stands where in the window; who begins with it |
 //! | `affinity` | which thread had best execute what |
-//! | `memory`, `versions` | multi-version memory over the base |
+//! | `memory` (`publish`), `page`, `versions` | multi-version memory over the base |
 //! | `stamps` | whether a location was written since it was read, or at all |
 //! | `near` | storage that one thread has at hand |
 //! | `own_code` | code that one thread has a copy of |
 //! | `validation` | the reads of an execution, and resolving them again |
 //! | `write_set` | what an executed transaction writes, derived from revm's state |
-//! | `vm` | one reusable EVM: database that records, handler that defers the beneficiary's fee |
+//! | `vm` | one reusable EVM: handler that defers the beneficiary's fee |
+//! | `recording` | its database, which records |
 //! | `sender` | what is known of a sender beforehand |
 //! | `payment` | plain payments, which need no interpreter |
 //! | `placement` | where workers run |
@@ -72,8 +73,10 @@ mod near;
 mod outcome;
 mod own_code;
 mod pace;
+mod page;
 mod payment;
 mod placement;
+mod recording;
 mod report;
 mod scheduler;
 mod sender;

@@ -13,7 +13,8 @@ use plasma_vm::StorageProbeRef;
 use revm::DatabaseRef;
 
 use crate::{
-    memory::{Memory, MemoryError, page_of},
+    memory::{Memory, MemoryError},
+    page::page_of,
     stamps::Stamp,
     versions::Blocked,
     write_set::SlotWrite,

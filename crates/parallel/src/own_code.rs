@@ -3,7 +3,7 @@
 //! Invariant: what is given is the code that was asked for. Passing a code on counts a reference to it;
 //! threads that run the same code would all write to that one word again and again.
 
-use alloy_primitives::map::B256Map;
+use alloy_primitives::{U256, map::B256Map};
 use plasma_vm::own_empty_code;
 use revm::{
     primitives::KECCAK_EMPTY,
@@ -12,6 +12,15 @@ use revm::{
 
 /// Runs of a code by one thread that are worth a copy of it.
 const OFTEN: u32 = 8;
+
+/// An account that does not exist. Without even the empty code, of which revm has one in the process.
+pub(crate) const NOBODY: AccountInfo = AccountInfo {
+    balance: U256::ZERO,
+    nonce: 0,
+    code_hash: KECCAK_EMPTY,
+    account_id: None,
+    code: None,
+};
 
 /// See the module's documentation.
 #[derive(Debug)]

@@ -90,27 +90,9 @@ pub(crate) fn assume(
         .then_some(AccountInfo { nonce: transaction.nonce, ..so_far })
 }
 
-/// How often tests have seen assumptions stand and fall.
-#[cfg(test)]
-pub(crate) static SEEN: [std::sync::atomic::AtomicUsize; 2] =
-    [const { std::sync::atomic::AtomicUsize::new(0) }; 2];
-
 /// Completes `state`, which `transaction` at position `index` left behind on what was `assumed`, now that all earlier
 /// transactions are committed. Gives the sender as it is written; `None` where the assumption was wrong.
 pub(crate) fn complete<D: StorageProbeRef>(
-    memory: &Memory<D>,
-    index: u32,
-    transaction: &TxEnv,
-    assumed: &Assumed,
-    state: &mut EvmState,
-) -> Option<AccountWrite> {
-    let write = as_it_proves(memory, index, transaction, assumed, state);
-    #[cfg(test)]
-    SEEN[usize::from(write.is_some())].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    write
-}
-
-fn as_it_proves<D: StorageProbeRef>(
     memory: &Memory<D>,
     index: u32,
     transaction: &TxEnv,

@@ -7,7 +7,9 @@ use revm::{
 };
 use smallvec::SmallVec;
 
-use crate::{Conflict, LocationKind, validation::AccountRead, write_set::AccountWrite};
+use crate::{
+    Conflict, LocationKind, own_code::NOBODY, validation::AccountRead, write_set::AccountWrite,
+};
 
 /// A read met a value that an earlier transaction is known to be about to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,15 +128,6 @@ impl<T, const N: usize> Versions<T, N> {
         }
     }
 }
-
-/// An account that does not exist. Without even the empty code, of which revm has one in the process.
-const NOBODY: AccountInfo = AccountInfo {
-    balance: U256::ZERO,
-    nonce: 0,
-    code_hash: KECCAK_EMPTY,
-    account_id: None,
-    code: None,
-};
 
 /// Which fields of an account were written by a transaction of the batch when it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

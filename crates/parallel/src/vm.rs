@@ -1,5 +1,4 @@
-//! One worker's EVM: reads go to the multi-version memory and are recorded; the beneficiary's fee is
-//! not paid but noted down.
+//! One worker's EVM: its database records what it reads; the beneficiary's fee is not paid but noted down.
 //!
 //! Invariant: whatever ends an execution (result, invalid transaction, blocked read, error), the
 //! journal is finalised and the EVM is as good as new for the next one. After a panic the whole
@@ -8,52 +7,35 @@
 use std::{convert::Infallible, marker::PhantomData, mem, sync::Arc};
 
 use alloy_evm::EvmEnv;
-use alloy_primitives::{
-    Address, B256, U256,
-    map::{AddressMap, HashSet},
-};
-use plasma_vm::{MainnetMachine, StorageProbe, StorageProbeRef};
+use alloy_primitives::{Address, B256, U256};
+use plasma_vm::{MainnetMachine, StorageProbeRef};
 use revm::{
-    Context, Database, DatabaseRef, Journal,
+    Context, Journal,
     bytecode::opcode::BALANCE,
     context::{
         BlockEnv, CfgEnv, LocalContext, TxEnv,
         result::{EVMError, ExecutionResult, HaltReason, InvalidTransaction},
     },
     context_interface::{Block, Cfg, ContextTr, JournalTr, Transaction},
-    database_interface::DBErrorMarker,
     handler::{FrameResult, Handler, post_execution},
     interpreter::{
         Instruction, InstructionContext, InstructionExecResult, instructions::host,
         interpreter::EthInterpreter,
     },
-    primitives::{KECCAK_EMPTY, hardfork::SpecId},
-    state::{AccountInfo, Bytecode, EvmState},
+    primitives::hardfork::SpecId,
+    state::EvmState,
 };
 
 use crate::{
-    Conflict,
-    interleave::{self, Point},
     ledger::Ledger,
-    memory::{Memory, MemoryError},
-    near::Near,
-    own_code::OwnCodes,
+    memory::Memory,
     payment::{Payment, Payments},
-    sender::{self, Assumed},
+    recording::{Interrupt, ReadError, RecordingDb},
+    sender,
     sequential::keeps_loaded,
-    validation::{AccountRead, ProbeRead, ReadSet, SlotRead},
-    versions::Versioned,
+    validation::ReadSet,
     write_set::WriteSet,
 };
-
-/// Why an execution was cut short.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Interrupt {
-    /// It read a value that an earlier transaction is about to change.
-    Writer(Conflict),
-    /// It read the beneficiary's account before all earlier fees were paid.
-    Beneficiary,
-}
 
 /// How an execution ended.
 #[derive(Debug)]
@@ -103,179 +85,6 @@ pub(crate) struct Buffers {
 pub(crate) struct Attempt<E> {
     pub(crate) buffers: Buffers,
     pub(crate) speculation: Speculation<E>,
-}
-
-/// The error with which a read ends an execution.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError<E> {
-    #[error("the value is about to be changed by an earlier transaction")]
-    Blocked,
-    #[error(transparent)]
-    Base(E),
-}
-
-impl<E: std::error::Error + Send + Sync + 'static> DBErrorMarker for ReadError<E> {}
-
-/// The database of a worker's EVM.
-pub(crate) struct RecordingDb<'a, D> {
-    memory: Arc<Memory<D>>,
-    ledger: &'a Ledger,
-    known: Known,
-    near: Near,
-    beneficiary: Address,
-    reader: u32,
-    /// The transaction, where something may be assumed of its sender.
-    sent: Option<&'a TxEnv>,
-    reads: ReadSet,
-    interrupt: Option<Interrupt>,
-}
-
-impl<D: StorageProbeRef> RecordingDb<'_, D> {
-    fn memory_error(
-        &mut self,
-        error: MemoryError<D::Error>,
-        address: Address,
-        slot: Option<U256>,
-    ) -> ReadError<D::Error> {
-        match error {
-            MemoryError::Base(error) => ReadError::Base(error),
-            MemoryError::Blocked(blocked) => {
-                let conflict = blocked.conflict(self.reader, address, slot);
-                self.interrupt = Some(Interrupt::Writer(conflict));
-                ReadError::Blocked
-            }
-        }
-    }
-}
-
-/// Accounts as they are in the base, which does not change meanwhile: contracts, as many transactions call
-/// the same few, and what others have written, as it is likely to be read again.
-#[derive(Default)]
-struct Known {
-    /// With whether the code is the thread's own, or empty.
-    infos: AddressMap<(Option<AccountInfo>, bool)>,
-    codes: OwnCodes,
-}
-
-impl Known {
-    /// The account at `address` in the base of `memory`; it is kept if it has code or `keep` says so.
-    fn of_base<D: StorageProbeRef>(
-        &mut self,
-        memory: &Memory<D>,
-        address: Address,
-        keep: bool,
-    ) -> Result<Option<AccountInfo>, D::Error> {
-        if let Some((info, owned)) = self.infos.get_mut(&address) {
-            if let (Some(info), false) = (&mut *info, *owned) {
-                *owned = self.codes.give(info);
-            }
-            return Ok(info.clone());
-        }
-        let mut info = memory.base().basic_ref(address)?;
-        if let Some(info) = &mut info {
-            self.codes.give_empty(info);
-        }
-        let has_code = info.as_ref().is_some_and(|info| info.code_hash != KECCAK_EMPTY);
-        if keep || has_code {
-            self.infos.insert(address, (info.clone(), !has_code));
-        }
-        Ok(info)
-    }
-}
-
-impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
-    type Error = ReadError<D::Error>;
-
-    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, Self::Error> {
-        interleave::point(Point::Read);
-        if address == self.beneficiary {
-            return match self.ledger.read(&self.memory, address, self.reader) {
-                Some(account) => account.map_err(ReadError::Base),
-                None => {
-                    self.interrupt = Some(Interrupt::Beneficiary);
-                    Err(ReadError::Blocked)
-                }
-            };
-        }
-        let Self { memory, known, reads, .. } = self;
-        let stamp = memory.stamps().read_account(address, &mut reads.stamps);
-        let untouched = stamp.is_untouched();
-        let base = known.of_base(memory, address, !untouched).map_err(ReadError::Base)?;
-        let account = if untouched {
-            Ok((base.clone(), Versioned::default()))
-        } else {
-            memory.account(address, self.reader, base.clone())
-        };
-        if let (Some(transaction), Some(base)) = (self.sent, base)
-            && transaction.caller == address
-        {
-            let so_far = match &account {
-                Ok((info, _)) => info.clone(),
-                Err(_) => memory.account_so_far(address, self.reader, base.clone()),
-            };
-            if let Some(mut info) = sender::assume(transaction, &base, so_far) {
-                // Whatever comes of the account meanwhile, it is looked at again in the end.
-                reads.stamps.pop();
-                known.codes.give_empty(&mut info);
-                reads.assumed = Some(Assumed {
-                    sender: address,
-                    balance: info.balance,
-                    base: (base.balance, base.nonce),
-                    was_looked_at: false,
-                });
-                return Ok(Some(info));
-            }
-        }
-        match account {
-            Ok((mut info, versioned)) => {
-                reads.accounts.push(AccountRead::new(address, info.as_ref(), versioned));
-                if let Some(info) = &mut info {
-                    known.codes.give_empty(info);
-                }
-                Ok(info)
-            }
-            Err(blocked) => Err(self.memory_error(blocked.into(), address, None)),
-        }
-    }
-
-    fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Self::Error> {
-        self.memory.code(code_hash).map_err(ReadError::Base)
-    }
-
-    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, Self::Error> {
-        interleave::point(Point::Read);
-        let Self { memory, near, reads, .. } = self;
-        match near.slot(memory, (address, slot), self.reader, &mut reads.stamps) {
-            Ok((value, versioned)) => {
-                reads.slots.push(SlotRead { address, slot, value, versioned });
-                Ok(value)
-            }
-            Err(error) => Err(self.memory_error(error, address, Some(slot))),
-        }
-    }
-
-    fn block_hash(&mut self, number: u64) -> Result<B256, Self::Error> {
-        self.memory.block_hash(number).map_err(ReadError::Base)
-    }
-}
-
-impl<D: StorageProbeRef> StorageProbe for RecordingDb<'_, D> {
-    fn has_storage(
-        &mut self,
-        address: Address,
-        _hidden: &HashSet<U256>,
-    ) -> Result<bool, Self::Error> {
-        interleave::point(Point::Read);
-        // The hidden slots are those that a creation at this address loaded before it was reverted. It was
-        // let through because there was no storage, so there is nothing for them to hide.
-        match self.memory.has_storage(address, self.reader) {
-            Ok(resolved) => {
-                self.reads.probes.push(ProbeRead { address, has_storage: resolved.value });
-                Ok(resolved.value)
-            }
-            Err(error) => Err(self.memory_error(error, address, None)),
-        }
-    }
 }
 
 /// What is noted down beside revm's own results.
@@ -369,17 +178,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         payments: &'a Payments<'a>,
         placeholder: &'a TxEnv,
     ) -> Self {
-        let db = RecordingDb {
-            memory,
-            ledger,
-            known: Known::default(),
-            near: Near::default(),
-            beneficiary: env.block_env.beneficiary,
-            reader: 0,
-            sent: None,
-            reads: ReadSet::default(),
-            interrupt: None,
-        };
+        let db = RecordingDb::new(memory, ledger, env.block_env.beneficiary);
         let mut journal: Journal<_> = Journal::new(db);
         journal.set_spec_id(env.cfg_env.spec);
         journal.set_eip7708_config(
@@ -469,12 +268,9 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         context.chain = Notes::default();
         context.error = Ok(());
         let db = &mut context.journaled_state.database;
-        db.reader = index;
         let may_assume =
             ahead && self.may_assume && sender::may_assume_of(transaction, db.beneficiary);
-        db.sent = may_assume.then_some(transaction);
-        db.reads = reads;
-        db.interrupt = None;
+        db.begin(index, may_assume.then_some(transaction), reads);
         // An error of the state is left to revm, which meets it again.
         if let Ok(Some(Payment { result, state, fee })) = self.payments.pay(db, transaction) {
             let reads = mem::take(&mut db.reads);

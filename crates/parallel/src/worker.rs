@@ -25,8 +25,9 @@ use crate::{
     ledger::Ledger,
     memory::Memory,
     payment::Payments,
+    recording::Interrupt,
     scheduler::{Backoff, Phase, Scheduler, State},
-    vm::{Attempt, Buffers, Failure, Interrupt, Speculation, Vm},
+    vm::{Attempt, Buffers, Failure, Speculation, Vm},
     write_set::WriteSet,
 };
 

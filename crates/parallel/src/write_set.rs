@@ -10,7 +10,7 @@ use revm::{
     state::{Account, EvmState},
 };
 
-use crate::{cache::AccountFate, memory::page_of, validation::ReadSet, versions::CodeWrite};
+use crate::{cache::AccountFate, page::page_of, validation::ReadSet, versions::CodeWrite};
 
 #[derive(Clone, Debug)]
 pub(crate) struct AccountWrite {

@@ -16,6 +16,8 @@ use revm::{
     state::{Account, AccountInfo, Bytecode},
 };
 
+use crate::own_code::NOBODY;
+
 use super::{
     AccessListError, ChangeDifference, ListedField, ListedReadError, Seen, changes::Changes,
     parts::Parts,
@@ -55,16 +57,6 @@ pub(super) struct ListedSlot<'l> {
     base: OnceLock<U256>,
     accessed: AtomicBool,
 }
-
-/// What is known of an account that does not exist. Its code is not even the empty one: there is one of
-/// those in the process, and whoever passes it on counts that.
-const NOBODY: AccountInfo = AccountInfo {
-    balance: U256::ZERO,
-    nonce: 0,
-    code_hash: KECCAK_EMPTY,
-    account_id: None,
-    code: None,
-};
 
 /// A hash as a number, as differences tell values.
 fn word(hash: B256) -> U256 {

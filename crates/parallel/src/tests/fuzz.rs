@@ -21,7 +21,7 @@ use super::{
     executors,
     world::{SPECS, Scene, World, world_of},
 };
-use crate::{TransactionOutcome, execute_sequential, scheduler::WINDOW, sender::SEEN};
+use crate::{TransactionOutcome, committer::ASSUMED, execute_sequential, scheduler::WINDOW};
 
 /// As many as an ordinary test run has time for.
 const DEFAULT_TRANSACTIONS: usize = 100_000;
@@ -151,7 +151,7 @@ fn generated_batches_equal_sequential() {
     if wanted >= DEFAULT_TRANSACTIONS {
         assert!(beyond_window > 10, "only {beyond_window} batches are longer than the window");
         assert!(valid > transactions / 2, "only {valid} of {transactions} are valid");
-        let [fell, stood] = [0, 1].map(|place| SEEN[place].load(Ordering::Relaxed));
+        let [fell, stood] = [0, 1].map(|place| ASSUMED[place].load(Ordering::Relaxed));
         println!("of senders that were assumed {stood} stood and {fell} did not");
         assert!(stood > 1_000 && fell > 100, "assumed senders: {stood} stood, {fell} did not");
     }
