@@ -23,8 +23,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy_primitives::{
     Address, B256, U256,
-    map::{AddressMap, B256Map, HashMap, HashSet},
+    map::{AddressMap, B256Map, DefaultHashBuilder, FbBuildHasher, HashMap, HashSet},
 };
+use indexmap::IndexMap;
 use parking_lot::RwLock;
 use plasma_vm::StorageProbeRef;
 use revm::{
@@ -69,12 +70,16 @@ impl<E> From<Blocked> for MemoryError<E> {
 }
 
 type PageKey = (Address, U256);
-type PageShard = RwLock<HashMap<PageKey, Page>>;
+/// Entries of a shard in the order in which they came, apart from the table that finds them: a new one is
+/// written behind the one before, not to a place of its own that no cache has.
+type Shard<K, V, H> = RwLock<IndexMap<K, V, H>>;
+type PageShard = Shard<PageKey, Page, DefaultHashBuilder>;
+type AccountShard = Shard<Address, AccountEntry, FbBuildHasher<20>>;
 
 /// The versions of all locations that somebody wrote.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    accounts: Box<[RwLock<AddressMap<AccountEntry>>]>,
+    accounts: Box<[AccountShard]>,
     pages: Box<[PageShard]>,
     wipes: RwLock<AddressMap<Versions<()>>>,
     any_wipe: AtomicBool,
@@ -169,14 +174,14 @@ impl<D: StorageProbeRef> Memory<D> {
             }
         }
         for shard in accounts {
-            for (address, entry) in shard.get_mut().drain() {
+            for (address, entry) in shard.get_mut().drain(..) {
                 let resolved = entry.resolve(base.basic_ref(address)?, committed);
                 let (info, _) = resolved.expect("what is committed is no estimate");
                 base.set_account(address, info);
             }
         }
         for shard in pages {
-            for ((address, page), slots) in shard.get_mut().drain() {
+            for ((address, page), slots) in shard.get_mut().drain(..) {
                 let wiper = wipes.get(&address).and_then(|versions| versions.before(committed));
                 for (at, versions) in slots.into_slots() {
                     if let Some(version) = versions.before(committed)
@@ -191,7 +196,7 @@ impl<D: StorageProbeRef> Memory<D> {
         Ok(())
     }
 
-    fn account_shard(&self, address: Address) -> &RwLock<AddressMap<AccountEntry>> {
+    fn account_shard(&self, address: Address) -> &AccountShard {
         // Any spread will do: keys are compared in full inside the shard.
         &self.tables.accounts[usize::from(address[19] ^ address[10]) % SHARDS]
     }
