@@ -10,7 +10,7 @@
 //! workers' executions keep proving void it sends them away and goes on alone for a stretch, at the
 //! speed of sequential execution; and it begins alone, as workers take a moment to wake up.
 
-use std::{ops::Range, sync::Arc};
+use std::{mem, ops::Range, sync::Arc};
 
 use plasma_vm::StorageProbeRef;
 use revm::context::result::EVMError;
@@ -25,9 +25,9 @@ use crate::{
     scheduler::{Backoff, Phase, State},
     sender,
     sequential::{batch_error, execute_in_order},
-    validation::{Validity, validate},
-    vm::{Attempt, Failure, Speculation, Vm},
-    worker::{Batch, Picker, catch, execute_attempt, speculate},
+    validation::{ReadSet, Validity, validate},
+    vm::{Attempt, Buffers, Failure, Speculation, Vm},
+    worker::{Batch, Picker, Slot, catch, execute_attempt, speculate},
     write_set::WriteSet,
 };
 
@@ -312,8 +312,7 @@ where
         let scheduler = &batch.scheduler;
         let mut backoff = Backoff::default();
         let mut begun = None;
-        let mut own = false;
-        let attempt = loop {
+        let speculation = loop {
             interleave::point(Point::Task);
             match scheduler.state(index) {
                 state @ (State::Unclaimed | State::Left) => {
@@ -326,15 +325,20 @@ where
                     }
                     self.reserve(index);
                     begun = self.pace.begin();
-                    own = true;
                     break self.execute(vm, index, &WriteSet::default())?;
                 }
                 State::Done => {
-                    let attempt = batch.slots[scheduler.slot(index)].lock().attempt.take();
-                    break match attempt {
-                        Some(attempt) => self.check(vm, index, attempt)?,
-                        None => return Err(defect(index, "its execution was lost")),
+                    let mut slot = batch.slots[scheduler.slot(index)].lock();
+                    let Slot { speculation, buffers } = &mut *slot;
+                    let Some(mut done) = speculation.take() else {
+                        return Err(defect(index, "its execution was lost"));
                     };
+                    if self.stands(vm.memory(), index, buffers, &mut done) {
+                        break done;
+                    }
+                    let mut old = mem::take(&mut buffers.writes);
+                    drop(slot);
+                    break self.execute_again(vm, index, &mut old)?;
                 }
                 State::Running => {
                     if scheduler.is_broken() {
@@ -358,14 +362,9 @@ where
                 State::Taken => return Err(defect(index, "it was taken twice")),
             }
         };
-        let outcome = self.settle(vm, index, attempt.speculation)?;
+        let outcome = self.settle(vm, index, speculation)?;
         let gas = outcome.gas_used();
         self.outcomes.push(outcome);
-        if own {
-            vm.reuse(Some(attempt.buffers));
-        } else {
-            batch.slots[scheduler.slot(index)].lock().spare = Some(attempt.buffers);
-        }
         scheduler.committed(index);
         self.pace.end(begun, gas);
         if self.pace.commit(gas) {
@@ -397,37 +396,42 @@ where
         }
     }
 
-    /// Takes a worker's execution over if it stands, and executes again otherwise.
-    fn check(
+    /// Whether a worker's execution stands, which is completed then.
+    fn stands(
+        &mut self,
+        memory: &Memory<D>,
+        index: u32,
+        buffers: &Buffers,
+        speculation: &mut Speculation<D::Error>,
+    ) -> bool {
+        let batch = self.batch;
+        let reads = &buffers.reads;
+        let conflict = match validate(memory, index, reads) {
+            Validity::Valid if complete(batch, memory, index, reads, speculation) => {
+                self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
+                self.pace.helped();
+                return true;
+            }
+            Validity::Valid => None,
+            Validity::Invalid(conflict) => conflict,
+        };
+        self.trust = self.trust.saturating_sub(1);
+        batch.conflicts.lock().extend(conflict);
+        false
+    }
+
+    /// Executes transaction `index` once more, whose first execution, which wrote `old`, was void.
+    fn execute_again(
         &mut self,
         vm: &mut Vm<'a, D>,
         index: u32,
-        mut attempt: Attempt<D::Error>,
-    ) -> Result<Attempt<D::Error>, ExecutorError> {
-        let batch = self.batch;
-        let validity = match validate(vm.memory(), index, &attempt.buffers.reads) {
-            Validity::Valid if !complete(batch, vm.memory(), index, &mut attempt) => {
-                Validity::Invalid(None)
-            }
-            validity => validity,
-        };
-        match validity {
-            Validity::Valid => {
-                self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
-                self.pace.helped();
-                Ok(attempt)
-            }
-            Validity::Invalid(conflict) => {
-                self.trust = self.trust.saturating_sub(1);
-                batch.conflicts.lock().extend(conflict);
-                // Workers need not execute against what is known to be wrong.
-                let writes = &mut attempt.buffers.writes;
-                vm.memory().mark_estimates(index, writes);
-                self.incarnations[index as usize] += 1;
-                writes.sort();
-                self.execute(vm, index, writes)
-            }
-        }
+        old: &mut WriteSet,
+    ) -> Result<Speculation<D::Error>, ExecutorError> {
+        // Workers need not execute against what is known to be wrong.
+        vm.memory().mark_estimates(index, old);
+        self.incarnations[index as usize] += 1;
+        old.sort();
+        self.execute(vm, index, old)
     }
 
     /// Executes transaction `index` at its turn and publishes what it writes in place of `old`.
@@ -436,15 +440,16 @@ where
         vm: &mut Vm<'a, D>,
         index: u32,
         old: &WriteSet,
-    ) -> Result<Attempt<D::Error>, ExecutorError> {
+    ) -> Result<Speculation<D::Error>, ExecutorError> {
         match execute_attempt(self.batch, vm, index, false) {
-            Ok(mut attempt) => {
+            Ok(Attempt { mut buffers, speculation }) => {
                 interleave::point(Point::Publish);
                 if !old.is_empty() {
-                    attempt.buffers.writes.sort();
+                    buffers.writes.sort();
                 }
-                vm.publish(index, &mut attempt.buffers, old, index);
-                Ok(attempt)
+                vm.publish(index, &mut buffers, old, index);
+                vm.reuse(buffers);
+                Ok(speculation)
             }
             Err(_) => Err(defect(index, "a final read was blocked")),
         }
@@ -496,10 +501,11 @@ fn complete<D: StorageProbeRef>(
     batch: &Batch<'_, D>,
     memory: &Memory<D>,
     index: u32,
-    attempt: &mut Attempt<D::Error>,
+    reads: &ReadSet,
+    speculation: &mut Speculation<D::Error>,
 ) -> bool {
-    let Some(assumed) = &attempt.buffers.reads.assumed else { return true };
-    let Speculation::Executed { state, .. } = &mut attempt.speculation else { return false };
+    let Some(assumed) = &reads.assumed else { return true };
+    let Speculation::Executed { state, .. } = speculation else { return false };
     let transaction = &batch.transactions[index as usize];
     let write = sender::complete(memory, index, transaction, assumed, state);
     #[cfg(test)]

@@ -237,12 +237,10 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
     }
 
     /// Takes lists that nobody needs any more for the next execution.
-    pub(crate) fn reuse(&mut self, buffers: Option<Buffers>) {
-        if let Some(Buffers { mut reads, mut writes }) = buffers {
-            reads.clear();
-            writes.clear();
-            self.spare = Buffers { reads, writes };
-        }
+    pub(crate) fn reuse(&mut self, Buffers { mut reads, mut writes }: Buffers) {
+        reads.clear();
+        writes.clear();
+        self.spare = Buffers { reads, writes };
     }
 
     /// What an execution that panicked had read.
@@ -280,7 +278,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         }
         if let Some(interrupt) = db.interrupt.take() {
             let reads = mem::take(&mut db.reads);
-            self.reuse(Some(Buffers { reads, writes }));
+            self.reuse(Buffers { reads, writes });
             return Err(interrupt);
         }
         db.reads.clear();
@@ -293,7 +291,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         let db = &mut context.journaled_state.database;
         let mut reads = mem::take(&mut db.reads);
         if let Some(interrupt) = db.interrupt.take() {
-            self.reuse(Some(Buffers { reads, writes }));
+            self.reuse(Buffers { reads, writes });
             return Err(interrupt);
         }
         if let Some(assumed) = &mut reads.assumed {

@@ -5,6 +5,7 @@
 
 use std::{
     any::Any,
+    mem,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -33,10 +34,11 @@ use crate::{
 
 /// A place of the window.
 pub(crate) struct Slot<E> {
-    /// An execution that waits for the committer.
-    pub(crate) attempt: Option<Attempt<E>>,
-    /// What the committer has no more use for.
-    pub(crate) spare: Option<Buffers>,
+    /// How the execution ended that waits for the committer.
+    pub(crate) speculation: Option<Speculation<E>>,
+    /// What it read and what it writes, which the committer looks at where it is; afterwards lists for the
+    /// next execution in this place.
+    pub(crate) buffers: Buffers,
 }
 
 /// What all threads of a batch share.
@@ -74,7 +76,7 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
             transactions,
             payments,
             slots: (0..scheduler.slots())
-                .map(|_| Mutex::new(Slot { attempt: None, spare: None }))
+                .map(|_| Mutex::new(Slot { speculation: None, buffers: Buffers::default() }))
                 .collect(),
             scheduler,
             affinity: Affinity::of(transactions, threads),
@@ -90,7 +92,7 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
     /// Forgets all executions.
     pub(crate) fn clear_slots(&self) {
         for slot in &self.slots {
-            slot.lock().attempt = None;
+            slot.lock().speculation = None;
         }
     }
 
@@ -231,12 +233,13 @@ where
             interleave::point(Point::Publish);
             let floor = scheduler.next_commit();
             vm.publish(index, &mut attempt.buffers, &WriteSet::default(), floor);
-            gas = attempt.speculation.gas_used();
+            let Attempt { mut buffers, speculation } = attempt;
+            gas = speculation.gas_used();
             let mut slot = batch.slots[scheduler.slot(index)].lock();
-            slot.attempt = Some(attempt);
-            let spare = slot.spare.take();
+            slot.speculation = Some(speculation);
+            mem::swap(&mut slot.buffers, &mut buffers);
             drop(slot);
-            vm.reuse(spare);
+            vm.reuse(buffers);
             State::Done
         }
         Err(interrupt) => {
