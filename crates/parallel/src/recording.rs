@@ -158,14 +158,14 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
         let stamp = memory.stamps().read_account(address, &mut reads.stamps);
         let untouched = stamp.is_untouched();
         let base = known.of_base(memory, address, !untouched).map_err(ReadError::Base)?;
+        let sent = self.sent.filter(|transaction| transaction.caller == address);
+        let sender_in_base = sent.and_then(|_| base.clone());
         let account = if untouched {
-            Ok((base.clone(), Versioned::default()))
+            Ok((base, Versioned::default()))
         } else {
-            memory.account(address, self.reader, base.clone())
+            memory.account(address, self.reader, base)
         };
-        if let (Some(transaction), Some(base)) = (self.sent, base)
-            && transaction.caller == address
-        {
+        if let (Some(transaction), Some(base)) = (sent, sender_in_base) {
             let so_far = match &account {
                 Ok((info, _)) => info.clone(),
                 Err(_) => memory.account_so_far(address, self.reader, base.clone()),

@@ -63,10 +63,12 @@ fn word(hash: B256) -> U256 {
     U256::from_be_bytes(hash.0)
 }
 
-/// Marks; whether this was the first time.
-fn mark(flag: &AtomicBool) -> bool {
-    // The look before spares the others' caches.
-    !flag.load(Relaxed) && !flag.swap(true, Relaxed)
+/// Marks. Once set it is only looked at, and stored without waiting for others: how many were marked is counted
+/// in the end.
+fn mark(flag: &AtomicBool) {
+    if !flag.load(Relaxed) {
+        flag.store(true, Relaxed);
+    }
 }
 
 impl<'l> ListedSlot<'l> {
@@ -123,6 +125,24 @@ impl<'l> ListedAccount<'l> {
     /// Whether anybody has accessed it.
     pub(super) fn is_accessed(&self) -> bool {
         self.accessed.load(Relaxed)
+    }
+
+    /// The first slot that nobody has accessed.
+    pub(super) fn unseen_slot(&self) -> Option<U256> {
+        let AccountChanges { storage_changes, storage_reads, .. } = self.changes;
+        let slots = storage_changes.len() + storage_reads.len();
+        if slots == 0 {
+            return None;
+        }
+        let seen = self.storage.get().map_or(0, |storage| {
+            let cells = storage.changed.cells().chain(storage.read.cells());
+            cells.filter(|cell| cell.is_accessed()).count()
+        });
+        if seen == slots {
+            return None;
+        }
+        let is_unseen = |slot: &U256| self.slot(*slot).is_none_or(|cell| !cell.is_accessed());
+        self.changes.storage_slots().find(is_unseen)
     }
 
     fn base<D: DatabaseRef>(&self, base: &D) -> Result<Option<AccountInfo>, D::Error> {
@@ -207,7 +227,7 @@ impl<'l> ListedAccount<'l> {
         seen: &mut Seen,
     ) -> Result<(), AccessListError> {
         let address = self.changes.address;
-        seen.accounts += usize::from(mark(&self.accessed));
+        mark(&self.accessed);
         let mut field = |field, listed: Option<U256>, before: U256, after: U256| {
             let found = (before != after).then_some(after);
             if listed != found {
@@ -243,7 +263,7 @@ impl<'l> ListedAccount<'l> {
             };
             let listed = cell.changes.exactly(index);
             field(ListedField::Slot(*slot), listed, value.original_value, present)?;
-            seen.slots += usize::from(mark(&cell.accessed));
+            mark(&cell.accessed);
         }
         Ok(())
     }
@@ -255,7 +275,7 @@ impl<'l> ListedAccount<'l> {
         seen: &mut Seen,
     ) -> Result<(), AccessListError> {
         let address = own.address;
-        seen.accounts += usize::from(mark(&self.accessed));
+        mark(&self.accessed);
         let mut change = |field, index, listed: Option<U256>, found: U256| {
             if listed != Some(found) {
                 let found = Some(found);
@@ -292,7 +312,7 @@ impl<'l> ListedAccount<'l> {
             let Some(cell) = self.slot(slot) else {
                 return Err(AccessListError::SlotMissing { address, slot, index: None });
             };
-            seen.slots += usize::from(mark(&cell.accessed));
+            mark(&cell.accessed);
         }
         Ok(())
     }
