@@ -31,7 +31,7 @@ pub(crate) struct Assumed {
     pub(crate) sender: Address,
     /// The nonce is the transaction's.
     pub(crate) balance: U256,
-    /// The sender's balance and nonce in the base, where it exists.
+    /// The sender's balance and nonce in the base.
     pub(crate) base: (U256, u64),
     /// The code that was run has asked for the balance, or may have made it overflow.
     pub(crate) was_looked_at: bool,
