@@ -63,12 +63,10 @@ fn word(hash: B256) -> U256 {
     U256::from_be_bytes(hash.0)
 }
 
-/// Marks. Once set it is only looked at, and stored without waiting for others: how many were marked is counted
-/// in the end.
-fn mark(flag: &AtomicBool) {
-    if !flag.load(Relaxed) {
-        flag.store(true, Relaxed);
-    }
+/// Marks; whether this was the first time.
+fn mark(flag: &AtomicBool) -> bool {
+    // The look before spares the others' caches.
+    !flag.load(Relaxed) && !flag.swap(true, Relaxed)
 }
 
 impl<'l> ListedSlot<'l> {
@@ -125,24 +123,6 @@ impl<'l> ListedAccount<'l> {
     /// Whether anybody has accessed it.
     pub(super) fn is_accessed(&self) -> bool {
         self.accessed.load(Relaxed)
-    }
-
-    /// The first slot that nobody has accessed.
-    pub(super) fn unseen_slot(&self) -> Option<U256> {
-        let AccountChanges { storage_changes, storage_reads, .. } = self.changes;
-        let slots = storage_changes.len() + storage_reads.len();
-        if slots == 0 {
-            return None;
-        }
-        let seen = self.storage.get().map_or(0, |storage| {
-            let cells = storage.changed.cells().chain(storage.read.cells());
-            cells.filter(|cell| cell.is_accessed()).count()
-        });
-        if seen == slots {
-            return None;
-        }
-        let is_unseen = |slot: &U256| self.slot(*slot).is_none_or(|cell| !cell.is_accessed());
-        self.changes.storage_slots().find(is_unseen)
     }
 
     fn base<D: DatabaseRef>(&self, base: &D) -> Result<Option<AccountInfo>, D::Error> {
@@ -227,7 +207,7 @@ impl<'l> ListedAccount<'l> {
         seen: &mut Seen,
     ) -> Result<(), AccessListError> {
         let address = self.changes.address;
-        mark(&self.accessed);
+        seen.accounts += usize::from(mark(&self.accessed));
         let mut field = |field, listed: Option<U256>, before: U256, after: U256| {
             let found = (before != after).then_some(after);
             if listed != found {
@@ -263,7 +243,7 @@ impl<'l> ListedAccount<'l> {
             };
             let listed = cell.changes.exactly(index);
             field(ListedField::Slot(*slot), listed, value.original_value, present)?;
-            mark(&cell.accessed);
+            seen.slots += usize::from(mark(&cell.accessed));
         }
         Ok(())
     }
@@ -275,7 +255,7 @@ impl<'l> ListedAccount<'l> {
         seen: &mut Seen,
     ) -> Result<(), AccessListError> {
         let address = own.address;
-        mark(&self.accessed);
+        seen.accounts += usize::from(mark(&self.accessed));
         let mut change = |field, index, listed: Option<U256>, found: U256| {
             if listed != Some(found) {
                 let found = Some(found);
@@ -312,7 +292,7 @@ impl<'l> ListedAccount<'l> {
             let Some(cell) = self.slot(slot) else {
                 return Err(AccessListError::SlotMissing { address, slot, index: None });
             };
-            mark(&cell.accessed);
+            seen.slots += usize::from(mark(&cell.accessed));
         }
         Ok(())
     }

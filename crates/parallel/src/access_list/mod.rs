@@ -7,7 +7,7 @@
 //! induction: the first step reads what earlier steps wrote, as the list says, and so on.
 //!
 //! Locks: none. Entries are looked up in tables that are made part by part, on first use; what the
-//! base state holds below an entry is kept with it where it is likely to be read again. Marks of what was accessed are only
+//! base state holds below an entry is read once and kept with it. Marks of what was accessed are only
 //! ever set and are read once all threads have come back, so that relaxed order will do for them.
 
 mod account;
@@ -43,9 +43,11 @@ pub(crate) enum ListedReadError<E> {
 
 impl<E: std::error::Error + Send + Sync + 'static> DBErrorMarker for ListedReadError<E> {}
 
-/// How many changes a check has found in the list; added up over all threads.
+/// What a check has found in the list; added up over all threads.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Seen {
+    accounts: usize,
+    slots: usize,
     changes: usize,
 }
 
@@ -56,9 +58,10 @@ pub struct AccessList<'l> {
     list: &'l [AccountChanges],
     transactions: usize,
     accounts: Parts<Address, Result<ListedAccount<'l>, AccessListError>>,
-    /// Changes of the parts made so far.
+    /// Slots and changes of the parts made so far.
+    slots: AtomicUsize,
     changes: AtomicUsize,
-    seen: AtomicUsize,
+    seen: [AtomicUsize; 3],
 }
 
 impl<'l> AccessList<'l> {
@@ -69,21 +72,24 @@ impl<'l> AccessList<'l> {
             list,
             transactions,
             accounts: Parts::new(list.len(), |place| list[place].address),
+            slots: AtomicUsize::new(0),
             changes: AtomicUsize::new(0),
-            seen: AtomicUsize::new(0),
+            seen: Default::default(),
         }
     }
 
     /// Makes the accounts at `places`, which are good only if their form is.
     fn make(&self, places: Range<usize>) -> Box<[Result<ListedAccount<'l>, AccessListError>]> {
         let list = self.list;
-        let mut changes = 0;
+        let (mut slots, mut changes) = (0, 0);
         for account in &list[places.clone()] {
+            slots += account.storage_changes.len() + account.storage_reads.len();
             changes += account.balance_changes.len()
                 + account.nonce_changes.len()
                 + account.code_changes.len();
             changes += account.storage_changes.iter().map(|slot| slot.changes.len()).sum::<usize>();
         }
+        self.slots.fetch_add(slots, Relaxed);
         self.changes.fetch_add(changes, Relaxed);
         // With the one before, for the order between the parts.
         let form = validate_block_access_list(
@@ -243,7 +249,9 @@ impl<'l> AccessList<'l> {
 
     /// Adds up what a thread has seen.
     pub(crate) fn add(&self, seen: Seen) {
-        self.seen.fetch_add(seen.changes, Relaxed);
+        for (sum, part) in self.seen.iter().zip([seen.accounts, seen.slots, seen.changes]) {
+            sum.fetch_add(part, Relaxed);
+        }
     }
 
     /// Whether the list holds nothing but what the checks have found, each step of the block having
@@ -252,24 +260,31 @@ impl<'l> AccessList<'l> {
     /// # Errors
     /// The first entry too many, or what is wrong with the list's form.
     pub fn finish(self) -> Result<(), AccessListError> {
-        let is_unseen = |place: &usize| match self.accounts.at(*place) {
-            Some(Ok(account)) => !account.is_accessed(),
-            _ => true,
-        };
-        if let Some(place) = (0..self.list.len()).find(is_unseen) {
+        let [accounts, slots, changes] = self.seen.map(AtomicUsize::into_inner);
+        if accounts < self.list.len() {
             // Of a malformed list that is what to say.
             validate_block_access_list(self.list, self.transactions)?;
+            let unseen = (0..self.list.len()).find(|place| match self.accounts.at(*place) {
+                Some(Ok(account)) => !account.is_accessed(),
+                _ => true,
+            });
+            let place = unseen.expect("fewer accounts were accessed than there are");
             return Err(AccessListError::AccountSurplus { address: self.list[place].address });
         }
-        for account in self.accounts.cells().flatten() {
-            if let Some(slot) = account.unseen_slot() {
-                let address = account.changes.address;
-                return Err(AccessListError::SlotSurplus { address, slot });
+        if slots < self.slots.into_inner() {
+            for (place, account) in self.list.iter().enumerate() {
+                let address = account.address;
+                let Some(Ok(listed)) = self.accounts.at(place) else { continue };
+                for slot in account.storage_slots() {
+                    if listed.slot(slot).is_none_or(|cell| !cell.is_accessed()) {
+                        return Err(AccessListError::SlotSurplus { address, slot });
+                    }
+                }
             }
         }
-        let (found, listed) = (self.seen.into_inner(), self.changes.into_inner());
-        if found != listed {
-            return Err(AccessListError::ChangesSurplus { listed, found });
+        let listed = self.changes.into_inner();
+        if changes != listed {
+            return Err(AccessListError::ChangesSurplus { listed, found: changes });
         }
         Ok(())
     }

@@ -93,11 +93,6 @@ impl<K: Key, T> Parts<K, T> {
         self.firsts.partition_point(|first| first <= wanted).checked_sub(1)
     }
 
-    /// All cells that there are so far.
-    pub(super) fn cells(&self) -> impl Iterator<Item = &T> {
-        self.parts.iter().filter_map(OnceLock::get).flat_map(|part| &part.cells)
-    }
-
     /// The cell at `place`, if somebody has asked for its part before.
     pub(super) fn at(&self, place: usize) -> Option<&T> {
         self.parts.get(place / PART)?.get()?.cells.get(place % PART)
@@ -134,7 +129,6 @@ mod tests {
             for place in 0..len {
                 assert_eq!(parts.at(place), Some(&(place * 10)));
             }
-            assert!(parts.cells().copied().eq((0..len).map(|place| place * 10)));
             assert_eq!(parts.at(len), None);
         }
     }
