@@ -118,3 +118,23 @@ pub(crate) fn cached_code(
     cache.insert(code_hash, code.clone());
     Ok(code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::{Bytes, keccak256};
+
+    #[test]
+    fn code_that_only_begins_like_a_delegation_is_code() {
+        let raw = Bytes::from_static(&[0xef, 0x01]);
+        let hash = keccak256(&raw);
+        // The second time it comes from the cache.
+        for _ in 0..2 {
+            let code = cached_code(hash, || Ok(Some(raw.clone()))).unwrap();
+            assert!(code.is_legacy());
+            assert_eq!(code.original_bytes(), raw);
+        }
+        let missing = cached_code(keccak256([1]), || Ok(None));
+        assert!(matches!(missing, Err(StateDbError::MissingCode(_))));
+    }
+}
