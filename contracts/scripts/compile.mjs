@@ -10,6 +10,7 @@ const contracts = {
   Forwarder: 'src/Forwarder.sol',
   Counter: 'samples/Counter.sol',
   Heartbeat: 'samples/Heartbeat.sol',
+  AutoFunder: 'examples/AutoFunder.sol',
 }
 // The same settings stand in foundry.toml, so that what is tested is what is shipped.
 const settings = {
@@ -29,7 +30,7 @@ function sourcesBelow(folder) {
     .map((entry) => path.relative(root, path.join(entry.parentPath ?? entry.path, entry.name)))
 }
 
-const names = [...sourcesBelow('src'), ...sourcesBelow('samples')].sort()
+const names = ['src', 'samples', 'examples'].flatMap(sourcesBelow).sort()
 const sources = Object.fromEntries(names.map((name) => [name, { content: readFileSync(path.join(root, name), 'utf8') }]))
 const output = JSON.parse(solc.compile(JSON.stringify({ language: 'Solidity', sources, settings })))
 // 2394 tells every user of transient storage that it lasts for the whole transaction; here that is what is wanted.

@@ -91,9 +91,26 @@ abstract contract RegistryBase is IRegistryEvents {
             (uint256 everyBlocks, uint256 everyMilliseconds) = abi.decode(config, (uint256, uint256));
             if (everyBlocks > type(uint64).max || everyMilliseconds > type(uint64).max) revert InvalidTrigger();
             if ((everyBlocks == 0) == (everyMilliseconds == 0)) revert InvalidTrigger();
+        } else if (triggerType == TriggerType.CRON) {
+            // The expression itself is read by the node alone.
+            requireTail(config, 1);
+        } else if (triggerType == TriggerType.RESOLVER) {
+            requireTail(config, 2);
+            uint256 resolver = uint256(bytes32(config[:32]));
+            if (resolver == 0 || resolver > type(uint160).max) revert InvalidTrigger();
         } else {
             revert InvalidTriggerType();
         }
+    }
+
+    /// @dev Refuses what is not the encoding of `words` values, the last of which is a `bytes` or `string` with
+    /// something in it.
+    function requireTail(bytes calldata config, uint256 words) private view {
+        uint256 head = 32 * words;
+        if (config.length <= head + 32 || config.length > settings.maxCheckDataSize) revert InvalidTrigger();
+        uint256 length = uint256(bytes32(config[head:head + 32]));
+        if (uint256(bytes32(config[head - 32:head])) != head) revert InvalidTrigger();
+        if (length == 0 || length > config.length - head - 32) revert InvalidTrigger();
     }
 
     /// @dev Whether the upkeep may still be performed in this block. Unknown upkeeps may not.

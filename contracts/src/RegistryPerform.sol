@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {IForwarder} from "./interfaces/IForwarder.sol";
 import {IUpkeepTarget} from "./interfaces/IUpkeepTarget.sol";
 import {RegistryBase} from "./RegistryBase.sol";
-import {Ledger, Settings, Terms} from "./RegistryTypes.sol";
+import {Ledger, Settings, Terms, TriggerType} from "./RegistryTypes.sol";
 import {UpkeepLock} from "./UpkeepLock.sol";
 
 /// @title The perform path: one upkeep called, charged and its lane repaid
@@ -54,8 +54,7 @@ abstract contract RegistryPerform is RegistryBase {
 
         UpkeepLock.hold(id);
         uint256 gasUsed;
-        (success, gasUsed) = IForwarder(terms.forwarder)
-            .forward(terms.performGas, abi.encodeCall(IUpkeepTarget.performUpkeep, (performData)));
+        (success, gasUsed) = IForwarder(terms.forwarder).forward(terms.performGas, targetCall(id, performData));
         UpkeepLock.release(id);
 
         uint256 totalGas = transactionGas(config.flatGasOverhead, tokens, gasAtStart - gasleft());
@@ -127,6 +126,12 @@ abstract contract RegistryPerform is RegistryBase {
         uint256 price = priceOf(transactionGas(config.flatGasOverhead, tokens, execution), gasPrice, config.premiumPPB);
         // A call may name any gas price; no balance covers more than this.
         return price < type(uint96).max ? uint96(price) : type(uint96).max;
+    }
+
+    /// @dev What the target is called with. A resolver answers the whole call; all others answer what `performUpkeep` gets.
+    function targetCall(uint256 id, bytes calldata performData) private pure returns (bytes memory) {
+        if (triggerTypeOf(id) == TriggerType.RESOLVER) return performData;
+        return abi.encodeCall(IUpkeepTarget.performUpkeep, (performData));
     }
 
     /// @dev Takes a payment out of the upkeep's books and notes the perform. The books are read again here because the

@@ -46,6 +46,8 @@ struct Upkeep {
     Ledger ledger;
     address admin;
     uint32 registeredBlock;
+    /// Seconds; enough until the year 2106.
+    uint32 registeredTimestamp;
     address proposedAdmin;
     address target;
     bytes checkData;

@@ -14,8 +14,10 @@ abstract contract RegistryUpkeeps is RegistryBase {
     /// @param gasLimit Gas that every perform gives to the target.
     /// @param admin Account that may change, cancel and empty the upkeep.
     /// @param triggerType How the upkeep becomes due; see `TriggerType`.
-    /// @param checkData Passed to `checkUpkeep`, or for an interval upkeep to `performUpkeep`.
-    /// @param triggerConfig For an interval upkeep `abi.encode(uint64 everyBlocks, uint64 everyMilliseconds)`, one of them zero.
+    /// @param checkData Passed to `checkUpkeep`, or for an interval or cron upkeep to `performUpkeep`.
+    /// @param triggerConfig For an interval upkeep `abi.encode(uint64 everyBlocks, uint64 everyMilliseconds)`, one of them
+    /// zero; for a cron upkeep `abi.encode(string expression)`; for a resolver upkeep `abi.encode(address resolver, bytes
+    /// call)`, the call of which answers `(bool, bytes)`: whether the target is to be called, and with what.
     /// @param offchainConfig Kept for the node; not read on chain.
     /// @return id The upkeep's id; its byte 15 is the trigger type.
     function registerUpkeep(
@@ -186,6 +188,7 @@ abstract contract RegistryUpkeeps is RegistryBase {
         upkeep.terms.maxValidBlocknumber = ACTIVE;
         upkeep.admin = admin;
         upkeep.registeredBlock = uint32(block.number);
+        upkeep.registeredTimestamp = uint32(block.timestamp);
         upkeep.target = target;
         upkeep.checkData = checkData;
         upkeep.triggerConfig = triggerConfig;

@@ -25,7 +25,8 @@ abstract contract RegistryViews is RegistryPerform {
             uint32 registeredBlock,
             bytes memory checkData,
             bytes memory triggerConfig,
-            bytes memory offchainConfig
+            bytes memory offchainConfig,
+            uint40 registeredTimestamp
         )
     {
         Upkeep storage upkeep = upkeeps[id];
@@ -42,6 +43,7 @@ abstract contract RegistryViews is RegistryPerform {
         lastPerformedBlock = upkeep.ledger.lastPerformedBlock;
         lastPerformedTimestamp = upkeep.ledger.lastPerformedTimestamp;
         registeredBlock = upkeep.registeredBlock;
+        registeredTimestamp = upkeep.registeredTimestamp;
         checkData = upkeep.checkData;
         triggerConfig = upkeep.triggerConfig;
         offchainConfig = upkeep.offchainConfig;

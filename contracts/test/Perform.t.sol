@@ -4,7 +4,7 @@ pragma solidity ^0.8.28;
 import {Counter} from "../samples/Counter.sol";
 import {Heartbeat} from "../samples/Heartbeat.sol";
 import {IForwarder} from "../src/interfaces/IForwarder.sol";
-import {UpkeepInfo} from "../src/RegistryTypes.sol";
+import {TriggerType, UpkeepInfo} from "../src/RegistryTypes.sol";
 import {GasProbe, Probe, Refuser} from "./Probe.sol";
 import {RegistryTest} from "./RegistryTest.sol";
 import {Vm} from "./Vm.sol";
@@ -39,6 +39,17 @@ contract PerformTest is RegistryTest {
         assertEq(probe.caller(), registry.getForwarder(id), "msg.sender");
         assertEq(probe.origin(), LANE, "tx.origin");
         assertEq(probe.dataSeen(), hex"1234", "perform data");
+    }
+
+    function test_aResolversAnswerIsTheWholeCall() public {
+        bytes memory config = abi.encode(address(7), abi.encodeWithSignature("checker()"));
+        uint256 resolved = register(address(probe), TriggerType.RESOLVER, config);
+        registry.addFunds{value: 1 ether}(resolved, 1 ether);
+        assertTrue(performBy(LANE, resolved, abi.encodeCall(probe.setFailing, (true))), "success");
+        assertTrue(probe.failing(), "called as the resolver said");
+        assertEq(probe.calls(), 0, "performUpkeep is not called");
+        assertTrue(!performBy(LANE, resolved, hex"12345678"), "what the target does not know fails");
+        assertTrue(registry.getBalance(resolved) < 1 ether, "charged");
     }
 
     function test_chargesTheUpkeepAndRepaysTheLane() public {

@@ -37,10 +37,10 @@ contract UpkeepsTest is RegistryTest {
         uint256 id = funded(address(probe), 1 ether);
         (bool success, bytes memory answer) = address(registry).call(abi.encodeCall(registry.getUpkeepStatus, (id)));
         assertTrue(success, "status");
-        // The head of the answer: twelve values of fixed size, and the places of three byte strings.
-        uint256[12] memory words;
+        // The head of the answer: twelve values of fixed size, the places of three byte strings, and one value more.
+        uint256[16] memory words;
         assembly {
-            for { let i := 0 } lt(i, 12) { i := add(i, 1) } {
+            for { let i := 0 } lt(i, 16) { i := add(i, 1) } {
                 mstore(add(words, mul(i, 32)), mload(add(answer, add(32, mul(i, 32)))))
             }
         }
@@ -54,6 +54,7 @@ contract UpkeepsTest is RegistryTest {
         assertEq(words[7], 0, "paused");
         assertEq(words[8], type(uint32).max, "valid until");
         assertEq(words[11], block.number, "registered at");
+        assertEq(words[15], block.timestamp, "registered when");
         vm.expectRevert(UpkeepCancelled.selector);
         registry.getUpkeepStatus(id + 1);
     }
@@ -93,8 +94,8 @@ contract UpkeepsTest is RegistryTest {
         registry.registerUpkeep(target, PERFORM_GAS, ADMIN, 0, "", new bytes(5_001), "");
         vm.expectRevert(InvalidDataLength.selector);
         registry.registerUpkeep(target, PERFORM_GAS, ADMIN, 0, "", "", new bytes(5_001));
-        for (uint8 triggerType = 1; triggerType < 7; ++triggerType) {
-            if (triggerType == TriggerType.INTERVAL) continue;
+        for (uint8 triggerType = 1; triggerType < 9; ++triggerType) {
+            if (triggerType > TriggerType.LOG && triggerType <= TriggerType.RESOLVER) continue;
             vm.expectRevert(InvalidTriggerType.selector);
             register(target, triggerType, abi.encode(1, 0));
         }
@@ -108,6 +109,50 @@ contract UpkeepsTest is RegistryTest {
             && everyMilliseconds <= type(uint64).max;
         if (!good) vm.expectRevert(InvalidTrigger.selector);
         register(address(probe), TriggerType.INTERVAL, abi.encode(everyBlocks, everyMilliseconds));
+    }
+
+    function test_cronConfigIsAString() public {
+        address target = address(probe);
+        uint256 id = register(target, TriggerType.CRON, abi.encode("*/5 * * * *"));
+        assertEq(registry.getTriggerType(id), TriggerType.CRON, "trigger type");
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.CRON, "");
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.CRON, abi.encode(""));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.CRON, abi.encode(uint256(64), uint256(1), bytes32("*")));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.CRON, abi.encode(uint256(32), uint256(33), bytes32("*")));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.CRON, abi.encode(uint256(32), type(uint256).max, bytes32("*")));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.CRON, abi.encode(new bytes(5_000)));
+    }
+
+    function test_resolverConfigIsAnAddressAndACall() public {
+        address target = address(probe);
+        bytes memory call = abi.encodeWithSignature("checker()");
+        uint256 id = register(target, TriggerType.RESOLVER, abi.encode(address(7), call));
+        assertEq(registry.getTriggerType(id), TriggerType.RESOLVER, "trigger type");
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.RESOLVER, abi.encode(address(0), call));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.RESOLVER, abi.encode(uint256(1) << 160, call));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.RESOLVER, abi.encode(address(7), ""));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.RESOLVER, abi.encode(address(7), uint256(32), uint256(4), bytes32(call)));
+        vm.expectRevert(InvalidTrigger.selector);
+        register(target, TriggerType.RESOLVER, abi.encode(address(7), uint256(64)));
+    }
+
+    function test_shortAndRandomConfigsNeverPanic(uint8 triggerType, bytes calldata config) public {
+        try registry.registerUpkeep(
+            address(probe), PERFORM_GAS, ADMIN, triggerType % 6, "", config, ""
+        ) {} catch (bytes memory reason) {
+            bool told = bytes4(reason) == InvalidTrigger.selector || bytes4(reason) == InvalidTriggerType.selector;
+            assertTrue(told, "refused without a reason");
+        }
     }
 
     function test_intervalConfigHasTwoWords() public {

@@ -173,6 +173,45 @@ describe('with plasma-node keeper', () => {
     await keeper('pause', beat, '--dev-account', `${ADMIN}`)
   })
 
+  test('a calendar with seconds', async () => {
+    const heartbeat = await deploy('Heartbeat')
+    const beat = (await keeper('register', heartbeat, '--cron', '*/20 * * * * *', '--fund', '1', '--dev-account', `${ADMIN}`)).stdout
+    assert.match((await keeper('list')).stdout.split('\n').find((line) => line.includes(beat)), / cron /)
+    assert.equal(JSON.parse((await keeper('show', beat)).stdout).trigger.cron.expression, '*/20 * * * * *')
+    const from = await head()
+    const registered = Number((await rpc('eth_getBlockByNumber', toHex(from), false)).timestamp)
+    const first = Math.floor(registered / 20) * 20 + 20
+    const times = [first + 3, first + 4, first + 20, first + 21, first + 95, first + 99]
+    for (const time of times) {
+      await rpc('evm_setNextBlockTimestamp', time)
+      await mine()
+    }
+    const seen = []
+    for (const { block } of await performs(BigInt(beat), from)) {
+      seen.push(Number((await rpc('eth_getBlockByNumber', toHex(block), false)).timestamp))
+    }
+    // Once for each point that has come, and once for all that went by unserved.
+    assert.deepEqual(seen, [first + 3, first + 20, first + 95])
+    await keeper('pause', beat, '--dev-account', `${ADMIN}`)
+  })
+
+  test('a resolver, which says when and what to call', async () => {
+    const funder = await deploy('AutoFunder', [parseEther('1'), parseEther('2')])
+    const upkeep = (await keeper('register', funder, '--resolver', funder, '--fund', '1', '--dev-account', `${ADMIN}`)).stdout
+    assert.match((await keeper('list')).stdout.split('\n').find((line) => line.includes(upkeep)), / resolver /)
+    const poor = getAddress(`0x${'0f'.repeat(20)}`)
+    const from = await head()
+    await send(funder, artifact('AutoFunder').abi, 'watch', [poor])
+    await mine(2)
+    assert.equal((await performs(BigInt(upkeep), from)).length, 0)
+    await rpc('eth_sendTransaction', { from: admin.address, to: funder, value: toHex(parseEther('3')) })
+    await until('help', async () => (await performs(BigInt(upkeep), from)).length === 1)
+    assert.equal(BigInt(await rpc('eth_getBalance', poor, 'latest')), parseEther('2'))
+    await mine(2)
+    assert.equal((await performs(BigInt(upkeep), from)).length, 1)
+    await keeper('pause', upkeep, '--dev-account', `${ADMIN}`)
+  })
+
   test('pause, unpause and cancel', async () => {
     await keeper('pause', id, '--dev-account', `${ADMIN}`)
     assert.match((await keeper('list')).stdout.split('\n').find((line) => line.includes(id)), /paused/)
@@ -193,6 +232,12 @@ describe('with plasma-node keeper', () => {
       [['pause', id, '--dev-account', '2'], /revert|admin/i],
       [['register', accounts[5].address, '--dev-account', `${ADMIN}`], /revert|contract/i],
       [['register', 'nobody'], /invalid value/],
+      [['register', counter, '--cron', 'now and then'], /"now and then" is no cron expression: /],
+      [['register', counter, '--cron', '0 0 30 2 *'], /no day of any calendar fits it/],
+      [['register', counter, '--trigger', 'cron'], /a calendar needs --cron/],
+      [['register', counter, '--trigger', 'resolver'], /needs --resolver ADDRESS/],
+      [['register', counter, '--every-ms', '5', '--cron', '* * * * *'], /exclude each other/],
+      [['register', counter, '--trigger', 'condition', '--cron', '* * * * *'], /--cron belong to --trigger cron/],
       [['list', '--rpc', 'http://127.0.0.1:9'], /no answer from http:\/\/127\.0\.0\.1:9/]
     ]) {
       const { code, stderr } = await runCommand(['keeper', ...args], { env })

@@ -50,7 +50,8 @@ sol! {
             uint32 registeredBlock,
             bytes checkData,
             bytes triggerConfig,
-            bytes offchainConfig
+            bytes offchainConfig,
+            uint40 registeredTimestamp
         );
     }
 }

@@ -77,8 +77,8 @@ impl Evaluator<'_> {
         Ok(Evaluation { verdict, reads, every_block })
     }
 
-    /// True where an interval upkeep's time has come.
-    pub(crate) fn interval_is_due(&self, upkeep: &UpkeepInfo) -> bool {
+    /// True where the time of an upkeep that waits for a block or a time has come.
+    pub(crate) fn time_has_come(&self, upkeep: &UpkeepInfo) -> bool {
         match upkeep.due_at() {
             Some(DueAt::Block(block)) => self.env.block_env.number >= U256::from(block),
             Some(DueAt::Millisecond(ms)) => self.time_ms >= ms,
@@ -88,33 +88,32 @@ impl Evaluator<'_> {
 
     /// Does the trigger hold?
     fn check(&self, upkeep: &UpkeepInfo, reads: &mut Reads) -> Result<Verdict, KeeperError> {
-        match upkeep.trigger {
-            Trigger::Conditional => self.check_condition(upkeep, reads),
-            Trigger::EveryBlocks { .. } | Trigger::EveryMilliseconds { .. } => {
-                Ok(if self.interval_is_due(upkeep) {
-                    Verdict::Due(upkeep.check_data.clone())
-                } else {
-                    Verdict::NotNeeded
-                })
+        match &upkeep.trigger {
+            Trigger::Conditional => {
+                let call = Automation::checkUpkeepCall { checkData: upkeep.check_data.clone() };
+                self.ask(upkeep.target, call.abi_encode().into(), reads)
             }
-            Trigger::Log | Trigger::Cron | Trigger::Resolver | Trigger::Unknown => {
+            Trigger::Resolver { resolver, call } => self.ask(*resolver, call.clone(), reads),
+            Trigger::EveryBlocks { .. }
+            | Trigger::EveryMilliseconds { .. }
+            | Trigger::Cron { .. } => Ok(if self.time_has_come(upkeep) {
+                Verdict::Due(upkeep.check_data.clone())
+            } else {
+                Verdict::NotNeeded
+            }),
+            Trigger::Log | Trigger::Unknown => {
                 Ok(Verdict::Blocked(DeferReason::UnsupportedTrigger))
             }
         }
     }
 
-    fn check_condition(
-        &self,
-        upkeep: &UpkeepInfo,
-        reads: &mut Reads,
-    ) -> Result<Verdict, KeeperError> {
+    /// Asks a contract whether the upkeep is needed.
+    fn ask(&self, target: Address, data: Bytes, reads: &mut Reads) -> Result<Verdict, KeeperError> {
         let call = FreeCall {
             caller: self.config.registry,
             origin: Address::ZERO,
-            target: upkeep.target,
-            data: Automation::checkUpkeepCall { checkData: upkeep.check_data.clone() }
-                .abi_encode()
-                .into(),
+            target,
+            data,
             gas: self.config.check_gas,
             gas_price: 0,
         };
@@ -250,11 +249,15 @@ impl Evaluator<'_> {
         lane: Address,
         data: Bytes,
     ) -> Result<String, KeeperError> {
+        let data = match upkeep.trigger {
+            Trigger::Resolver { .. } => data,
+            _ => Automation::performUpkeepCall { performData: data }.abi_encode().into(),
+        };
         let call = FreeCall {
             caller: upkeep.forwarder,
             origin: lane,
             target: upkeep.target,
-            data: Automation::performUpkeepCall { performData: data }.abi_encode().into(),
+            data,
             gas: u64::from(upkeep.perform_gas),
             gas_price: self.gas_price,
         };

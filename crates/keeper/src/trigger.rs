@@ -1,11 +1,13 @@
 //! What makes an upkeep due.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolType, sol_data};
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::Schedule;
+
 /// A trigger, from the registry's type number and configuration bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Trigger {
     /// Type 0: due when `checkUpkeep` says so.
@@ -24,15 +26,27 @@ pub enum Trigger {
         /// Length of the period.
         milliseconds: u64,
     },
-    /// Type 3: due by a cron expression. Not served yet.
-    Cron,
-    /// Type 4: due when a resolver's `checker()` says so. Not served yet.
-    Resolver,
+    /// Type 3: due once when a point of a cron expression's calendar (UTC) has come since the last perform, or
+    /// since the registration. Points that went by unserved are made up for by one perform, not by one each.
+    Cron {
+        /// The expression.
+        expression: Schedule,
+    },
+    /// Type 4: due when a resolver says so, which also says what the target is called with: a view call of
+    /// another contract that answers `(bool, bytes)`.
+    Resolver {
+        /// The contract that is asked.
+        resolver: Address,
+        /// What it is called with: selector and arguments.
+        call: Bytes,
+    },
     /// A type or configuration that nobody knows.
     Unknown,
 }
 
 type IntervalConfig = (sol_data::Uint<64>, sol_data::Uint<64>);
+type CronConfig = (sol_data::String,);
+type ResolverConfig = (sol_data::Address, sol_data::Bytes);
 
 impl Trigger {
     /// Reads the registry's type number and configuration.
@@ -47,8 +61,12 @@ impl Trigger {
                 }
                 _ => Self::Unknown,
             },
-            3 => Self::Cron,
-            4 => Self::Resolver,
+            3 => CronConfig::abi_decode_params(config)
+                .ok()
+                .and_then(|(expression,)| expression.parse().ok())
+                .map_or(Self::Unknown, |expression| Self::Cron { expression }),
+            4 => ResolverConfig::abi_decode_params(config)
+                .map_or(Self::Unknown, |(resolver, call)| Self::Resolver { resolver, call }),
             _ => Self::Unknown,
         }
     }
@@ -62,46 +80,48 @@ impl Trigger {
 
     /// True for triggers that this keeper serves.
     pub fn is_served(&self) -> bool {
-        matches!(
-            self,
-            Self::Conditional | Self::EveryBlocks { .. } | Self::EveryMilliseconds { .. }
-        )
+        !matches!(self, Self::Log | Self::Unknown)
     }
 }
 
-/// When an upkeep with an interval trigger is due next.
+/// When an upkeep with an interval or cron trigger is due next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DueAt {
     Block(u64),
     Millisecond(u64),
 }
 
+/// A block, by its number and its timestamp in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) block: u64,
+    pub(crate) second: u64,
+}
+
 impl Trigger {
     /// When this trigger holds next, for upkeeps that wait for a block or a time.
     ///
-    /// `last_performed_second` is 0 for an upkeep that was never performed, which is due at once
-    /// where the period is one of time.
-    pub(crate) fn due_at(
-        &self,
-        registered_block: u64,
-        last_performed_block: u64,
-        last_performed_second: u64,
-    ) -> Option<DueAt> {
-        match *self {
+    /// An upkeep that was never performed is due at once where the period is one of time.
+    pub(crate) fn due_at(&self, registered: Moment, performed: Option<Moment>) -> Option<DueAt> {
+        match self {
             Self::EveryBlocks { blocks } => {
-                let last = registered_block.max(last_performed_block);
-                Some(DueAt::Block(last.saturating_add(blocks)))
+                let last = performed.map_or(0, |at| at.block).max(registered.block);
+                Some(DueAt::Block(last.saturating_add(*blocks)))
             }
             Self::EveryMilliseconds { milliseconds } => {
-                if last_performed_second == 0 {
+                let Some(Moment { second, .. }) = performed else {
                     return Some(DueAt::Millisecond(0));
-                }
+                };
                 // the perform may have come as late as the end of its second
-                let latest = last_performed_second.saturating_mul(1_000).saturating_add(999);
+                let latest = second.saturating_mul(1_000).saturating_add(999);
                 let period = latest / milliseconds;
-                Some(DueAt::Millisecond(period.saturating_add(1).saturating_mul(milliseconds)))
+                Some(DueAt::Millisecond(period.saturating_add(1).saturating_mul(*milliseconds)))
             }
-            _ => None,
+            Self::Cron { expression } => {
+                let last = performed.unwrap_or(registered).second;
+                Some(DueAt::Millisecond(expression.next_after(last)?.saturating_mul(1_000)))
+            }
+            Self::Conditional | Self::Log | Self::Resolver { .. } | Self::Unknown => None,
         }
     }
 }
@@ -138,32 +158,61 @@ mod tests {
         assert_eq!(Trigger::type_of_id(U256::from_be_bytes(bytes)), 0);
     }
 
+    fn at(block: u64, second: u64) -> Moment {
+        Moment { block, second }
+    }
+
+    #[test]
+    fn calendars_and_resolvers_are_read() {
+        let cron = |text: &str| Trigger::from_registry(3, &(text.to_owned(),).abi_encode_params());
+        let expression: Schedule = "*/10 * * * * *".parse().unwrap();
+        assert_eq!(cron("*/10 * * * * *"), Trigger::Cron { expression });
+        assert_eq!(cron("every now and then"), Trigger::Unknown);
+        assert_eq!(Trigger::from_registry(3, &[0xff; 96]), Trigger::Unknown);
+        let (resolver, call) = (Address::repeat_byte(7), Bytes::from_static(&[1, 2, 3, 4]));
+        let config = (resolver, call.clone()).abi_encode_params();
+        assert_eq!(Trigger::from_registry(4, &config), Trigger::Resolver { resolver, call });
+        assert_eq!(Trigger::from_registry(4, &config[..64]), Trigger::Unknown);
+    }
+
+    #[test]
+    fn calendars_count_from_the_last_perform_or_the_registration() {
+        let every = Trigger::from_registry(3, &("*/10 * * * * *".to_owned(),).abi_encode_params());
+        let (due, registered) =
+            (|second: u64| Some(DueAt::Millisecond(second * 1_000)), at(5, 101));
+        assert_eq!(every.due_at(registered, None), due(110));
+        assert_eq!(every.due_at(registered, Some(at(9, 110))), due(120));
+        // Late: what was missed is not made up for twice.
+        assert_eq!(every.due_at(registered, Some(at(9, 157))), due(160));
+    }
+
     #[test]
     fn periods_of_whole_seconds_fire_every_period() {
         let every = Trigger::EveryMilliseconds { milliseconds: 2_000 };
-        assert_eq!(every.due_at(5, 0, 0), Some(DueAt::Millisecond(0)));
-        assert_eq!(every.due_at(5, 9, 10), Some(DueAt::Millisecond(12_000)));
-        assert_eq!(every.due_at(5, 9, 11), Some(DueAt::Millisecond(12_000)));
+        assert_eq!(every.due_at(at(5, 0), None), Some(DueAt::Millisecond(0)));
+        assert_eq!(every.due_at(at(5, 0), Some(at(9, 10))), Some(DueAt::Millisecond(12_000)));
+        assert_eq!(every.due_at(at(5, 0), Some(at(9, 11))), Some(DueAt::Millisecond(12_000)));
         let odd = Trigger::EveryMilliseconds { milliseconds: 1_500 };
         // fired at 3.0 s, then at 4.5 s, which the registry keeps as second 4
-        assert_eq!(odd.due_at(0, 1, 3), Some(DueAt::Millisecond(4_500)));
-        assert_eq!(odd.due_at(0, 1, 4), Some(DueAt::Millisecond(6_000)));
+        assert_eq!(odd.due_at(at(0, 0), Some(at(1, 3))), Some(DueAt::Millisecond(4_500)));
+        assert_eq!(odd.due_at(at(0, 0), Some(at(1, 4))), Some(DueAt::Millisecond(6_000)));
     }
 
     #[test]
     fn block_intervals_count_from_the_last_perform_or_the_registration() {
         let every = Trigger::EveryBlocks { blocks: 3 };
-        assert_eq!(every.due_at(10, 0, 0), Some(DueAt::Block(13)));
-        assert_eq!(every.due_at(10, 14, 99), Some(DueAt::Block(17)));
+        assert_eq!(every.due_at(at(10, 50), None), Some(DueAt::Block(13)));
+        assert_eq!(every.due_at(at(10, 50), Some(at(14, 99))), Some(DueAt::Block(17)));
         let never = Trigger::EveryBlocks { blocks: u64::MAX };
-        assert_eq!(never.due_at(10, 14, 99), Some(DueAt::Block(u64::MAX)));
+        assert_eq!(never.due_at(at(10, 50), Some(at(14, 99))), Some(DueAt::Block(u64::MAX)));
     }
 
     proptest! {
         #[test]
         fn the_next_period_is_later_than_the_perform(second in 1u64..1 << 40, ms in 1u64..1 << 40) {
             let every = Trigger::EveryMilliseconds { milliseconds: ms };
-            let Some(DueAt::Millisecond(next)) = every.due_at(0, 1, second) else { panic!() };
+            let next = every.due_at(at(0, 0), Some(at(1, second)));
+            let Some(DueAt::Millisecond(next)) = next else { panic!() };
             prop_assert!(next > second * 1_000 + 999 && next <= second * 1_000 + 999 + ms);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     decision::{Outcome, id_hex},
-    trigger::{DueAt, Trigger},
+    trigger::{DueAt, Moment, Trigger},
 };
 use alloy_primitives::{Address, Bytes, U256};
 use serde::{Deserialize, Serialize};
@@ -29,11 +29,11 @@ pub struct UpkeepInfo {
     pub trigger: Trigger,
     /// The trigger's configuration as registered.
     pub trigger_config: Bytes,
-    /// Bytes given to the check (or, for an interval, to the perform).
+    /// Bytes given to the check (or, for an interval or a calendar, to the perform).
     pub check_data: Bytes,
     /// Configuration for the node, not used by the registry.
     pub offchain_config: Bytes,
-    /// Gas that the target's `performUpkeep` gets.
+    /// Gas that the target gets.
     pub perform_gas: u32,
     /// Balance in wei.
     pub balance: U256,
@@ -51,6 +51,8 @@ pub struct UpkeepInfo {
     pub last_performed_timestamp: u64,
     /// Block of the registration.
     pub registered_block: u64,
+    /// Time of the registration's block in seconds.
+    pub registered_timestamp: u64,
     /// What became of it in the last block that the keeper looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_outcome: Option<Outcome>,
@@ -58,11 +60,12 @@ pub struct UpkeepInfo {
 
 impl UpkeepInfo {
     pub(crate) fn due_at(&self) -> Option<DueAt> {
-        self.trigger.due_at(
-            self.registered_block,
-            self.last_performed_block,
-            self.last_performed_timestamp,
-        )
+        let registered = Moment { block: self.registered_block, second: self.registered_timestamp };
+        let performed = (self.last_performed_timestamp > 0).then_some(Moment {
+            block: self.last_performed_block,
+            second: self.last_performed_timestamp,
+        });
+        self.trigger.due_at(registered, performed)
     }
 
     /// Order of registration: by block, then by id.

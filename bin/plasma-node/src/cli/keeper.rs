@@ -5,10 +5,13 @@ use super::{
     signer::{Signer, SignerArgs},
     units,
 };
-use alloy_primitives::{Address, B256, Bytes, U256, aliases::U96, hex, ruint::UintTryFrom as _};
+use alloy_primitives::{
+    Address, B256, Bytes, U256, aliases::U96, hex, keccak256, ruint::UintTryFrom as _,
+};
 use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
 use clap::{Args, Subcommand, ValueEnum};
 use eyre::{Result, bail, eyre};
+use plasma_keeper::Schedule;
 use serde_json::{Value, json};
 
 sol! {
@@ -64,31 +67,44 @@ enum KeeperCommand {
     History(HistoryArgs),
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TriggerKind {
     /// Whenever checkUpkeep says so.
     Condition,
     /// Every so many blocks or milliseconds.
     Interval,
+    /// At points of the calendar.
+    Cron,
+    /// Whenever a contract of its own says so, which also says what to call.
+    Resolver,
 }
 
 #[derive(Debug, Args)]
 struct RegisterArgs {
-    /// The contract whose performUpkeep shall be called.
+    /// The contract whose performUpkeep shall be called (by a resolver: whatever function that says).
     target: Address,
-    /// When it is called.
-    #[arg(long, default_value = "condition")]
-    trigger: TriggerKind,
+    /// When it is called [default: condition, or what the other options say].
+    #[arg(long)]
+    trigger: Option<TriggerKind>,
     /// Interval in blocks.
     #[arg(long, conflicts_with = "every_ms")]
     every_blocks: Option<u64>,
     /// Interval in milliseconds.
     #[arg(long)]
     every_ms: Option<u64>,
+    /// Calendar in UTC: "minute hour day month weekday", with a second before them where wanted.
+    #[arg(long, value_name = "EXPRESSION")]
+    cron: Option<Schedule>,
+    /// The contract that says when to call and what.
+    #[arg(long, value_name = "ADDRESS")]
+    resolver: Option<Address>,
+    /// What the resolver is called with (hexadecimal) [default: checker()].
+    #[arg(long, requires = "resolver")]
+    resolver_call: Option<Bytes>,
     /// Gas that performUpkeep gets.
     #[arg(long, default_value_t = 500_000)]
     gas: u32,
-    /// Bytes that checkUpkeep is called with (hexadecimal); an interval performs with them.
+    /// Bytes that checkUpkeep is called with (hexadecimal); an interval or calendar performs with them.
     #[arg(long, default_value = "0x")]
     check_data: Bytes,
     /// Who may pause, cancel and withdraw [default: the sender].
@@ -99,6 +115,50 @@ struct RegisterArgs {
     fund: Option<U256>,
     #[command(flatten)]
     signer: SignerArgs,
+}
+
+impl RegisterArgs {
+    /// The registry's number of the trigger and its configuration.
+    fn trigger(&self) -> Result<(u8, Vec<u8>)> {
+        let has_interval = self.every_blocks.is_some() || self.every_ms.is_some();
+        let said = [
+            (has_interval, TriggerKind::Interval, "--every-blocks and --every-ms"),
+            (self.cron.is_some(), TriggerKind::Cron, "--cron"),
+            (self.resolver.is_some(), TriggerKind::Resolver, "--resolver"),
+        ];
+        let mut kinds = said.iter().filter(|(is_said, ..)| *is_said);
+        let first = kinds.next();
+        if let (Some((_, _, one)), Some((_, _, other))) = (first, kinds.next()) {
+            bail!("{one} and {other} exclude each other: an upkeep has one trigger");
+        }
+        let implied = first.map(|(_, kind, _)| *kind);
+        let kind = self.trigger.or(implied).unwrap_or(TriggerKind::Condition);
+        if let Some((_, wanted, option)) = first.filter(|(_, wanted, _)| *wanted != kind) {
+            let name = wanted.to_possible_value();
+            let name = name.as_ref().map_or("other", |value| value.get_name());
+            bail!("{option} belong to --trigger {name}");
+        }
+        match kind {
+            TriggerKind::Condition => Ok((0, Vec::new())),
+            TriggerKind::Interval => match (self.every_blocks, self.every_ms) {
+                (Some(blocks), None) if blocks > 0 => Ok((2, (blocks, 0_u64).abi_encode())),
+                (None, Some(ms)) if ms > 0 => Ok((2, (0_u64, ms).abi_encode())),
+                _ => bail!("an interval needs --every-blocks or --every-ms above zero"),
+            },
+            TriggerKind::Cron => match &self.cron {
+                Some(schedule) => Ok((3, (schedule.as_str().to_owned(),).abi_encode_params())),
+                None => bail!("a calendar needs --cron \"EXPRESSION\""),
+            },
+            TriggerKind::Resolver => {
+                let Some(resolver) = self.resolver else {
+                    bail!("a resolver trigger needs --resolver ADDRESS");
+                };
+                let checker = || keccak256("checker()")[..4].to_vec().into();
+                let call = self.resolver_call.clone().unwrap_or_else(checker);
+                Ok((4, (resolver, call).abi_encode_params()))
+            }
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -182,22 +242,7 @@ fn registry(rpc: &RpcClient) -> Result<Address> {
 }
 
 fn register(rpc: &RpcClient, args: &RegisterArgs) -> Result<()> {
-    let (trigger_type, config) = match args.trigger {
-        TriggerKind::Condition => {
-            if args.every_blocks.is_some() || args.every_ms.is_some() {
-                bail!("--every-blocks and --every-ms belong to --trigger interval");
-            }
-            (0, Vec::new())
-        }
-        TriggerKind::Interval => {
-            let config = match (args.every_blocks, args.every_ms) {
-                (Some(blocks), None) if blocks > 0 => (blocks, 0_u64),
-                (None, Some(ms)) if ms > 0 => (0_u64, ms),
-                _ => bail!("an interval needs --every-blocks or --every-ms above zero"),
-            };
-            (2, config.abi_encode())
-        }
-    };
+    let (trigger_type, config) = args.trigger()?;
     let signer = args.signer.signer()?;
     let registry = registry(rpc)?;
     let call = Registry::registerUpkeepCall {

@@ -358,9 +358,11 @@ fn timestamp_ms(env: &EvmEnv) -> u64 {
     u64::try_from(env.block_env.timestamp).unwrap_or(u64::MAX).saturating_mul(1_000)
 }
 
-/// The round's time; never before its block's, which may run ahead of the clock.
+/// The round's time within its block's second. The registry notes a perform by that second: a later time, in a block
+/// that stays open for long, would be due again in the next block.
 fn block_time_ms(input: &RoundInput<'_>) -> u64 {
-    input.time_ms.max(timestamp_ms(input.env))
+    let second = timestamp_ms(input.env);
+    input.time_ms.clamp(second, second.saturating_add(999))
 }
 
 fn gas_share(block_gas_limit: u64, percent: u64) -> u64 {

@@ -44,6 +44,7 @@ sol! {
     }
     interface Subject {
         function set(uint256 key, uint256 to) external;
+        function checker(uint256 key) external view returns (bool needed, bytes call);
         function value(uint256 key) external view returns (uint256);
         function count(uint256 key) external view returns (uint256);
         function seenGas() external view returns (uint256);
@@ -248,6 +249,11 @@ impl TestChain {
             Trigger::Condition => (0, Vec::new()),
             Trigger::Blocks(blocks) => (2, (blocks, 0u64).abi_encode_params()),
             Trigger::Milliseconds(ms) => (2, (0u64, ms).abi_encode_params()),
+            Trigger::Cron(expression) => (3, (expression.to_owned(),).abi_encode_params()),
+            Trigger::Resolver => {
+                let call = Subject::checkerCall { key: U256::from(key) }.abi_encode();
+                (4, (SUBJECT, Bytes::from(call)).abi_encode_params())
+            }
         };
         let call = Registration::registerUpkeepCall {
             target: SUBJECT,
@@ -374,6 +380,9 @@ pub enum Trigger {
     Condition,
     Blocks(u64),
     Milliseconds(u64),
+    Cron(&'static str),
+    /// The subject's `checker` with the key, whatever the kind.
+    Resolver,
 }
 
 pub fn check_data(kind: u64, key: u64) -> Bytes {

@@ -21,6 +21,7 @@ enum Action {
     Block { base_fee: u64 },
 }
 
+const CALENDARS: [&str; 4] = ["* * * * * *", "*/3 * * * * *", "10-20/2 * * * * *", "no calendar"];
 const KEYS: std::ops::Range<u64> = 0..8;
 
 fn any_action() -> impl Strategy<Value = Action> {
@@ -32,7 +33,7 @@ fn any_action() -> impl Strategy<Value = Action> {
         8 => (KEYS, 0u64..4).prop_map(|(key, to)| Action::Set { key, to }),
         1 => (KEYS, Just(1_010u64)).prop_map(|(key, to)| Action::Set { key, to }),
         5 => (KEYS, 1u128..4).prop_map(|(key, wei)| Action::Send { key, wei }),
-        5 => (0u8..5, kinds, KEYS, prop::bool::weighted(0.85)).prop_map(|(trigger, kind, key, rich)| {
+        5 => (0u8..7, kinds, KEYS, prop::bool::weighted(0.85)).prop_map(|(trigger, kind, key, rich)| {
             Action::Register { trigger, kind, key, rich }
         }),
         1 => (which.clone(), 1u128..ETHER).prop_map(|(which, wei)| Action::Fund { which, wei }),
@@ -66,6 +67,8 @@ impl World {
                 let trigger = match trigger {
                     0 => Trigger::Blocks(key + 1),
                     1 => Trigger::Milliseconds(700 * (key + 1)),
+                    2 => Trigger::Cron(CALENDARS[key as usize % CALENDARS.len()]),
+                    3 => Trigger::Resolver,
                     _ => Trigger::Condition,
                 };
                 let funds = if rich { ETHER } else { 400_000_000_000_000 };

@@ -2,7 +2,7 @@
 
 use crate::chain::*;
 use alloy_primitives::{Address, U256};
-use plasma_keeper::Outcome;
+use plasma_keeper::{DeferReason, Outcome};
 
 #[test]
 fn clock_readers_are_checked_in_every_block() {
@@ -89,6 +89,100 @@ fn millisecond_intervals_fire_once_in_each_period() {
     assert_eq!(upkeep(&keeper, id).last_performed_timestamp, 1_010);
     assert_eq!(keeper.next_due().time_ms, Some(1_012_500));
     assert_eq!(chain.load(config()).next_due().time_ms, Some(1_012_500));
+}
+
+/// A block that stays open beyond its second performs what comes due there in the block after: what the registry
+/// notes is the block's second, by which it would be due again.
+#[test]
+fn blocks_longer_than_a_second_fire_no_period_twice() {
+    for (length, first) in [(1_000, 300), (2_000, 0), (3_000, 700), (12_000, 100)] {
+        let mut chain = TestChain::new();
+        chain.next_block(first);
+        let mut keeper = chain.load(config());
+        let interval = chain.register(Trigger::Milliseconds(2_500), 0, 1, 200_000, ETHER);
+        let cron = chain.register(Trigger::Cron("*/5 * * * * *"), 0, 2, 200_000, ETHER);
+        let (mut periods, mut points) = (Vec::new(), Vec::new());
+        for _ in 0..24_000 / length {
+            for _ in 0..length / 100 {
+                for perform in chain.rounds(&mut keeper) {
+                    assert!([interval, cron].contains(&perform.upkeep));
+                    let into = if perform.upkeep == interval { &mut periods } else { &mut points };
+                    into.push(chain.time_ms);
+                }
+                chain.time_ms += 100;
+            }
+            let number = chain.number();
+            keeper.on_sealed(number, block_hash(number));
+            chain.next_block(0);
+        }
+        let distinct = |times: &[u64], period: u64| {
+            let set: std::collections::BTreeSet<_> = times.iter().map(|at| at / period).collect();
+            assert_eq!(set.len(), times.len(), "{length} ms blocks: {times:?}");
+        };
+        distinct(&periods, 2_500);
+        distinct(&points, 5_000);
+        if length <= 2_000 {
+            assert!(periods.len() >= 8 && points.len() >= 4, "{periods:?} {points:?}");
+        }
+    }
+}
+
+#[test]
+fn calendars_fire_once_at_each_point() {
+    let mut chain = TestChain::new(); // at second 1,000, 16 minutes and 40 seconds past the hour
+    let mut keeper = chain.load(config());
+    let tens = chain.register(Trigger::Cron("*/10 * * * * *"), 0, 1, 200_000, ETHER);
+    let minutes = chain.register(Trigger::Cron("* * * * *"), 0, 2, 200_000, ETHER);
+    let never = chain.register(Trigger::Cron("0 0 30 2 *"), 0, 3, 200_000, ETHER);
+    let rarely = chain.register(Trigger::Cron("0 0 29 2 *"), 0, 5, 200_000, ETHER);
+    let rubbish = chain.register(Trigger::Cron("now and then"), 0, 4, 200_000, ETHER);
+    let (mut fired, mut fired_minutes) = (Vec::new(), Vec::new());
+    for _ in 0..45 {
+        let second = chain.time_ms / 1_000;
+        let record = chain.finish_block(&mut keeper);
+        if outcome(&record, tens).is_performed() {
+            fired.push(second);
+        }
+        if outcome(&record, minutes).is_performed() {
+            fired_minutes.push(second);
+        }
+        assert_eq!(outcome(&record, rarely), Outcome::NotNeeded);
+        for id in [never, rubbish] {
+            let expected = Outcome::Deferred { reason: DeferReason::UnsupportedTrigger, since: 1 };
+            assert_eq!(outcome(&record, id), expected);
+        }
+    }
+    // The point at which it was registered is over.
+    assert_eq!(fired, [1_010, 1_020, 1_030, 1_040]);
+    assert_eq!(fired_minutes, [1_020]);
+    assert_eq!(keeper.next_due().time_ms, Some(1_050_000));
+    assert_eq!(chain.load(config()).next_due().time_ms, Some(1_050_000));
+    // Nobody there for a while: one perform makes up for all.
+    chain.next_block(600_000);
+    assert!(outcome(&chain.finish_block(&mut keeper), tens).is_performed());
+    assert_eq!(outcome(&chain.finish_block(&mut keeper), tens), Outcome::NotNeeded);
+}
+
+#[test]
+fn a_resolver_says_when_and_what() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let id = chain.register(Trigger::Resolver, 0, 5, 200_000, ETHER);
+    assert_eq!(outcome(&chain.finish_block(&mut keeper), id), Outcome::NotNeeded);
+    let evaluations = keeper.stats().evaluations;
+    chain.finish_block(&mut keeper);
+    assert_eq!(keeper.stats().evaluations, evaluations, "what it reads is watched");
+    chain.set(5, 1);
+    assert!(outcome(&chain.finish_block(&mut keeper), id).is_performed());
+    assert_eq!((chain.value(5), chain.count(5)), (0, 1));
+    let forwarder = upkeep(&keeper, id).forwarder;
+    assert_eq!(chain.call(SUBJECT, Subject::seenSenderCall {}), forwarder);
+    chain.set(5, 13);
+    let expected = Outcome::SimulationReverted { reason: "thirteen".into() };
+    assert_eq!(outcome(&chain.finish_block(&mut keeper), id), expected);
+    chain.set(5, 2);
+    assert!(outcome(&chain.finish_block(&mut keeper), id).is_performed());
+    assert_eq!(chain.count(5), 2);
 }
 
 #[test]

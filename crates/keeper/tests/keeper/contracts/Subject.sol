@@ -51,6 +51,18 @@ contract Subject {
         needed = value[key] > 0;
     }
 
+    /// Answers as a resolver: with the whole call to make.
+    function checker(uint256 key) external view returns (bool needed, bytes memory call) {
+        return (value[key] > 0, abi.encodeCall(this.settle, (key)));
+    }
+
+    function settle(uint256 key) external {
+        require(value[key] != 13, "thirteen");
+        seenSender = msg.sender;
+        value[key] = 0;
+        ++count[key];
+    }
+
     function performUpkeep(bytes calldata data) external {
         (uint256 kind, uint256 key) = abi.decode(data, (uint256, uint256));
         seenGas = gasleft();
