@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {RegistryPlumbing} from "./RegistryPlumbing.sol";
+import {RegistryTools} from "./RegistryTools.sol";
 import {RegistryUpkeeps} from "./RegistryUpkeeps.sol";
-import {RegistryViews} from "./RegistryViews.sol";
 import {Settings} from "./RegistryTypes.sol";
 
 /// @title Registry of upkeeps
-/// @notice Contracts register here to be called by the node: when their condition holds, or at an interval. Anyone may
+/// @notice Contracts register here to be called by the node: when their condition holds, at an interval
+/// or a point of the calendar, or when a resolver says so. Anyone may
 /// register and fund an upkeep; lanes, accounts of the node, perform them and are repaid out of the upkeep's balance.
-contract Registry is RegistryUpkeeps, RegistryViews {
+contract Registry is RegistryUpkeeps, RegistryTools, RegistryPlumbing {
     /// @param initialOwner Account that authorises lanes and changes the settings.
     /// @param initialLanes Accounts that may perform upkeeps.
     /// @param initialSettings Costs and limits to start with.

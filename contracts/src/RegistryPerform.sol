@@ -129,7 +129,7 @@ abstract contract RegistryPerform is RegistryBase {
     }
 
     /// @dev What the target is called with. A resolver answers the whole call; all others answer what `performUpkeep` gets.
-    function targetCall(uint256 id, bytes calldata performData) private pure returns (bytes memory) {
+    function targetCall(uint256 id, bytes calldata performData) internal pure returns (bytes memory) {
         if (triggerTypeOf(id) == TriggerType.RESOLVER) return performData;
         return abi.encodeCall(IUpkeepTarget.performUpkeep, (performData));
     }

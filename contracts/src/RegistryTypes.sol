@@ -69,6 +69,39 @@ struct UpkeepInfo {
     bytes offchainConfig;
 }
 
+/// The first part of what `getState` answers, in the order that automation tools decode.
+struct LegacyState {
+    uint32 nonce;
+    uint96 ownerLinkBalance;
+    uint256 expectedLinkBalance;
+    uint96 totalPremium;
+    uint256 numUpkeeps;
+    uint32 configCount;
+    uint32 latestConfigBlockNumber;
+    bytes32 latestConfigDigest;
+    uint32 latestEpoch;
+    bool paused;
+}
+
+/// Its second part.
+struct LegacyConfig {
+    uint32 paymentPremiumPPB;
+    uint32 flatFeeMicroLink;
+    uint32 checkGasLimit;
+    uint24 stalenessSeconds;
+    uint16 gasCeilingMultiplier;
+    uint96 minUpkeepSpend;
+    uint32 maxPerformGas;
+    uint32 maxCheckDataSize;
+    uint32 maxPerformDataSize;
+    uint32 maxRevertDataSize;
+    uint256 fallbackGasPrice;
+    uint256 fallbackLinkPrice;
+    address transcoder;
+    address[] registrars;
+    address upkeepPrivilegeManager;
+}
+
 /// How an upkeep becomes due. The number is byte 15 of its id.
 library TriggerType {
     /// `checkUpkeep` of the target answers true.

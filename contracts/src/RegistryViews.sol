@@ -171,7 +171,7 @@ abstract contract RegistryViews is RegistryPerform {
         return "KeeperRegistry 2.1.0";
     }
 
-    function presentGasPrice() private view returns (uint256 price) {
+    function presentGasPrice() internal view returns (uint256 price) {
         price = tx.gasprice > block.basefee ? tx.gasprice : block.basefee;
         // A call without a price sees neither.
         if (price == 0) price = settings.fallbackGasPrice;

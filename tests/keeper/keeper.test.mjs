@@ -455,3 +455,61 @@ describe('faulty upkeeps harm nobody', () => {
     for (const id of [good, ...Object.values(ids)]) await stop(id)
   })
 })
+
+describe('as dashboards and command lines ask', () => {
+  const REASON = { none: 0, paused: 2, notNeeded: 4, underfunded: 6 }
+  const check = async (id, block) => {
+    const found = await read(REGISTRY, registry.abi, 'checkUpkeep', [id], block)
+    return { needed: found[0], data: found[1], reason: found[2], gasLimit: found[4] }
+  }
+  let target, id
+
+  before(async () => {
+    target = await deploy('Witness')
+    id = await register(target, { checkData: '0xabcd' })
+    await stop(id)
+  })
+
+  test('checkUpkeep(id) tells what stands in the way, and did at any past block', async () => {
+    await send(target, witness.abi, 'want', [true])
+    const paused = await head()
+    assert.equal((await check(id)).reason, REASON.paused)
+    const unpaused = await send(REGISTRY, registry.abi, 'unpauseUpkeep', [id])
+    await until('a perform', async () => (await performs(id, paused)).length > 0)
+    assert.deepEqual(await check(id, unpaused.blockNumber),
+      { needed: true, data: '0xabcd', reason: REASON.none, gasLimit: BigInt(PERFORM_GAS) })
+    await send(target, witness.abi, 'want', [false])
+    assert.equal((await check(id)).reason, REASON.notNeeded)
+    assert.equal((await check(id, toHex(paused))).reason, REASON.paused)
+    const poor = await register(target, { fund: 0n })
+    assert.equal((await check(poor)).reason, REASON.underfunded)
+  })
+
+  test('simulatePerformUpkeep calls the target, and nothing stays', async () => {
+    const before = await read(target, witness.abi, 'performs')
+    const [success, gasUsed] = await read(REGISTRY, registry.abi, 'simulatePerformUpkeep', [id, '0x'])
+    assert.ok(success && gasUsed > 5_000n && gasUsed < BigInt(PERFORM_GAS), `${gasUsed} gas`)
+    assert.equal(await read(target, witness.abi, 'performs'), before)
+    await assert.rejects(
+      rpc('eth_call', { from: admin.address, to: REGISTRY,
+        data: encodeFunctionData({ abi: registry.abi, functionName: 'simulatePerformUpkeep', args: [id, '0x'] }) }, 'latest'),
+      /0xb60ac5db|OnlySimulatedBackend|revert/)
+  })
+
+  test('every view answers, whatever it is asked for', async () => {
+    const zero = ({ type }) => type === 'bytes' ? '0x' : type === 'bytes32' ? `0x${'00'.repeat(32)}`
+      : type === 'address' ? `0x${'00'.repeat(20)}` : 0n
+    // Of unknown upkeeps there is no status, and tokens are not taken.
+    const views = registry.abi.filter(({ type, stateMutability, name }) =>
+      type === 'function' && ['view', 'pure'].includes(stateMutability) && !['getUpkeepStatus', 'onTokenTransfer'].includes(name))
+    assert.ok(views.length > 50, `${views.length} views`)
+    for (const view of views) {
+      const args = view.inputs.map((input) => input.type.startsWith('uint') && !/uint256|uint96/.test(input.type) ? 0 : zero(input))
+      await read(REGISTRY, [view], view.name, args)
+    }
+    const [state, config] = await read(REGISTRY, registry.abi, 'getState')
+    const ids = await read(REGISTRY, registry.abi, 'getActiveUpkeepIDs', [0n, 0n])
+    assert.equal(state.numUpkeeps, BigInt(ids.length))
+    assert.equal(config.checkGasLimit, 10_000_000)
+  })
+})

@@ -62,6 +62,7 @@ interface IRegistryEvents {
     error OnlyCallableByOwnerOrAdmin();
     error OnlyCallableByProposedAdmin();
     error OnlyPausedUpkeep();
+    error OnlySimulatedBackend();
     error OnlyUnpausedUpkeep();
     error ReentrantCall();
     error RegistryPaused();

@@ -10,6 +10,16 @@ interface IUpkeepTarget {
     /// @return performData What `performUpkeep` is to be given.
     function checkUpkeep(bytes calldata checkData) external returns (bool upkeepNeeded, bytes memory performData);
 
-    /// @param performData What `checkUpkeep` answered; for an interval upkeep, the stored check data.
+    /// @param performData What `checkUpkeep` answered; for an interval or cron upkeep, the stored check data.
     function performUpkeep(bytes calldata performData) external;
+}
+
+/// @title What a contract implements that asks for data from elsewhere during its check
+interface IStreamsTarget {
+    /// @param values The data that was asked for.
+    /// @param extraData What the check handed over.
+    function checkCallback(bytes[] calldata values, bytes calldata extraData)
+        external
+        view
+        returns (bool upkeepNeeded, bytes memory performData);
 }

@@ -76,6 +76,11 @@ sol! {
     interface Automation {
         function checkUpkeep(bytes checkData) external returns (bool upkeepNeeded, bytes performData);
         function performUpkeep(bytes performData) external;
+        function checkErrorHandler(uint256 errCode, bytes extraData) external view returns (bool upkeepNeeded, bytes performData);
+
+        /// A check's request for data from elsewhere.
+        #[derive(Debug, PartialEq, Eq)]
+        error StreamsLookup(string feedParamKey, string[] feeds, string timeParamKey, uint256 time, bytes extraData);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     KeeperConfig, KeeperError,
     abi::{
-        Automation,
+        Automation::{self, StreamsLookup},
         Registry::{self, RegistryEvents},
         RegistryError::RegistryErrorErrors,
     },
@@ -17,9 +17,14 @@ use crate::{
     upkeep::UpkeepInfo,
 };
 use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
-use alloy_sol_types::{SolCall, SolEventInterface, SolInterface, SolType, sol_data};
+use alloy_sol_types::{SolCall, SolError, SolEventInterface, SolInterface, SolType, sol_data};
 use plasma_evm::{EVMError, EvmEnv, ExecutionResult, StateDbError, TxEnv, simulate};
 use plasma_storage::StateReader;
+
+/// Codes with which a check's request for data streams is answered, as users of streams know them: the service is
+/// not available, and the request names none.
+const NO_STREAM_SOURCE: u32 = 808_503;
+const NO_STREAM_NAMED: u32 = 808_400;
 
 /// What an evaluation found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,9 +96,18 @@ impl Evaluator<'_> {
         match &upkeep.trigger {
             Trigger::Conditional => {
                 let call = Automation::checkUpkeepCall { checkData: upkeep.check_data.clone() };
-                self.ask(upkeep.target, call.abi_encode().into(), reads)
+                let end = self.ask(upkeep.target, call.abi_encode().into(), reads)?;
+                match &end {
+                    CallEnd::Reverted(data) => match StreamsLookup::abi_decode(data) {
+                        Ok(lookup) => self.answer_lookup(upkeep.target, lookup, reads),
+                        Err(_) => Ok(self.read_end(end)),
+                    },
+                    _ => Ok(self.read_end(end)),
+                }
             }
-            Trigger::Resolver { resolver, call } => self.ask(*resolver, call.clone(), reads),
+            Trigger::Resolver { resolver, call } => {
+                Ok(self.read_end(self.ask(*resolver, call.clone(), reads)?))
+            }
             Trigger::EveryBlocks { .. }
             | Trigger::EveryMilliseconds { .. }
             | Trigger::Cron { .. } => Ok(if self.time_has_come(upkeep) {
@@ -108,7 +122,7 @@ impl Evaluator<'_> {
     }
 
     /// Asks a contract whether the upkeep is needed.
-    fn ask(&self, target: Address, data: Bytes, reads: &mut Reads) -> Result<Verdict, KeeperError> {
+    fn ask(&self, target: Address, data: Bytes, reads: &mut Reads) -> Result<CallEnd, KeeperError> {
         let call = FreeCall {
             caller: self.config.registry,
             origin: Address::ZERO,
@@ -119,12 +133,38 @@ impl Evaluator<'_> {
         };
         let (end, check_reads) = free_call(self.state, self.env, &call)?;
         reads.merge(check_reads);
-        Ok(match end {
+        Ok(end)
+    }
+
+    /// Answers a request for data streams, of which there is no source, through the target's error handler.
+    fn answer_lookup(
+        &self,
+        target: Address,
+        lookup: StreamsLookup,
+        reads: &mut Reads,
+    ) -> Result<Verdict, KeeperError> {
+        let code = if lookup.feeds.is_empty() { NO_STREAM_NAMED } else { NO_STREAM_SOURCE };
+        let call = Automation::checkErrorHandlerCall {
+            errCode: U256::from(code),
+            extraData: lookup.extraData,
+        };
+        let end = self.ask(target, call.abi_encode().into(), reads)?;
+        Ok(match self.read_end(end) {
+            Verdict::CheckReverted(reason) => Verdict::CheckReverted(format!(
+                "it asks for data streams, of which this node has no source; checkErrorHandler: {reason}"
+            )),
+            other => other,
+        })
+    }
+
+    /// What the end of a check means.
+    fn read_end(&self, end: CallEnd) -> Verdict {
+        match end {
             CallEnd::Returned(data) => self.read_answer(&data),
             CallEnd::Reverted(data) => Verdict::CheckReverted(revert_reason(&data)),
             CallEnd::OutOfGas => Verdict::CheckOutOfGas,
             CallEnd::Halted(reason) => Verdict::CheckReverted(reason),
-        })
+        }
     }
 
     /// Reads a check's return data as `(bool, bytes)`.

@@ -26,7 +26,7 @@ const KEYS: std::ops::Range<u64> = 0..8;
 
 fn any_action() -> impl Strategy<Value = Action> {
     let kinds = prop::sample::select(vec![
-        0u64, 0, 0, 1, 2, 3, 6, 8, 9, 10, 11, 11, 11, 12, 13, 15, 16, 17, 18, 21,
+        0u64, 0, 0, 1, 2, 3, 6, 8, 9, 10, 11, 11, 11, 12, 13, 15, 16, 17, 18, 21, 22, 23, 24,
     ]);
     let which = 0usize..12;
     prop_oneof![

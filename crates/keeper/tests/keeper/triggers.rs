@@ -186,6 +186,28 @@ fn a_resolver_says_when_and_what() {
 }
 
 #[test]
+fn requests_for_data_streams_go_to_the_error_handler() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let unnamed = chain.conditional(22, 10);
+    let named = chain.conditional(23, 20);
+    let helpless = chain.conditional(24, 30);
+    let record = chain.finish_block(&mut keeper);
+    assert_eq!(outcome(&record, unnamed), Outcome::NotNeeded);
+    assert_eq!(outcome(&record, named), Outcome::NotNeeded);
+    let Outcome::CheckReverted { reason } = outcome(&record, helpless) else { panic!() };
+    assert!(reason.contains("no source") && reason.contains("no streams, no perform"), "{reason}");
+    let evaluations = keeper.stats().evaluations;
+    chain.finish_block(&mut keeper);
+    assert_eq!(keeper.stats().evaluations, evaluations, "what the handler reads is watched");
+    chain.set(10, 1);
+    chain.set(20, 1);
+    let record = chain.finish_block(&mut keeper);
+    assert!(outcome(&record, unnamed).is_performed() && outcome(&record, named).is_performed());
+    assert_eq!((chain.value(11), chain.value(21)), (808_400, 808_503));
+}
+
+#[test]
 fn an_interval_whose_target_would_revert_waits() {
     let mut chain = TestChain::new();
     let mut keeper = chain.load(config());

@@ -7,6 +7,7 @@ pragma solidity ^0.8.28;
 /// into Subject.hex.
 contract Subject {
     error Refused(uint256 key);
+    error StreamsLookup(string feedParamKey, string[] feeds, string timeParamKey, uint256 time, bytes extraData);
 
     mapping(uint256 key => uint256) public value;
     mapping(uint256 key => uint256) public count;
@@ -48,7 +49,15 @@ contract Subject {
             for (uint256 i = 0; i < 4; ++i) sum += value[key + i];
             return (sum > 3, performData);
         }
+        if (kind >= 22 && kind <= 24) revert StreamsLookup("feedIDs", new string[](kind - 22), "timestamp", 1, data);
         needed = value[key] > 0;
+    }
+
+    /// Performs with the code as the kind.
+    function checkErrorHandler(uint256 code, bytes calldata extraData) external view returns (bool, bytes memory) {
+        (uint256 kind, uint256 key) = abi.decode(extraData, (uint256, uint256));
+        require(kind != 24, "no streams, no perform");
+        return (value[key] > 0, abi.encode(code, key));
     }
 
     /// Answers as a resolver: with the whole call to make.
@@ -73,6 +82,7 @@ contract Subject {
         if (kind == 17) for (uint256 i = 0;; ++i) value[key] = i;
         if (kind == 21) for (uint256 i = 1; i < 4; ++i) value[key + i] = 0;
         if (kind != 18) value[key] = 0;
+        if (kind > 800_000) value[key + 1] = kind;
         ++count[key];
     }
 }
