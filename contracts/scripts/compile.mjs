@@ -7,11 +7,14 @@ import solc from 'solc'
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const contracts = {
   Registry: 'src/Registry.sol',
+  RegistryExtension: 'src/RegistryExtension.sol',
   Forwarder: 'src/Forwarder.sol',
   Counter: 'samples/Counter.sol',
   Heartbeat: 'samples/Heartbeat.sol',
   AutoFunder: 'examples/AutoFunder.sol',
 }
+// A contract's interface is that of what it hands calls on to, too.
+const extensions = { Registry: 'RegistryExtension' }
 // The same settings stand in foundry.toml, so that what is tested is what is shipped.
 const settings = {
   evmVersion: 'prague',
@@ -39,6 +42,14 @@ for (const problem of problems) console.error(problem.formattedMessage)
 if (problems.length > 0) {
   console.error('The contracts must compile without errors and warnings.')
   process.exit(1)
+}
+
+/** The interface of a contract and its extension, each item once. */
+function interfaceOf(name) {
+  const own = output.contracts[contracts[name]][name].abi
+  const extension = extensions[name] ? output.contracts[contracts[extensions[name]]][extensions[name]].abi : []
+  const texts = new Set(own.map((item) => JSON.stringify(item)))
+  return [...own, ...extension.filter((item) => item.type !== 'constructor' && !texts.has(JSON.stringify(item)))]
 }
 
 /** The storage layout without the compiler's internal numbers, which change with unrelated edits. */
@@ -71,7 +82,7 @@ for (const [name, source] of Object.entries(contracts)) {
     contractName: name,
     sourceName: source,
     compiler: solc.version(),
-    abi: compiled.abi,
+    abi: interfaceOf(name),
     bytecode: '0x' + compiled.evm.bytecode.object,
     deployedBytecode: '0x' + compiled.evm.deployedBytecode.object,
     immutableReferences: Object.values(immutables).flat(),

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
-import {RegistryPlumbing} from "./RegistryPlumbing.sol";
-import {RegistryTools} from "./RegistryTools.sol";
+import {RegistryExtension} from "./RegistryExtension.sol";
 import {RegistryUpkeeps} from "./RegistryUpkeeps.sol";
+import {RegistryViews} from "./RegistryViews.sol";
 import {Settings} from "./RegistryTypes.sol";
 
 /// @title Registry of upkeeps
 /// @notice Contracts register here to be called by the node: when their condition holds, at an interval
 /// or a point of the calendar, or when a resolver says so. Anyone may
 /// register and fund an upkeep; lanes, accounts of the node, perform them and are repaid out of the upkeep's balance.
-contract Registry is RegistryUpkeeps, RegistryTools, RegistryPlumbing {
+contract Registry is RegistryUpkeeps, RegistryViews {
+    address private immutable EXTENSION;
+
     /// @param initialOwner Account that authorises lanes and changes the settings.
     /// @param initialLanes Accounts that may perform upkeeps.
     /// @param initialSettings Costs and limits to start with.
@@ -24,5 +26,21 @@ contract Registry is RegistryUpkeeps, RegistryTools, RegistryPlumbing {
             emit LaneSet(initialLanes[i], true);
         }
         storeSettings(initialSettings);
+        EXTENSION = address(new RegistryExtension());
+    }
+
+    /// Answers what the registry's tools ask for; anything else is refused.
+    fallback() external {
+        address extension = EXTENSION;
+        assembly ("memory-safe") {
+            // Beyond what Solidity has in use; nothing comes back to it.
+            let free := mload(0x40)
+            calldatacopy(free, 0, calldatasize())
+            let success := delegatecall(gas(), extension, free, calldatasize(), 0, 0)
+            returndatacopy(free, 0, returndatasize())
+            switch success
+            case 0 { revert(free, returndatasize()) }
+            default { return(free, returndatasize()) }
+        }
     }
 }

@@ -128,6 +128,13 @@ abstract contract RegistryPerform is RegistryBase {
         return price < type(uint96).max ? uint96(price) : type(uint96).max;
     }
 
+    /// @dev Wei per gas that the views reckon with.
+    function presentGasPrice() internal view returns (uint256 price) {
+        price = tx.gasprice > block.basefee ? tx.gasprice : block.basefee;
+        // A call without a price sees neither.
+        if (price == 0) price = settings.fallbackGasPrice;
+    }
+
     /// @dev What the target is called with. A resolver answers the whole call; all others answer what `performUpkeep` gets.
     function targetCall(uint256 id, bytes calldata performData) internal pure returns (bytes memory) {
         if (triggerTypeOf(id) == TriggerType.RESOLVER) return performData;

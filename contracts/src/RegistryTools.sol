@@ -3,13 +3,13 @@ pragma solidity ^0.8.28;
 
 import {IForwarder} from "./interfaces/IForwarder.sol";
 import {IStreamsTarget, IUpkeepTarget} from "./interfaces/IUpkeepTarget.sol";
-import {RegistryViews} from "./RegistryViews.sol";
+import {RegistryPerform} from "./RegistryPerform.sol";
 import {LegacyConfig, LegacyState, Settings, Terms, TriggerType, Upkeep} from "./RegistryTypes.sol";
 
 /// @title What command lines and dashboards simulate: whether an upkeep is due, and what performing it would do
 /// @dev These functions run foreign code that may change state. They are for calls without a sender alone, whose changes
 /// nobody keeps; a transaction is refused.
-abstract contract RegistryTools is RegistryViews {
+abstract contract RegistryTools is RegistryPerform {
     /// Gas of a check.
     uint256 internal constant CHECK_GAS = 10_000_000;
     /// Longest revert data that a check's answer repeats, in bytes.

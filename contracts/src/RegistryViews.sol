@@ -170,10 +170,4 @@ abstract contract RegistryViews is RegistryPerform {
     function typeAndVersion() external pure returns (string memory) {
         return "KeeperRegistry 2.1.0";
     }
-
-    function presentGasPrice() internal view returns (uint256 price) {
-        price = tx.gasprice > block.basefee ? tx.gasprice : block.basefee;
-        // A call without a price sees neither.
-        if (price == 0) price = settings.fallbackGasPrice;
-    }
 }

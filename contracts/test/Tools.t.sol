@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {RegistryExtension} from "../src/RegistryExtension.sol";
 import {LegacyConfig, LegacyState, TriggerType} from "../src/RegistryTypes.sol";
 import {RegistryTest} from "./RegistryTest.sol";
 
@@ -68,10 +69,13 @@ contract Answerer {
 /// What tools simulate.
 contract ToolsTest is RegistryTest {
     Answerer private target;
+    /// The registry, as tools see it.
+    RegistryExtension private tools;
     uint256 private id;
 
     function setUp() public override {
         super.setUp();
+        tools = RegistryExtension(address(registry));
         target = new Answerer(address(registry));
         id = funded(address(target), 1 ether);
     }
@@ -81,7 +85,7 @@ contract ToolsTest is RegistryTest {
         uint256 gasPrice;
         uint256 linkNative;
         vm.prank(STRANGER, address(0));
-        (needed, data, reason,, gasLimit, gasPrice, linkNative) = registry.checkUpkeep(which);
+        (needed, data, reason,, gasLimit, gasPrice, linkNative) = tools.checkUpkeep(which);
         assertEq(gasLimit, PERFORM_GAS, "gas limit");
         assertTrue(gasPrice > 0 && linkNative == 1 ether, "prices");
         assertTrue(needed == (reason == 0), "needed without a failure reason, and the other way round");
@@ -172,7 +176,7 @@ contract ToolsTest is RegistryTest {
         registry.addFunds{value: 1 ether}(cron, 1 ether);
         vm.expectRevert(InvalidTriggerType.selector);
         vm.prank(STRANGER, address(0));
-        registry.checkUpkeep(cron);
+        tools.checkUpkeep(cron);
     }
 
     function test_callbacksAreReadAsChecks() public {
@@ -180,42 +184,60 @@ contract ToolsTest is RegistryTest {
         values[1] = hex"0102";
         target.set(Answerer.Mode.Yes);
         vm.prank(STRANGER, address(0));
-        (bool needed, bytes memory data, uint8 reason,) = registry.checkCallback(id, values, hex"03");
+        (bool needed, bytes memory data, uint8 reason,) = tools.checkCallback(id, values, hex"03");
         assertTrue(needed && reason == 0, "needed");
         assertEq(data, hex"010203", "values and extra data");
         target.set(Answerer.Mode.Reverts);
         vm.prank(STRANGER, address(0));
-        (,, reason,) = registry.checkCallback(id, values, "");
+        (,, reason,) = tools.checkCallback(id, values, "");
         assertEq(reason, 7, "reverted");
     }
 
     function test_aSimulatedPerformCallsTheTargetAndChargesNobody() public {
         vm.prank(STRANGER, address(0));
-        (bool success, uint256 gasUsed) = registry.simulatePerformUpkeep(id, hex"01");
+        (bool success, uint256 gasUsed) = tools.simulatePerformUpkeep(id, hex"01");
         assertTrue(success && gasUsed > 2_000 && gasUsed < PERFORM_GAS, "performed");
         assertEq(target.written(), 1, "called");
         assertEq(registry.getBalance(id), 1 ether, "not charged");
         vm.expectRevert(UpkeepCancelled.selector);
         vm.prank(STRANGER, address(0));
-        registry.simulatePerformUpkeep(id + 1, "");
+        tools.simulatePerformUpkeep(id + 1, "");
     }
 
     function test_transactionsMayNotSimulate() public {
         vm.expectRevert(OnlySimulatedBackend.selector);
-        registry.checkUpkeep(id);
+        tools.checkUpkeep(id);
         vm.expectRevert(OnlySimulatedBackend.selector);
-        registry.checkUpkeep(id, "");
+        tools.checkUpkeep(id, "");
         vm.expectRevert(OnlySimulatedBackend.selector);
-        registry.simulatePerformUpkeep(id, "");
+        tools.simulatePerformUpkeep(id, "");
         vm.expectRevert(OnlySimulatedBackend.selector);
-        registry.executeCallback(id, "");
+        tools.executeCallback(id, "");
         vm.expectRevert(OnlySimulatedBackend.selector);
-        registry.checkCallback(id, new bytes[](0), "");
+        tools.checkCallback(id, new bytes[](0), "");
+    }
+
+    function test_whatNobodyKnowsIsRefused() public {
+        (bool success,) = address(registry).call(hex"deadbeef");
+        assertTrue(!success, "unknown selector");
+        (success,) = address(registry).call("");
+        assertTrue(!success, "no selector");
+        (success,) = address(registry).call{value: 1}(abi.encodeCall(tools.getState, ()));
+        assertTrue(!success, "money");
+    }
+
+    function test_theExtensionByItselfIsEmpty() public {
+        RegistryExtension alone = new RegistryExtension();
+        assertEq(alone.owner(), address(0), "owner");
+        vm.expectRevert("Must be proposed owner");
+        alone.acceptOwnership();
+        vm.expectRevert("Only callable by owner");
+        alone.setLane(LANE, true);
     }
 
     function test_stateAndConfigurationAreTold() public {
         (LegacyState memory state, LegacyConfig memory config,, address[] memory transmitters, uint8 f) =
-            registry.getState();
+            tools.getState();
         assertEq(state.nonce, 1, "registrations");
         assertEq(state.numUpkeeps, 1, "upkeeps");
         assertTrue(!state.paused, "not paused");
@@ -226,7 +248,7 @@ contract ToolsTest is RegistryTest {
         assertEq(transmitters.length + f, 0, "no oracles");
         vm.prank(OWNER, OWNER);
         registry.pause();
-        (state,,,,) = registry.getState();
+        (state,,,,) = tools.getState();
         assertTrue(state.paused, "paused");
     }
 }

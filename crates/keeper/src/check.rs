@@ -13,7 +13,7 @@ use crate::{
     recording::{Reads, RecordingState},
     registry::RegistryView,
     revert::revert_reason,
-    trigger::{DueAt, Trigger},
+    trigger::Trigger,
     upkeep::UpkeepInfo,
 };
 use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
@@ -82,15 +82,6 @@ impl Evaluator<'_> {
         Ok(Evaluation { verdict, reads, every_block })
     }
 
-    /// True where the time of an upkeep that waits for a block or a time has come.
-    pub(crate) fn time_has_come(&self, upkeep: &UpkeepInfo) -> bool {
-        match upkeep.due_at() {
-            Some(DueAt::Block(block)) => self.env.block_env.number >= U256::from(block),
-            Some(DueAt::Millisecond(ms)) => self.time_ms >= ms,
-            None => false,
-        }
-    }
-
     /// Does the trigger hold?
     fn check(&self, upkeep: &UpkeepInfo, reads: &mut Reads) -> Result<Verdict, KeeperError> {
         match &upkeep.trigger {
@@ -110,11 +101,13 @@ impl Evaluator<'_> {
             }
             Trigger::EveryBlocks { .. }
             | Trigger::EveryMilliseconds { .. }
-            | Trigger::Cron { .. } => Ok(if self.time_has_come(upkeep) {
-                Verdict::Due(upkeep.check_data.clone())
-            } else {
-                Verdict::NotNeeded
-            }),
+            | Trigger::Cron { .. } => Ok(
+                if upkeep.time_has_come(self.env.block_env.number.saturating_to(), self.time_ms) {
+                    Verdict::Due(upkeep.check_data.clone())
+                } else {
+                    Verdict::NotNeeded
+                },
+            ),
             Trigger::Log | Trigger::Unknown => {
                 Ok(Verdict::Blocked(DeferReason::UnsupportedTrigger))
             }

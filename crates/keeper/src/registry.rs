@@ -5,8 +5,7 @@ use crate::{
     abi::{Registry, Registry::RegistryEvents},
     call::{CallEnd, FreeCall, free_call},
     revert::revert_reason,
-    trigger::Trigger,
-    upkeep::{NOT_CANCELLED, UpkeepInfo},
+    upkeep::UpkeepInfo,
 };
 use alloy_primitives::{Address, Log, U256};
 use alloy_sol_types::{SolCall, SolEventInterface};
@@ -71,42 +70,11 @@ impl RegistryView<'_> {
 
     /// Status of one upkeep; `None` where the registry does not know it (any more).
     pub(crate) fn status(&self, id: U256) -> Result<Option<UpkeepInfo>, KeeperError> {
-        let fail = |reason| KeeperError::UpkeepStatus { id, reason };
-        let data = match self.call(Registry::getUpkeepStatusCall { id }.abi_encode(), 0)? {
-            CallEnd::Returned(data) => data,
-            CallEnd::Reverted(_) => return Ok(None),
-            end => return Err(fail(format!("{end:?}"))),
-        };
-        let status = Registry::getUpkeepStatusCall::abi_decode_returns(&data)
-            .map_err(|error| fail(error.to_string()))?;
-        let registered_block = u64::from(status.registeredBlock);
-        let registered_timestamp = if has_registered_timestamp(&data) {
-            status.registeredTimestamp.to::<u64>()
-        } else {
-            0
-        };
-        Ok(Some(UpkeepInfo {
-            id,
-            target: status.target,
-            forwarder: status.forwarder,
-            admin: status.admin,
-            trigger_type: status.triggerType,
-            trigger: Trigger::from_registry(status.triggerType, &status.triggerConfig),
-            trigger_config: status.triggerConfig,
-            check_data: status.checkData,
-            offchain_config: status.offchainConfig,
-            perform_gas: status.performGas,
-            balance: U256::from(status.balance),
-            amount_spent: U256::from(status.amountSpent),
-            paused: status.paused,
-            active: status.maxValidBlocknumber == NOT_CANCELLED,
-            max_valid_block: status.maxValidBlocknumber,
-            last_performed_block: u64::from(status.lastPerformedBlock),
-            last_performed_timestamp: status.lastPerformedTimestamp.to::<u64>(),
-            registered_block,
-            registered_timestamp,
-            last_outcome: None,
-        }))
+        match self.call(Registry::getUpkeepStatusCall { id }.abi_encode(), 0)? {
+            CallEnd::Returned(data) => UpkeepInfo::from_status(id, &data).map(Some),
+            CallEnd::Reverted(_) => Ok(None),
+            end => Err(KeeperError::UpkeepStatus { id, reason: format!("{end:?}") }),
+        }
     }
 
     /// Status of many upkeeps, read in parallel, in the order of `ids`.
@@ -154,13 +122,6 @@ impl RegistryView<'_> {
     }
 }
 
-/// Whether a status ends with the time of registration. Registries of older genesis files do not tell it (and take no
-/// upkeep that needs it): there the first byte string comes after a head of 15 words, not 16.
-fn has_registered_timestamp(status: &[u8]) -> bool {
-    const CHECK_DATA_PLACE: std::ops::Range<usize> = 12 * 32..13 * 32;
-    status.get(CHECK_DATA_PLACE).map(U256::from_be_slice) == Some(U256::from(16 * 32))
-}
-
 /// What a batch's logs say about the registry.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RegistryNews {
@@ -202,65 +163,5 @@ impl RegistryNews {
 
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_primitives::Bytes;
-    use alloy_sol_types::sol;
-
-    sol! {
-        interface Older {
-            function getUpkeepStatus(uint256 id) external view returns (
-                address target,
-                address forwarder,
-                address admin,
-                uint8 triggerType,
-                uint32 performGas,
-                uint96 balance,
-                uint96 amountSpent,
-                bool paused,
-                uint64 maxValidBlocknumber,
-                uint32 lastPerformedBlock,
-                uint40 lastPerformedTimestamp,
-                uint32 registeredBlock,
-                bytes checkData,
-                bytes triggerConfig,
-                bytes offchainConfig
-            );
-        }
-    }
-
-    /// What the registries of older genesis files answer is read as before.
-    #[test]
-    fn the_time_of_registration_may_lack() {
-        let older = Older::getUpkeepStatusReturn {
-            target: Address::repeat_byte(1),
-            forwarder: Address::repeat_byte(2),
-            admin: Address::repeat_byte(3),
-            triggerType: 2,
-            performGas: 300_000,
-            balance: alloy_primitives::Uint::from(7),
-            amountSpent: alloy_primitives::Uint::from(8),
-            paused: false,
-            maxValidBlocknumber: NOT_CANCELLED,
-            lastPerformedBlock: 9,
-            lastPerformedTimestamp: alloy_primitives::Uint::from(10),
-            registeredBlock: 11,
-            checkData: Bytes::from(vec![0xcc; 40]),
-            triggerConfig: Bytes::new(),
-            offchainConfig: Bytes::from(vec![3]),
-        };
-        let data = Older::getUpkeepStatusCall::abi_encode_returns(&older);
-        assert!(!has_registered_timestamp(&data));
-        let status = Registry::getUpkeepStatusCall::abi_decode_returns(&data).unwrap();
-        assert_eq!((status.checkData, status.registeredBlock), (older.checkData, 11));
-        assert_eq!(
-            (status.triggerConfig, status.offchainConfig),
-            (Bytes::new(), older.offchainConfig)
-        );
-        assert!(!has_registered_timestamp(&[]));
     }
 }
