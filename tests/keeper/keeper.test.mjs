@@ -1,5 +1,6 @@
 // Upkeeps: registered and funded with real tools, fired by the node in every block where they are due.
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
 import { before, describe, test } from 'node:test'
 import {
   decodeEventLog, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, getAddress, parseEther, parseEventLogs, parseGwei, toHex
@@ -511,5 +512,58 @@ describe('as dashboards and command lines ask', () => {
     const ids = await read(REGISTRY, registry.abi, 'getActiveUpkeepIDs', [0n, 0n])
     assert.equal(state.numUpkeeps, BigInt(ids.length))
     assert.equal(config.checkGasLimit, 10_000_000)
+  })
+})
+
+describe('the audit', () => {
+  const audit = (node) => runCommand(['keeper', 'audit', '--from', '1', '--rpc', node], { env: process.env })
+
+  /** A node that leaves decisions out of its keeper's record. */
+  async function liar(leftOut) {
+    const server = createServer(async (request, response) => {
+      const chunks = []
+      for await (const chunk of request) chunks.push(chunk)
+      const body = Buffer.concat(chunks).toString()
+      const answer = await (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).json()
+      if (JSON.parse(body).method === 'keeper_history') answer.result = answer.result.filter((decision) => !leftOut(decision))
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(answer))
+    })
+    await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
+    return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() }
+  }
+
+  test('finds that the record of all of the above is true', async () => {
+    const { code, stdout, stderr } = await audit(url)
+    assert.equal(code, 0, stdout + stderr)
+    const [, blocks, upkeeps, performed, explained, notNeeded, confirmed, undecided] = stdout.match(
+      /^(\d+) blocks, (\d+) upkeeps in them: (\d+) performed, (\d+) explained, (\d+) not needed \((\d+) confirmed, (\d+) not decidable\); 0 missed, 0 contradicted\n$/).map(Number)
+    assert.ok(blocks >= 50 && performed >= 50 && explained >= 50 && confirmed >= 50, stdout)
+    assert.equal(performed + explained + notNeeded, upkeeps)
+    assert.equal(confirmed + undecided, notNeeded)
+  })
+
+  for (const [what, outcome, words] of [
+    ['a perform that is left out', 'performed', /was performed .*of which the record does not tell/],
+    ['a due upkeep that is left out', 'simulationReverted', /was due, and the record says that it was not/]
+  ]) {
+    test(`finds ${what}`, async () => {
+      let left = 1
+      const node = await liar((decision) => decision.outcome === outcome && left-- > 0)
+      const { code, stdout, stderr } = await audit(node.url)
+      node.stop()
+      assert.notEqual(code, 0)
+      assert.match(stdout, words)
+      assert.match(stderr, /the keeper's record is wrong in 1 places/)
+    })
+  }
+
+  test('says what is wrong with a range', async () => {
+    for (const [args, words] of [[['--from', '0'], /begin with --from 1/], [['--from', '5', '--to', '4'], /begins with block 5/],
+      [['--from', '1', '--to', '999999'], /does not exist yet/]]) {
+      const { code, stderr } = await runCommand(['keeper', 'audit', ...args, '--rpc', url], { env: process.env })
+      assert.notEqual(code, 0)
+      assert.match(stderr, words)
+    }
   })
 })

@@ -26,6 +26,11 @@ use plasma_storage::StateReader;
 const NO_STREAM_SOURCE: u32 = 808_503;
 const NO_STREAM_NAMED: u32 = 808_400;
 
+/// The code that `checkErrorHandler` gets for a request for data streams, of which this node has no source.
+pub fn streams_error(lookup: &StreamsLookup) -> u32 {
+    if lookup.feeds.is_empty() { NO_STREAM_NAMED } else { NO_STREAM_SOURCE }
+}
+
 /// What an evaluation found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -136,9 +141,8 @@ impl Evaluator<'_> {
         lookup: StreamsLookup,
         reads: &mut Reads,
     ) -> Result<Verdict, KeeperError> {
-        let code = if lookup.feeds.is_empty() { NO_STREAM_NAMED } else { NO_STREAM_SOURCE };
         let call = Automation::checkErrorHandlerCall {
-            errCode: U256::from(code),
+            errCode: U256::from(streams_error(&lookup)),
             extraData: lookup.extraData,
         };
         let end = self.ask(target, call.abi_encode().into(), reads)?;

@@ -33,6 +33,7 @@ mod stats;
 mod trigger;
 mod upkeep;
 
+pub use check::streams_error;
 pub use config::{
     CHECK_GAS, KeeperConfig, MAX_PERFORM_DATA_BYTES, MAX_REVERT_DATA_BYTES, MAX_TRANSACTION_GAS,
     PERFORM_OVERHEAD_GAS,

@@ -1,5 +1,7 @@
 //! `plasma-node keeper`: upkeeps from the command line, over a running node's JSON-RPC.
 
+mod audit;
+
 use super::{
     rpc_client::RpcClient,
     signer::{Signer, SignerArgs},
@@ -65,6 +67,8 @@ enum KeeperCommand {
     Withdraw(WithdrawArgs),
     /// Show what the keeper decided.
     History(HistoryArgs),
+    /// Hold what the keeper decided against state and receipts.
+    Audit(audit::AuditArgs),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -232,6 +236,7 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
         }
         KeeperCommand::Withdraw(args) => withdraw(&rpc, &args),
         KeeperCommand::History(args) => history(&rpc, &args),
+        KeeperCommand::Audit(args) => audit::run(&rpc, registry(&rpc)?, &args),
     }
 }
 
