@@ -174,6 +174,27 @@ describe('with plasma-node keeper', () => {
     await keeper('pause', beat, '--dev-account', `${ADMIN}`)
   })
 
+  test('debug says why not, and what to do', async () => {
+    const debug = async (which) => (await keeper('debug', which)).stdout
+    const working = await debug(id)
+    assert.match(working, /^verdict +not needed: checkUpkeep answers false$/m)
+    assert.match(working, /^last perform in block \d+, \d+ blocks ago: \d+ gas for 0\.\d+ ETH, transaction 0x[0-9a-f]{64}$/m)
+    const target = await deploy('Witness')
+    await send(target, witness.abi, 'want', [true])
+    const poor = (await keeper('register', target, '--dev-account', `${ADMIN}`)).stdout
+    await until('a look at it', async () => /^verdict +due, but 0\.\d+ ETH lack for a perform$/m.test(await debug(poor)))
+    assert.ok((await debug(poor)).includes(`plasma-node keeper fund ${poor} AMOUNT`))
+    await keeper('pause', poor, '--dev-account', `${ADMIN}`)
+    await mine()
+    assert.match(await debug(poor), /^what to do +plasma-node keeper unpause 0x/m)
+    await keeper('cancel', poor, '--dev-account', `${ADMIN}`)
+    await mine(2)
+    assert.match(await debug(poor), /^cancelled +with effect from block \d+$/m)
+    const { code, stderr } = await runCommand(['keeper', 'debug', `0x${'12'.repeat(32)}`], { env })
+    assert.notEqual(code, 0)
+    assert.match(stderr, /was ever registered/)
+  })
+
   test('a calendar with seconds', async () => {
     const heartbeat = await deploy('Heartbeat')
     const beat = (await keeper('register', heartbeat, '--cron', '*/20 * * * * *', '--fund', '1', '--dev-account', `${ADMIN}`)).stdout

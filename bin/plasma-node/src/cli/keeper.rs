@@ -1,6 +1,7 @@
 //! `plasma-node keeper`: upkeeps from the command line, over a running node's JSON-RPC.
 
 mod audit;
+mod debug;
 
 use super::{
     rpc_client::RpcClient,
@@ -67,6 +68,8 @@ enum KeeperCommand {
     Withdraw(WithdrawArgs),
     /// Show what the keeper decided.
     History(HistoryArgs),
+    /// Say why an upkeep was performed or not, and what to do.
+    Debug(UpkeepArgs),
     /// Hold what the keeper decided against state and receipts.
     Audit(audit::AuditArgs),
 }
@@ -236,6 +239,7 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
         }
         KeeperCommand::Withdraw(args) => withdraw(&rpc, &args),
         KeeperCommand::History(args) => history(&rpc, &args),
+        KeeperCommand::Debug(args) => debug::run(&rpc, registry(&rpc)?, args.id),
         KeeperCommand::Audit(args) => audit::run(&rpc, registry(&rpc)?, &args),
     }
 }
