@@ -195,6 +195,30 @@ describe('with plasma-node keeper', () => {
     assert.match(stderr, /was ever registered/)
   })
 
+  test('simulate runs the check and the perform, and sends nothing', async () => {
+    const target = await deploy('Witness')
+    const upkeep = (await keeper('register', target, '--check-data', '0xabcd', '--fund', '1', '--dev-account', `${ADMIN}`)).stdout
+    assert.match((await keeper('simulate', upkeep)).stdout, /^check    it is not needed \(\d+ gas\)$/)
+    const forced = (await keeper('simulate', upkeep, '--perform-data', '0x01')).stdout
+    assert.match(forced, /^data     0x01\nperform  succeeds \(\d+ gas of the target\)$/)
+    assert.equal(await read(target, witness.abi, 'performs'), 0n)
+    await keeper('pause', upkeep, '--dev-account', `${ADMIN}`)
+    await send(target, witness.abi, 'want', [true])
+    assert.match((await keeper('simulate', upkeep)).stdout, /^check    it is paused/)
+  })
+
+  test('watch tells of decisions as blocks come', async () => {
+    const heartbeat = await deploy('Heartbeat')
+    const beat = (await keeper('register', heartbeat, '--every-blocks', '1', '--fund', '1', '--dev-account', `${ADMIN}`)).stdout
+    const from = await head()
+    const watching = keeper('watch', beat, '--from', `${from + 1}`, '--blocks', '3')
+    await mine(4)
+    const lines = (await watching).stdout.split('\n')
+    assert.deepEqual(lines.map((line) => line.split(' ').slice(0, 5).join(' ')),
+      range(from + 1, from + 3).map((block) => `block ${block} upkeep ${beat} performed`))
+    await keeper('pause', beat, '--dev-account', `${ADMIN}`)
+  })
+
   test('a calendar with seconds', async () => {
     const heartbeat = await deploy('Heartbeat')
     const beat = (await keeper('register', heartbeat, '--cron', '*/20 * * * * *', '--fund', '1', '--dev-account', `${ADMIN}`)).stdout

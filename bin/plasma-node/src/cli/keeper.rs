@@ -2,6 +2,8 @@
 
 mod audit;
 mod debug;
+mod simulate;
+mod watch;
 
 use super::{
     rpc_client::RpcClient,
@@ -67,7 +69,11 @@ enum KeeperCommand {
     /// Take the rest of a cancelled upkeep's money out.
     Withdraw(WithdrawArgs),
     /// Show what the keeper decided.
-    History(HistoryArgs),
+    History(watch::HistoryArgs),
+    /// Show what the keeper decides, as blocks come.
+    Watch(watch::WatchArgs),
+    /// Run an upkeep's check and perform without sending anything.
+    Simulate(simulate::SimulateArgs),
     /// Say why an upkeep was performed or not, and what to do.
     Debug(UpkeepArgs),
     /// Hold what the keeper decided against state and receipts.
@@ -201,19 +207,6 @@ struct WithdrawArgs {
     to: Option<Address>,
 }
 
-#[derive(Debug, Args)]
-struct HistoryArgs {
-    /// Only this upkeep.
-    #[arg(value_parser = units::upkeep_id)]
-    id: Option<U256>,
-    /// First block [default: 100 blocks back].
-    #[arg(long)]
-    from: Option<u64>,
-    /// Last block [default: the head].
-    #[arg(long)]
-    to: Option<u64>,
-}
-
 /// Runs a keeper command.
 pub(crate) fn run(args: KeeperArgs) -> Result<()> {
     let rpc = RpcClient::new(&args.rpc);
@@ -238,7 +231,9 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
             fund(&rpc, &signer, registry(&rpc)?, args.send.upkeep.id, args.amount)
         }
         KeeperCommand::Withdraw(args) => withdraw(&rpc, &args),
-        KeeperCommand::History(args) => history(&rpc, &args),
+        KeeperCommand::History(args) => watch::history(&rpc, &args),
+        KeeperCommand::Watch(args) => watch::watch(&rpc, &args),
+        KeeperCommand::Simulate(args) => simulate::run(&rpc, registry(&rpc)?, &args),
         KeeperCommand::Debug(args) => debug::run(&rpc, registry(&rpc)?, args.id),
         KeeperCommand::Audit(args) => audit::run(&rpc, registry(&rpc)?, &args),
     }
@@ -329,30 +324,6 @@ fn show(rpc: &RpcClient, id: U256) -> Result<()> {
         bail!("no upkeep {id:#x} is registered");
     }
     println!("{}", serde_json::to_string_pretty(&upkeep)?);
-    Ok(())
-}
-
-fn history(rpc: &RpcClient, args: &HistoryArgs) -> Result<()> {
-    let quantity = |block: Option<u64>| block.map(|number| format!("{number:#x}"));
-    let params = json!([args.id, quantity(args.from), quantity(args.to)]);
-    let decisions: Vec<Value> = rpc.call("keeper_history", params)?;
-    for decision in &decisions {
-        let details: Vec<String> = decision
-            .as_object()
-            .into_iter()
-            .flatten()
-            .filter(|(name, _)| !["block", "upkeep", "outcome"].contains(&name.as_str()))
-            .map(|(name, value)| format!("{name} {}", value.as_str().unwrap_or(&value.to_string())))
-            .collect();
-        println!(
-            "block {} upkeep {} {} {}",
-            decision["block"],
-            text(&decision["upkeep"]),
-            text(&decision["outcome"]),
-            details.join(" ")
-        );
-    }
-    eprintln!("{} decisions", decisions.len());
     Ok(())
 }
 
