@@ -49,7 +49,7 @@ pub enum Outcome {
         /// Why it failed, as far as it is known.
         reason: String,
     },
-    /// The condition does not hold, or the interval is not over.
+    /// The condition does not hold, or the interval is not over, or no point of the calendar has come.
     NotNeeded,
     /// The check reverted, or answered something that is not `(bool, bytes)`.
     CheckReverted {
@@ -103,7 +103,7 @@ pub enum DeferReason {
     Refused,
     /// The whole registry is paused.
     RegistryPaused,
-    /// This node does not serve its trigger (log, cron and resolver triggers, or a bad configuration).
+    /// This node does not serve its trigger (log triggers, or a configuration that cannot be read).
     UnsupportedTrigger,
     /// It was registered, or changed, after the block's last keeper round.
     NotCheckedYet,

@@ -38,7 +38,7 @@ pub(super) struct Book {
     not_needed: usize,
     /// Outcomes in the open block other than "not needed".
     outcomes: BTreeMap<Slot, Outcome>,
-    /// Interval upkeeps by when they are due next.
+    /// Interval and cron upkeeps by when they are due next.
     by_block: BTreeSet<(u64, Slot)>,
     by_millisecond: BTreeSet<(u64, Slot)>,
     gone: Vec<Slot>,

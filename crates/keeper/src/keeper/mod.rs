@@ -67,9 +67,9 @@ pub struct RoundPlan {
 /// What the keeper waits for: how a chain that makes blocks on demand knows when to make one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NextDue {
-    /// The next block number at which an interval upkeep is due.
+    /// The next block number at which an interval or cron upkeep is due.
     pub block: Option<u64>,
-    /// The next time, in milliseconds since the Unix epoch, at which an interval upkeep is due.
+    /// The next time, in milliseconds since the Unix epoch, at which an interval or cron upkeep is due.
     pub time_ms: Option<u64>,
     /// Some upkeep must be evaluated in the next block whatever happens until then.
     pub every_block: bool,
