@@ -149,6 +149,16 @@ mod tests {
     }
 
     proptest! {
+        /// Anybody may register anything.
+        #[test]
+        fn rubbish_never_panics(expression in ".{0,40}", fields in "([-0-9*/,LW#?+a-zA-Z@\\PC]{0,8} ){4,6}[^ ]{0,8}") {
+            for text in [&expression, &fields] {
+                if let Ok(schedule) = text.parse::<Schedule>() {
+                    schedule.next_after(0);
+                }
+            }
+        }
+
         #[test]
         fn any_text_is_read_or_refused(expression in "[-0-9*/,LW#?A-Z@ ]{0,24}", second in 0..LATEST + 10) {
             if let Ok(schedule) = expression.parse::<Schedule>() {
