@@ -8,6 +8,7 @@ use crate::{
         RegistryError::RegistryErrorErrors,
     },
     call::{CallEnd, FreeCall, free_call},
+    config::MAX_REVERT_DATA_BYTES,
     decision::DeferReason,
     perform::{encode_perform, perform_gas_limit},
     recording::{Reads, RecordingState},
@@ -94,10 +95,13 @@ impl Evaluator<'_> {
                 let call = Automation::checkUpkeepCall { checkData: upkeep.check_data.clone() };
                 let end = self.ask(upkeep.target, call.abi_encode().into(), reads)?;
                 match &end {
-                    CallEnd::Reverted(data) => match StreamsLookup::abi_decode(data) {
-                        Ok(lookup) => self.answer_lookup(upkeep.target, lookup, reads),
-                        Err(_) => Ok(self.read_end(end)),
-                    },
+                    // Longer data is not decoded: all its strings may be one and the same long one.
+                    CallEnd::Reverted(data) if data.len() <= MAX_REVERT_DATA_BYTES => {
+                        match StreamsLookup::abi_decode(data) {
+                            Ok(lookup) => self.answer_lookup(upkeep.target, lookup, reads),
+                            Err(_) => Ok(self.read_end(end)),
+                        }
+                    }
                     _ => Ok(self.read_end(end)),
                 }
             }
