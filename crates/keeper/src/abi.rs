@@ -35,6 +35,11 @@ sol! {
         function getNumUpkeeps() external view returns (uint256);
         function getActiveUpkeepIDs(uint256 startIndex, uint256 maxCount) external view returns (uint256[] ids);
         function getMinBalance(uint256 id) external view returns (uint96);
+        function checkUpkeep(uint256 id) external returns (bool upkeepNeeded, bytes performData, uint8 reason,
+            uint256 gasUsed, uint256 gasLimit, uint256 fastGasWei, uint256 linkNative);
+        function executeCallback(uint256 id, bytes payload) external returns (bool upkeepNeeded, bytes performData,
+            uint8 reason, uint256 gasUsed);
+        function simulatePerformUpkeep(uint256 id, bytes performData) external returns (bool success, uint256 gasUsed);
         function getUpkeepStatus(uint256 id) external view returns (
             address target,
             address forwarder,

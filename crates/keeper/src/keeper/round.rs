@@ -63,7 +63,7 @@ impl Keeper {
             config: &config,
             state: input.state,
             env: input.env,
-            time_ms: block_time_ms(&input),
+            time_ms: time_within_block(input.env, input.time_ms),
             lane: self.first_active_lane(),
             trigger_data: &trigger,
             gas_price: max_fee,
@@ -100,7 +100,7 @@ impl Keeper {
     ) -> Result<bool, KeeperError> {
         let number = block_number(env);
         let trigger = trigger_data(state, number)?;
-        let time_ms = time_ms.max(timestamp_ms(env));
+        let time_ms = time_within_block(env, time_ms);
         let evaluator = Evaluator {
             config: &self.config,
             state,
@@ -354,15 +354,12 @@ fn block_number(env: &EvmEnv) -> u64 {
     u64::try_from(env.block_env.number).unwrap_or(u64::MAX)
 }
 
-fn timestamp_ms(env: &EvmEnv) -> u64 {
-    u64::try_from(env.block_env.timestamp).unwrap_or(u64::MAX).saturating_mul(1_000)
-}
-
-/// The round's time within its block's second. The registry notes a perform by that second: a later time, in a block
-/// that stays open for long, would be due again in the next block.
-fn block_time_ms(input: &RoundInput<'_>) -> u64 {
-    let second = timestamp_ms(input.env);
-    input.time_ms.clamp(second, second.saturating_add(999))
+/// A time within its block's second. The registry notes a perform by that second: a later time, in a block that stays open
+/// for long, would be due again in the next block.
+fn time_within_block(env: &EvmEnv, time_ms: u64) -> u64 {
+    let timestamp = u64::try_from(env.block_env.timestamp).unwrap_or(u64::MAX);
+    let second = timestamp.saturating_mul(1_000);
+    time_ms.clamp(second, second.saturating_add(999))
 }
 
 fn gas_share(block_gas_limit: u64, percent: u64) -> u64 {

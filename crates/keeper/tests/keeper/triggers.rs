@@ -192,11 +192,15 @@ fn requests_for_data_streams_go_to_the_error_handler() {
     let unnamed = chain.conditional(22, 10);
     let named = chain.conditional(23, 20);
     let helpless = chain.conditional(24, 30);
+    let endless = chain.conditional(25, 40);
+    chain.set(40, 1);
     let record = chain.finish_block(&mut keeper);
     assert_eq!(outcome(&record, unnamed), Outcome::NotNeeded);
     assert_eq!(outcome(&record, named), Outcome::NotNeeded);
     let Outcome::CheckReverted { reason } = outcome(&record, helpless) else { panic!() };
     assert!(reason.contains("no source") && reason.contains("no streams, no perform"), "{reason}");
+    let Outcome::CheckReverted { reason } = outcome(&record, endless) else { panic!() };
+    assert!(!reason.contains("no source"), "not decoded: {reason}");
     let evaluations = keeper.stats().evaluations;
     chain.finish_block(&mut keeper);
     assert_eq!(keeper.stats().evaluations, evaluations, "what the handler reads is watched");
@@ -231,10 +235,15 @@ fn a_chain_on_demand_knows_whether_a_block_is_worth_it() {
     chain.rounds(&mut keeper);
     chain.seal(&mut keeper);
     let would = |chain: &TestChain, ms| {
-        keeper.would_perform(&chain.state, &chain.env, chain.time_ms + ms).unwrap()
+        let mut env = chain.env.clone();
+        env.block_env.timestamp = U256::from((chain.time_ms + ms) / 1_000);
+        keeper.would_perform(&chain.state, &env, chain.time_ms + ms).unwrap()
     };
     assert!(!would(&chain, 0));
     assert!(would(&chain, 10_000));
+    // The next block's second lags behind the clock: a round in it would not perform, either.
+    let now = chain.time_ms + 10_000;
+    assert!(!keeper.would_perform(&chain.state, &chain.env, now).unwrap());
     assert_eq!(keeper.next_due().time_ms, Some(1_010_000));
 }
 

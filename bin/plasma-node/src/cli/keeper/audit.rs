@@ -7,35 +7,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, B256, Bytes, Log, U256};
-use alloy_sol_types::{SolCall, SolError, SolEvent, sol};
+use alloy_sol_types::{SolCall, SolError, SolEvent};
 use clap::Args;
 use eyre::{Context as _, Result, bail, ensure, eyre};
 use plasma_keeper::{
     Decision, Outcome, Trigger, UpkeepInfo,
     abi::{
         Automation::{self, StreamsLookup},
-        Registry::{getActiveUpkeepIDsCall, getUpkeepStatusCall},
+        Registry::{
+            UpkeepPerformed, checkUpkeepCall, executeCallbackCall, getActiveUpkeepIDsCall,
+            getUpkeepStatusCall,
+        },
     },
 };
 use serde_json::{Value, json};
 
 use crate::cli::rpc_client::RpcClient;
 
-sol! {
-    interface Tools {
-        event UpkeepPerformed(uint256 indexed id, bool indexed success, uint96 totalPayment, uint256 gasUsed, uint256 gasOverhead, bytes trigger);
-
-        function checkUpkeep(uint256 id) external returns (bool upkeepNeeded, bytes performData, uint8 reason,
-            uint256 gasUsed, uint256 gasLimit, uint256 fastGasWei, uint256 linkNative);
-        function executeCallback(uint256 id, bytes payload) external returns (bool upkeepNeeded, bytes performData,
-            uint8 reason, uint256 gasUsed);
-    }
-}
-
 /// Ids asked for at once.
 const PAGE: u64 = 1_000;
 /// Problems that are printed; all are counted.
 const MOST_PRINTED: usize = 100;
+
+/// Trigger types whose condition is a contract's.
+const CONDITION: u8 = 0;
+const RESOLVER: u8 = 4;
 
 /// `checkUpkeep`'s reasons, see the registry.
 const NONE: u8 = 0;
@@ -144,14 +140,14 @@ impl Past<'_> {
         let block = format!("{:#x}", self.number);
         let filter = json!({
             "address": self.registry, "fromBlock": block, "toBlock": block,
-            "topics": [Tools::UpkeepPerformed::SIGNATURE_HASH],
+            "topics": [UpkeepPerformed::SIGNATURE_HASH],
         });
         let logs: Vec<Value> = self.rpc.call("eth_getLogs", json!([filter]))?;
         let mut performs = BTreeMap::<_, Vec<_>>::new();
         for log in logs {
             let transaction = serde_json::from_value(log["transactionHash"].clone())?;
             let log: Log = serde_json::from_value(log)?;
-            let event = Tools::UpkeepPerformed::decode_log(&log)?;
+            let event = UpkeepPerformed::decode_log(&log)?;
             performs.entry(event.id).or_default().push((transaction, event.success));
         }
         Ok(performs)
@@ -159,38 +155,44 @@ impl Past<'_> {
 
     /// Whether an upkeep that was not performed in this block is due at its end.
     fn check(&self, id: U256) -> Result<Verdict> {
-        let status = self.call(&getUpkeepStatusCall { id })?;
-        let upkeep = UpkeepInfo::from_status(id, &status)?;
-        match upkeep.trigger {
-            Trigger::Conditional | Trigger::Resolver { .. } => self.check_condition(&upkeep),
-            // The keeper may have looked at any moment of the block's second, and did at its beginning or later.
-            _ if upkeep.time_has_come(self.number, self.timestamp * 1_000) => Ok(Verdict::Needed),
-            Trigger::Log | Trigger::Unknown => {
-                Ok(Verdict::Other("its trigger is not served, which its outcome should say".into()))
+        match Trigger::type_of_id(id) {
+            CONDITION | RESOLVER => self.check_condition(id),
+            _ => {
+                let status = self.call(&getUpkeepStatusCall { id })?;
+                let upkeep = UpkeepInfo::from_status(id, &status)?;
+                Ok(if !upkeep.trigger.is_served() {
+                    Verdict::Other("has a trigger that is not served, and no outcome".into())
+                } else if upkeep.time_has_come(self.number, self.timestamp * 1_000) {
+                    // The keeper looked at the beginning of the block's second or later.
+                    Verdict::Needed
+                } else {
+                    Verdict::NotNeeded
+                })
             }
-            _ => Ok(Verdict::NotNeeded),
         }
     }
 
-    fn check_condition(&self, upkeep: &UpkeepInfo) -> Result<Verdict> {
-        let found = self.ask(&Tools::checkUpkeepCall { id: upkeep.id })?;
+    fn check_condition(&self, id: U256) -> Result<Verdict> {
+        let found = self.ask(&checkUpkeepCall { id })?;
         let mut reason = found.reason;
-        if let (CHECK_REVERTED, Trigger::Conditional, Ok(lookup)) =
-            (reason, &upkeep.trigger, StreamsLookup::abi_decode(&found.performData))
+        if let (CHECK_REVERTED, CONDITION, Ok(lookup)) =
+            (reason, Trigger::type_of_id(id), StreamsLookup::abi_decode(&found.performData))
         {
             let call = Automation::checkErrorHandlerCall {
                 errCode: U256::from(plasma_keeper::streams_error(&lookup)),
                 extraData: lookup.extraData,
             };
             let payload = call.abi_encode().into();
-            reason = self.ask(&Tools::executeCallbackCall { id: upkeep.id, payload })?.reason;
+            reason = self.ask(&executeCallbackCall { id, payload })?.reason;
         }
         Ok(match reason {
             NONE => Verdict::Needed,
             NOT_NEEDED => Verdict::NotNeeded,
             // The registry looks at these first, the keeper at the condition.
             INSUFFICIENT_BALANCE | REGISTRY_PAUSED => Verdict::Undecided,
-            other => Verdict::Other(format!("checkUpkeep answers the reason {other}")),
+            other => Verdict::Other(format!(
+                "has no outcome, and checkUpkeep answers the reason {other}"
+            )),
         })
     }
 }
@@ -255,8 +257,11 @@ fn audit_block(
             let what = format!("is {} by the record, with {happened:?} by events", outcome.name());
             findings.contradicted(number, upkeep, &what);
         }
-        if !was_active && !matches!(outcome, Outcome::Cancelled) && claimed.is_empty() {
-            let what = format!("is {} by the record, but not active", outcome.name());
+        // What was performed may have been cancelled as well.
+        let is_cancelled = matches!(outcome, Outcome::Cancelled);
+        if claimed.is_empty() && was_active == is_cancelled {
+            let state = if was_active { "active" } else { "not active" };
+            let what = format!("is {} by the record, but {state}", outcome.name());
             findings.contradicted(number, upkeep, &what);
         }
         if claimed.is_empty() {

@@ -1,20 +1,13 @@
 //! `plasma-node keeper simulate`: an upkeep's check and perform on the state of a block, as the registry runs them.
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::SolCall;
 use clap::Args;
 use eyre::{Result, bail};
+use plasma_keeper::abi::Registry::{checkUpkeepCall, simulatePerformUpkeepCall};
 use serde_json::json;
 
 use crate::cli::{rpc_client::RpcClient, units};
-
-sol! {
-    interface Tools {
-        function checkUpkeep(uint256 id) external returns (bool upkeepNeeded, bytes performData, uint8 reason,
-            uint256 gasUsed, uint256 gasLimit, uint256 fastGasWei, uint256 linkNative);
-        function simulatePerformUpkeep(uint256 id, bytes performData) external returns (bool success, uint256 gasUsed);
-    }
-}
 
 /// `checkUpkeep`'s reasons, by their numbers.
 const REASONS: [&str; 10] = [
@@ -53,8 +46,8 @@ pub(super) fn run(rpc: &RpcClient, registry: Address, args: &SimulateArgs) -> Re
     let data = match &args.perform_data {
         Some(data) => data.clone(),
         None => {
-            let answer = call(Tools::checkUpkeepCall { id }.abi_encode())?;
-            let found = Tools::checkUpkeepCall::abi_decode_returns(&answer)?;
+            let answer = call(checkUpkeepCall { id }.abi_encode())?;
+            let found = checkUpkeepCall::abi_decode_returns(&answer)?;
             let reason = REASONS.get(usize::from(found.reason)).copied().unwrap_or("unknown");
             println!("check    {reason} ({} gas)", found.gasUsed);
             if !found.upkeepNeeded {
@@ -67,8 +60,8 @@ pub(super) fn run(rpc: &RpcClient, registry: Address, args: &SimulateArgs) -> Re
         }
     };
     println!("data     {}", hex::encode_prefixed(&data));
-    let answer = call(Tools::simulatePerformUpkeepCall { id, performData: data }.abi_encode())?;
-    let found = Tools::simulatePerformUpkeepCall::abi_decode_returns(&answer)?;
+    let answer = call(simulatePerformUpkeepCall { id, performData: data }.abi_encode())?;
+    let found = simulatePerformUpkeepCall::abi_decode_returns(&answer)?;
     if !found.success {
         bail!("a perform of {} would fail after {} gas", B256::from(id), found.gasUsed);
     }

@@ -49,6 +49,7 @@ contract Subject {
             for (uint256 i = 0; i < 4; ++i) sum += value[key + i];
             return (sum > 3, performData);
         }
+        if (kind == 25) revert StreamsLookup("feedIDs", new string[](200), "timestamp", 1, data);
         if (kind >= 22 && kind <= 24) revert StreamsLookup("feedIDs", new string[](kind - 22), "timestamp", 1, data);
         needed = value[key] > 0;
     }
