@@ -7,9 +7,8 @@ import {RegistryViews} from "./RegistryViews.sol";
 import {Settings} from "./RegistryTypes.sol";
 
 /// @title Registry of upkeeps
-/// @notice Contracts register here to be called by the node: when their condition holds, at an interval
-/// or a point of the calendar, or when a resolver says so. Anyone may
-/// register and fund an upkeep; lanes, accounts of the node, perform them and are repaid out of the upkeep's balance.
+/// @notice Contracts register here to be called by the node: when their condition holds, when a log is
+/// emitted, at an interval or a point of the calendar, or when a resolver says so. Anyone may register and fund an upkeep; lanes, accounts of the node, perform them and are repaid out of the upkeep's balance.
 contract Registry is RegistryUpkeeps, RegistryViews {
     address private immutable EXTENSION;
 

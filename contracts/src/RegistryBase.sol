@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IRegistryEvents} from "./interfaces/IRegistryEvents.sol";
-import {Settings, Terms, TriggerType, Upkeep} from "./RegistryTypes.sol";
+import {LogTriggerConfig, Settings, Terms, TriggerType, Upkeep} from "./RegistryTypes.sol";
 
 /// @title Storage, limits and guards of the registry
 /// @dev Storage is laid out by who writes it. `settings` and `lanes` are read by every perform and written by the owner
@@ -28,6 +28,8 @@ abstract contract RegistryBase is IRegistryEvents {
     mapping(uint256 id => uint256 place) internal activePlaces;
     /// Counts registrations, so that each gets an id of its own.
     uint32 internal nonce;
+    /// Upkeeps and logs that were performed together; see `dedupKey`.
+    mapping(bytes32 key => bool performed) internal dedupKeys;
 
     modifier onlyOwner() {
         require(msg.sender == contractOwner, "Only callable by owner");
@@ -60,6 +62,12 @@ abstract contract RegistryBase is IRegistryEvents {
         // Ids with anything in bytes 4 to 14 were not made by this scheme and count as conditional.
         if (uint88(id >> 136) != 0) return TriggerType.CONDITION;
         return uint8(id >> 128);
+    }
+
+    /// @dev Whether logs make the upkeep due.
+    function isLogTrigger(uint256 id) internal pure returns (bool) {
+        uint8 triggerType = triggerTypeOf(id);
+        return triggerType == TriggerType.LOG || triggerType == TriggerType.SAME_BLOCK_LOG;
     }
 
     /// @dev The upkeep, which must be active and administered by the caller.
@@ -98,6 +106,11 @@ abstract contract RegistryBase is IRegistryEvents {
             requireTail(config, 2);
             uint256 resolver = uint256(bytes32(config[:32]));
             if (resolver == 0 || resolver > type(uint160).max) revert InvalidTrigger();
+        } else if (triggerType == TriggerType.LOG || triggerType == TriggerType.SAME_BLOCK_LOG) {
+            if (config.length != 192 || uint256(bytes32(config[32:64])) > 7) revert InvalidTrigger();
+            uint256 source = uint256(bytes32(config[:32]));
+            if (source == 0 || source > type(uint160).max) revert InvalidTrigger();
+            if (abi.decode(config, (LogTriggerConfig)).topic0 == 0) revert InvalidTrigger();
         } else {
             revert InvalidTriggerType();
         }

@@ -4,15 +4,23 @@ pragma solidity ^0.8.28;
 import {IForwarder} from "./interfaces/IForwarder.sol";
 import {IUpkeepTarget} from "./interfaces/IUpkeepTarget.sol";
 import {RegistryBase} from "./RegistryBase.sol";
-import {Ledger, Settings, Terms, TriggerType} from "./RegistryTypes.sol";
+import {Ledger, LogTrigger, Settings, Terms, TriggerType} from "./RegistryTypes.sol";
 import {UpkeepLock} from "./UpkeepLock.sol";
 
 /// @title The perform path: one upkeep called, charged and its lane repaid
 abstract contract RegistryPerform is RegistryBase {
     /// Gas that the registry and the forwarder may need around the target's call, beside what grows with the data.
     uint256 internal constant PERFORM_PATH_GAS = 60_000;
-    /// Calldata of a perform beside the perform data itself: selector, arguments, a conditional trigger and padding.
-    uint256 internal constant PERFORM_CALLDATA_HEAD = 300;
+    /// What a log trigger adds: its key is looked up, kept and told.
+    uint256 internal constant LOG_PATH_GAS = 26_000;
+    /// What of it is used up once the key is looked up.
+    uint256 private constant LOG_LOOKUP_GAS = 3_000;
+    /// Calldata of a perform beside the perform data itself: selector, arguments, a trigger and padding.
+    uint256 internal constant PERFORM_CALLDATA_HEAD = 400;
+    /// What telling it costs after the last measurement: 96 bytes more than the shortest trigger.
+    uint256 private constant LOG_EVENT_GAS = 800;
+    /// Length of an encoded `LogTrigger`.
+    uint256 private constant LOG_TRIGGER_LENGTH = 160;
     /// Intrinsic gas of every transaction.
     uint256 private constant INTRINSIC_GAS = 21_000;
     /// Gas per calldata token: a zero byte is one token, any other byte four (EIP-2028 in EIP-7623's words).
@@ -23,8 +31,9 @@ abstract contract RegistryPerform is RegistryBase {
     /// @notice Calls the target of an upkeep through its forwarder and charges the upkeep for it. Lanes only.
     /// @dev An upkeep that cannot be performed is reported by an event, not by a revert, so that the record stays. The
     /// transaction's gas limit has to leave `performGas` + `performGas` / 30 + 2 * `performData.length` + 60,000 when
-    /// this function starts.
-    /// @param trigger What made the upkeep due; repeated in the event and not read here.
+    /// this function starts, and 26,000 more for an upkeep with a log trigger.
+    /// @param trigger What made the upkeep due; repeated in the event. Read here only for log triggers, where it is an
+    /// encoded `LogTrigger`: no log is performed twice for one upkeep.
     /// @return success Whether the target was called and returned normally.
     function perform(uint256 id, bytes calldata trigger, bytes calldata performData) external returns (bool success) {
         uint256 gasAtStart = gasleft();
@@ -42,22 +51,31 @@ abstract contract RegistryPerform is RegistryBase {
             emit StaleUpkeepReport(id, trigger);
             return false;
         }
+        bytes32 key = isLogTrigger(id) ? dedupKey(id, trigger) : bytes32(0);
+        if (key != 0 && dedupKeys[key]) {
+            emit StaleUpkeepReport(id, trigger);
+            return false;
+        }
+        uint256 pathGas = PERFORM_PATH_GAS + (key == 0 ? 0 : LOG_PATH_GAS) + 2 * performData.length;
         uint256 tokens = calldataTokens();
-        uint256 worstGas = transactionGas(
-            config.flatGasOverhead, tokens, terms.performGas + PERFORM_PATH_GAS + 2 * performData.length
-        );
+        uint256 worstGas = transactionGas(config.flatGasOverhead, tokens, terms.performGas + pathGas);
         if (upkeeps[id].ledger.balance < priceOf(worstGas, tx.gasprice, config.premiumPPB)) {
             emit InsufficientFundsUpkeepReport(id, trigger);
             return false;
         }
-        requireGasFor(terms.performGas, performData.length);
+        requireGasFor(terms.performGas, key == 0 ? pathGas : pathGas - LOG_LOOKUP_GAS);
+        if (key != 0) {
+            dedupKeys[key] = true;
+            emit DedupKeyAdded(key);
+        }
 
         UpkeepLock.hold(id);
         uint256 gasUsed;
         (success, gasUsed) = IForwarder(terms.forwarder).forward(terms.performGas, targetCall(id, performData));
         UpkeepLock.release(id);
 
-        uint256 totalGas = transactionGas(config.flatGasOverhead, tokens, gasAtStart - gasleft());
+        uint256 flat = config.flatGasOverhead + (key == 0 ? 0 : LOG_EVENT_GAS);
+        uint256 totalGas = transactionGas(flat, tokens, gasAtStart - gasleft());
         uint96 payment = charge(id, priceOf(totalGas, tx.gasprice, config.premiumPPB));
         if (payment != 0) IForwarder(terms.forwarder).pay(payable(msg.sender), payment);
         emit UpkeepPerformed(id, success, payment, gasUsed, totalGas - gasUsed, trigger);
@@ -118,11 +136,19 @@ abstract contract RegistryPerform is RegistryBase {
         );
     }
 
+    /// @dev Under which the perform of an upkeep for a log is noted.
+    function dedupKey(uint256 id, bytes calldata trigger) internal pure returns (bytes32) {
+        if (trigger.length != LOG_TRIGGER_LENGTH) revert InvalidReport();
+        LogTrigger memory log = abi.decode(trigger, (LogTrigger));
+        return keccak256(abi.encodePacked(id, log.logBlockHash, log.txHash, log.logIndex));
+    }
+
     /// @dev Most that one perform with `performGas` may cost at `gasPrice`: the largest perform data, no zero byte in it.
-    function worstPayment(uint256 performGas, uint256 gasPrice) internal view returns (uint96) {
+    function worstPayment(bool byLog, uint256 performGas, uint256 gasPrice) internal view returns (uint96) {
         Settings memory config = settings;
         uint256 tokens = 4 * (config.maxPerformDataSize + PERFORM_CALLDATA_HEAD);
         uint256 execution = performGas + PERFORM_PATH_GAS + 2 * uint256(config.maxPerformDataSize);
+        if (byLog) execution += LOG_PATH_GAS;
         uint256 price = priceOf(transactionGas(config.flatGasOverhead, tokens, execution), gasPrice, config.premiumPPB);
         // A call may name any gas price; no balance covers more than this.
         return price < type(uint96).max ? uint96(price) : type(uint96).max;
@@ -156,9 +182,9 @@ abstract contract RegistryPerform is RegistryBase {
     }
 
     /// @dev Refuses to start a perform whose target would be given less than its gas, or which could not be paid after.
-    function requireGasFor(uint256 performGas, uint256 dataLength) private view {
+    function requireGasFor(uint256 performGas, uint256 pathGas) private view {
         // Two nested calls each keep back one 64th (EIP-150): (64/63)^2 is a little less than 1 + 1/30.
-        uint256 required = performGas + performGas / 30 + 2 * dataLength + PERFORM_PATH_GAS - 15_000;
+        uint256 required = performGas + performGas / 30 + pathGas - 15_000;
         uint256 available = gasleft();
         if (available < required) revert InsufficientGas(available, required);
     }

@@ -137,13 +137,4 @@ abstract contract RegistryPlumbing {
     function linkAvailableForPayment() external pure returns (int256) {
         return 0;
     }
-
-    /// @return False: no upkeep is triggered by logs.
-    function hasDedupKey(bytes32) external pure returns (bool) {
-        return false;
-    }
-
-    function getLogGasOverhead() external pure returns (uint256) {
-        return 0;
-    }
 }

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IForwarder} from "./interfaces/IForwarder.sol";
-import {IStreamsTarget, IUpkeepTarget} from "./interfaces/IUpkeepTarget.sol";
+import {ILogTarget, IStreamsTarget, IUpkeepTarget, Log} from "./interfaces/IUpkeepTarget.sol";
 import {RegistryPerform} from "./RegistryPerform.sol";
 import {LegacyConfig, LegacyState, Settings, Terms, TriggerType, Upkeep} from "./RegistryTypes.sol";
 
@@ -32,7 +32,7 @@ abstract contract RegistryTools is RegistryPerform {
         _;
     }
 
-    /// @notice Whether an upkeep is due in this block.
+    /// @notice Whether an upkeep is due in this block. One with a log trigger cannot be asked without a log.
     /// @return upkeepNeeded Whether it is.
     /// @return performData What it would be performed with; where the check failed, how it did.
     /// @return upkeepFailureReason Why it is not, from 0 (it is due) to 9.
@@ -41,6 +41,23 @@ abstract contract RegistryTools is RegistryPerform {
     /// @return fastGasWei Gas price that was reckoned with, in wei.
     /// @return linkNative Price of the token that upkeeps pay in, in native tokens with 18 decimals: one.
     function checkUpkeep(uint256 id)
+        external
+        returns (
+            bool upkeepNeeded,
+            bytes memory performData,
+            uint8 upkeepFailureReason,
+            uint256 gasUsed,
+            uint256 gasLimit,
+            uint256 fastGasWei,
+            uint256 linkNative
+        )
+    {
+        return checkUpkeep(id, msg.data[0:0]);
+    }
+
+    /// @notice The same for a log trigger, which needs the log that makes the upkeep due; other triggers do not read it.
+    /// @param triggerData For a log trigger, the encoded `Log`.
+    function checkUpkeep(uint256 id, bytes calldata triggerData)
         public
         onlySimulated
         returns (
@@ -57,24 +74,8 @@ abstract contract RegistryTools is RegistryPerform {
         (gasLimit, fastGasWei, linkNative) = (terms.performGas, presentGasPrice(), 1e18);
         upkeepFailureReason = obstacle(id, terms, fastGasWei);
         if (upkeepFailureReason == NONE) {
-            (upkeepNeeded, performData, upkeepFailureReason, gasUsed) = checkTrigger(id);
+            (upkeepNeeded, performData, upkeepFailureReason, gasUsed) = checkTrigger(id, triggerData);
         }
-    }
-
-    /// @notice The same; what triggered it matters to log triggers alone, of which there are none.
-    function checkUpkeep(uint256 id, bytes calldata)
-        external
-        returns (
-            bool upkeepNeeded,
-            bytes memory performData,
-            uint8 upkeepFailureReason,
-            uint256 gasUsed,
-            uint256 gasLimit,
-            uint256 fastGasWei,
-            uint256 linkNative
-        )
-    {
-        return checkUpkeep(id);
     }
 
     /// @notice What an upkeep that asked for data from elsewhere makes of `values`.
@@ -141,6 +142,17 @@ abstract contract RegistryTools is RegistryPerform {
         return settings.flatGasOverhead;
     }
 
+    /// @return The same for an upkeep with a log trigger.
+    function getLogGasOverhead() external view returns (uint256) {
+        return settings.flatGasOverhead + LOG_PATH_GAS;
+    }
+
+    /// @return Whether an upkeep was performed for a log: `key` is the hash of its id, the hash of the log's block, that of
+    /// its transaction (32 bytes each) and the log's place in the block (4 bytes).
+    function hasDedupKey(bytes32 key) external view returns (bool) {
+        return dedupKeys[key];
+    }
+
     /// @return The sender with which checks and performs are to be simulated.
     function getAllowedReadOnlyAddress() external pure returns (address) {
         return address(0);
@@ -151,12 +163,12 @@ abstract contract RegistryTools is RegistryPerform {
         if (settings.paused) return REGISTRY_PAUSED;
         if (terms.maxValidBlocknumber != ACTIVE) return UPKEEP_CANCELLED;
         if (terms.paused) return UPKEEP_PAUSED;
-        if (upkeeps[id].ledger.balance < worstPayment(terms.performGas, gasPrice)) return INSUFFICIENT_BALANCE;
+        if (upkeeps[id].ledger.balance < worstPayment(isLogTrigger(id), terms.performGas, gasPrice)) return INSUFFICIENT_BALANCE;
         return NONE;
     }
 
     /// @dev Whether the trigger holds.
-    function checkTrigger(uint256 id) private returns (bool, bytes memory, uint8, uint256) {
+    function checkTrigger(uint256 id, bytes calldata triggerData) private returns (bool, bytes memory, uint8, uint256) {
         Upkeep storage upkeep = upkeeps[id];
         uint8 triggerType = triggerTypeOf(id);
         if (triggerType == TriggerType.CONDITION) {
@@ -166,6 +178,11 @@ abstract contract RegistryTools is RegistryPerform {
         if (triggerType == TriggerType.RESOLVER) {
             (address resolver, bytes memory call) = abi.decode(upkeep.triggerConfig, (address, bytes));
             return ask(resolver, call, TARGET_CHECK_REVERTED);
+        }
+        if (isLogTrigger(id) && triggerData.length != 0) {
+            Log memory log = abi.decode(triggerData, (Log));
+            bytes memory call = abi.encodeCall(ILogTarget.checkLog, (log, upkeep.checkData));
+            return ask(upkeep.target, call, TARGET_CHECK_REVERTED);
         }
         // Calendars are read by the node alone.
         if (triggerType != TriggerType.INTERVAL) revert InvalidTriggerType();

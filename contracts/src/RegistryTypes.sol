@@ -102,11 +102,35 @@ struct LegacyConfig {
     address upkeepPrivilegeManager;
 }
 
+/// The trigger configuration of a log upkeep: which logs make it due.
+struct LogTriggerConfig {
+    /// Contract that emits them.
+    address contractAddress;
+    /// Bits 0 to 2: whether the topics 1 to 3 are compared.
+    uint8 filterSelector;
+    /// Always compared.
+    bytes32 topic0;
+    bytes32 topic1;
+    bytes32 topic2;
+    bytes32 topic3;
+}
+
+/// What made a log upkeep due, as `perform` gets it: the log and the block at whose state it was checked.
+struct LogTrigger {
+    /// Zero for a log of the perform's own block, whose hash is not known yet.
+    bytes32 logBlockHash;
+    bytes32 txHash;
+    /// Place of the log in its block.
+    uint32 logIndex;
+    uint32 blockNum;
+    bytes32 blockHash;
+}
+
 /// How an upkeep becomes due. The number is byte 15 of its id.
 library TriggerType {
     /// `checkUpkeep` of the target answers true.
     uint8 internal constant CONDITION = 0;
-    /// A matching log was emitted.
+    /// A matching log was emitted in a block before.
     uint8 internal constant LOG = 1;
     /// A number of blocks or milliseconds went by.
     uint8 internal constant INTERVAL = 2;
@@ -114,4 +138,6 @@ library TriggerType {
     uint8 internal constant CRON = 3;
     /// A separate resolver contract answers true.
     uint8 internal constant RESOLVER = 4;
+    /// A matching log was emitted, be it in the same block.
+    uint8 internal constant SAME_BLOCK_LOG = 5;
 }

@@ -17,7 +17,8 @@ abstract contract RegistryUpkeeps is RegistryBase {
     /// @param checkData Passed to `checkUpkeep`, or for an interval or cron upkeep to `performUpkeep`.
     /// @param triggerConfig For an interval upkeep `abi.encode(uint64 everyBlocks, uint64 everyMilliseconds)`, one of them
     /// zero; for a cron upkeep `abi.encode(string expression)`; for a resolver upkeep `abi.encode(address resolver, bytes
-    /// call)`, the call of which answers `(bool, bytes)`: whether the target is to be called, and with what.
+    /// call)`, the call of which answers `(bool, bytes)`: whether the target is to be called, and with what; for a log
+    /// upkeep an encoded `LogTriggerConfig`.
     /// @param offchainConfig Kept for the node; not read on chain.
     /// @return id The upkeep's id; its byte 15 is the trigger type.
     function registerUpkeep(

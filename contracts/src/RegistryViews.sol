@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {RegistryPerform} from "./RegistryPerform.sol";
-import {Settings, Upkeep, UpkeepInfo} from "./RegistryTypes.sol";
+import {Settings, TriggerType, Upkeep, UpkeepInfo} from "./RegistryTypes.sol";
 
 /// @title Everything that can be asked of the registry without changing it
 abstract contract RegistryViews is RegistryPerform {
@@ -89,16 +89,18 @@ abstract contract RegistryViews is RegistryPerform {
 
     /// @return Wei with which a perform cannot fail for want of funds at the present gas price.
     function getMinBalance(uint256 id) external view returns (uint96) {
-        return worstPayment(upkeeps[id].terms.performGas, presentGasPrice());
+        return worstPayment(isLogTrigger(id), upkeeps[id].terms.performGas, presentGasPrice());
     }
 
     /// @notice The same as `getMinBalance`, under its older name.
     function getMinBalanceForUpkeep(uint256 id) external view returns (uint96) {
-        return worstPayment(upkeeps[id].terms.performGas, presentGasPrice());
+        return worstPayment(isLogTrigger(id), upkeeps[id].terms.performGas, presentGasPrice());
     }
 
-    function getMaxPaymentForGas(uint8, uint32 gasLimit) external view returns (uint96) {
-        return worstPayment(gasLimit, presentGasPrice());
+    /// @return Most that a perform with `gasLimit` of an upkeep with this trigger costs at the present gas price, in wei.
+    function getMaxPaymentForGas(uint8 triggerType, uint32 gasLimit) external view returns (uint96) {
+        bool byLog = triggerType == TriggerType.LOG || triggerType == TriggerType.SAME_BLOCK_LOG;
+        return worstPayment(byLog, gasLimit, presentGasPrice());
     }
 
     /// @notice Ids of upkeeps that are not cancelled, a page at a time; cancellations change their order.

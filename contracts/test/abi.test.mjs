@@ -90,6 +90,10 @@ const registryEvents = {
     topic: '0xc3237c8807c467c1b39b8d0395eff077313e691bf0a7388106792564ebfd5636',
     indexed: ['id'],
   },
+  'DedupKeyAdded(bytes32)': {
+    topic: '0xa4a4e334c0e330143f9437484fe516c13bc560b86b5b0daf58e7084aaac228f2',
+    indexed: ['dedupKey'],
+  },
   'FundsAdded(uint256,address,uint96)': {
     topic: '0xafd24114486da8ebfc32f3626dada8863652e187461aa74d4bfa734891506203',
     indexed: ['id', 'from'],

@@ -82,21 +82,41 @@ test('the deterministic deployment proxy deploys', async () => {
   assert.equal(await client.getCode({ address }), deployedBytecode)
 })
 
-test('a perform charges what its transaction costs', async () => {
+// An interval, and a log in another place for each perform: its key takes a new slot.
+const chargedTriggers = {
+  'an interval': {
+    type: 2,
+    config: encodeAbiParameters([{ type: 'uint64' }, { type: 'uint64' }], [1n, 0n]),
+    trigger: () => encodeAbiParameters([{ type: 'uint32' }, { type: 'bytes32' }], [1, zeroHash]),
+  },
+  'a log': {
+    type: 1,
+    config: encodeAbiParameters(
+      ['address', 'uint8', 'bytes32', 'bytes32', 'bytes32', 'bytes32'].map((type) => ({ type })),
+      [chosen.REGISTRY_ADDRESS, 0, toHex(1, { size: 32 }), zeroHash, zeroHash, zeroHash],
+    ),
+    trigger: (index) =>
+      encodeAbiParameters(
+        ['bytes32', 'bytes32', 'uint32', 'uint32', 'bytes32'].map((type) => ({ type })),
+        [toHex(new Uint8Array(32).fill(171)), toHex(new Uint8Array(32).fill(205)), index, 1, zeroHash],
+      ),
+  },
+}
+
+for (const [name, { type, config, trigger }] of Object.entries(chargedTriggers))
+test(`a perform for ${name} charges what its transaction costs`, async () => {
   const { abi, bytecode } = artifact('Heartbeat')
   const { contractAddress } = await mined(await wallet.deployContract({ account: owner, abi, bytecode }))
-  const everyBlock = encodeAbiParameters([{ type: 'uint64' }, { type: 'uint64' }], [1n, 0n])
-  const registered = await write(owner, 'registerUpkeep', [contractAddress, 200_000, owner.address, 2, '0x', everyBlock, '0x'])
+  const registered = await write(owner, 'registerUpkeep', [contractAddress, 200_000, owner.address, type, '0x', config, '0x'])
   const [{ args: { id } }] = parseEventLogs({ abi: registry.abi, eventName: 'UpkeepRegistered', logs: registered.logs })
   await write(owner, 'addFunds', [id, 10n ** 18n], { value: 10n ** 18n })
   const forwarder = await client.readContract({ ...registry, functionName: 'getForwarder', args: [id] })
 
   const lane = laneAt(3)
-  const trigger = encodeAbiParameters([{ type: 'uint32' }, { type: 'bytes32' }], [1, zeroHash])
   // Little data; much data; so much that the calldata floor decides.
-  for (const data of ['0x', toHex(new Uint8Array(600).fill(7)), pad('0x1', { size: 900 }), toHex(new Uint8Array(5_000).fill(255))]) {
+  for (const [index, data] of ['0x', toHex(new Uint8Array(600).fill(7)), pad('0x1', { size: 900 }), toHex(new Uint8Array(5_000).fill(255))].entries()) {
     const held = await client.getBalance({ address: forwarder })
-    const receipt = await write(lane, 'perform', [id, trigger, data], { gas: 600_000n })
+    const receipt = await write(lane, 'perform', [id, trigger(index), data], { gas: 600_000n })
     const [{ args }] = parseEventLogs({ abi: registry.abi, eventName: 'UpkeepPerformed', logs: receipt.logs })
     assert.equal(args.success, true)
     const charged = args.gasUsed + args.gasOverhead

@@ -28,6 +28,7 @@ interface IRegistryEvents {
     event CancelledUpkeepReport(uint256 indexed id, bytes trigger);
     event InsufficientFundsUpkeepReport(uint256 indexed id, bytes trigger);
     event StaleUpkeepReport(uint256 indexed id, bytes trigger);
+    event DedupKeyAdded(bytes32 indexed dedupKey);
     event OwnershipTransferRequested(address indexed from, address indexed to);
     event OwnershipTransferred(address indexed from, address indexed to);
     event Paused(address account);

@@ -23,3 +23,31 @@ interface IStreamsTarget {
         view
         returns (bool upkeepNeeded, bytes memory performData);
 }
+
+/// A log and where it stands.
+struct Log {
+    /// Place of the log in its block.
+    uint256 index;
+    /// Of the block, in seconds.
+    uint256 timestamp;
+    bytes32 txHash;
+    uint256 blockNumber;
+    /// Zero where the log is delivered within its own block.
+    bytes32 blockHash;
+    /// The contract that emitted it.
+    address source;
+    bytes32[] topics;
+    bytes data;
+}
+
+/// @title What a contract implements to be called when a log is emitted
+/// @notice It implements `performUpkeep` of `IUpkeepTarget` beside it.
+interface ILogTarget {
+    /// @param log The log that makes the upkeep due.
+    /// @param checkData The bytes stored with the upkeep at registration.
+    /// @return upkeepNeeded Whether the work is due.
+    /// @return performData What `performUpkeep` is to be given.
+    function checkLog(Log calldata log, bytes calldata checkData)
+        external
+        returns (bool upkeepNeeded, bytes memory performData);
+}
