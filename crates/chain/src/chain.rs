@@ -13,6 +13,7 @@ use crate::{
     recover,
     replay::{self, BlockReplay},
     sequencer::{self, Signal},
+    upkeeps,
     view::empty_view,
 };
 use alloy_hardforks::EthereumHardforks;
@@ -91,9 +92,7 @@ impl Chain {
                 let view = inner.view();
                 let mut keeper =
                     Keeper::load(keeper, &inner.spec, &*view.state, &view.pending.env)?;
-                if let Some(record) = inner.db.keeper_record(view.head.number())? {
-                    keeper.restore_queue(&record)?;
-                }
+                upkeeps::restore_queue(&inner, &mut keeper)?;
                 producer.keeper = Some(keeper);
             }
             recover::reopen(&inner, &mut producer)?;

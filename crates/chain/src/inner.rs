@@ -11,6 +11,7 @@ use crate::{
     producer::{Producer, pool_head},
     recent::{RECENT_BLOCKS, Recent},
     sequencer::Signal,
+    upkeeps,
     view::{View, empty_view, with_patch},
 };
 use alloy_primitives::B256;
@@ -244,6 +245,7 @@ impl Inner {
         if let Some(keeper) = producer.keeper.as_mut() {
             let view = self.view();
             keeper.reload(&*view.state, &view.pending.env)?;
+            upkeeps::restore_queue(self, keeper)?;
         }
         if number < from {
             self.announce(ChainEvent::Reverted { from, to: number, removed });

@@ -32,6 +32,7 @@ mod recent;
 mod recover;
 mod replay;
 mod sequencer;
+mod upkeeps;
 mod validation;
 mod view;
 

@@ -3,16 +3,17 @@
 //! Invariant: everything in an open block was executed on exactly the state that everything
 //! before it left behind, and stands in the journal once its tick has ended.
 
-use crate::{ChainError, ExecutorKind, PendingBlock, block::ExecutedBlock};
+use crate::{ChainError, ExecutorKind, PendingBlock, block::ExecutedBlock, upkeeps::emitted_logs};
 use alloy_consensus::{Header, Transaction as _, transaction::Recovered};
 use alloy_eips::eip4895::Withdrawals;
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::{B256, Bytes, Log};
+use alloy_primitives::{B256, Bytes};
 use plasma_chainspec::ChainSpec;
 use plasma_evm::{
     BlockCommitter, BlockContext, BlockParts, BlockState, EvmEnv, InvalidTransaction,
     NextBlockAttributes, assemble_header, next_block_env, tx_env,
 };
+use plasma_keeper::EmittedLog;
 use plasma_parallel::{
     BatchOutcome, Conflict, ConflictReport, ParallelExecutor, TransactionOutcome,
     execute_sequential,
@@ -135,8 +136,8 @@ impl OpenBlock {
     }
 
     /// Logs of the transactions from position `from` on.
-    pub(crate) fn logs_since(&self, from: usize) -> Vec<Log> {
-        self.committer.receipts()[from..].iter().flat_map(|receipt| receipt.logs.clone()).collect()
+    pub(crate) fn logs_since(&self, from: usize) -> Vec<EmittedLog> {
+        emitted_logs(&self.transactions, self.committer.receipts(), from)
     }
 
     /// The receipt of transaction `index`.

@@ -3,8 +3,13 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, block::ExecutedBlock, dev::DevState, inner::Inner,
-    metrics, open_block::OpenBlock,
+    ChainConfig, ChainError, ChainEvent,
+    block::ExecutedBlock,
+    dev::DevState,
+    inner::Inner,
+    metrics,
+    open_block::OpenBlock,
+    upkeeps::{sealed_block, without_logs},
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
@@ -178,7 +183,9 @@ impl Producer {
         let Some(keeper) = self.keeper.as_mut() else { return Ok(()) };
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         let mut carried = std::mem::take(&mut self.keeper_carry);
-        for _ in 0..keeper.max_rounds() {
+        let rounds = keeper.max_rounds();
+        // One round more only looks, so that the record tells the truth about what the last performs did.
+        for round in 0..=rounds {
             let news;
             let changes = if carried.is_empty() {
                 open.tick_changes()
@@ -198,6 +205,7 @@ impl Producer {
                 changes: Some(changes),
                 gas_left: open.gas_left(),
                 first_of_block,
+                may_perform: round < rounds,
             })?;
             if plan.performs.is_empty() {
                 return Ok(());
@@ -225,8 +233,6 @@ impl Producer {
                 return Ok(());
             }
         }
-        // The last round's performs were not looked at: the next tick's first round sees them.
-        self.keeper_carry = open.tick_changes().clone();
         Ok(())
     }
 
@@ -272,7 +278,8 @@ impl Producer {
         })?;
         let (trie, updates) = rooted.expect("sealing computes the root once");
         let keeper_record = match self.keeper.as_mut() {
-            Some(keeper) => keeper.on_sealed(built.executed.number(), built.executed.hash),
+            Some(keeper) if keeper.listens() => keeper.on_sealed(&sealed_block(&built.executed)),
+            Some(keeper) => keeper.on_sealed(&without_logs(&built.executed)),
             None => Default::default(),
         };
         self.keeper_carry.merge(Arc::unwrap_or_clone(built.closing));

@@ -6,6 +6,7 @@ use crate::{
     producer::{Producer, now_ms},
 };
 use parking_lot::{Condvar, Mutex};
+use plasma_keeper::Keeper;
 use std::{
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -131,7 +132,9 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
             return Ok(());
         }
         let ready = chain.pool.status().pending > 0;
-        if !ready && (woken || !upkeep_due(chain, &producer)?) {
+        // What waits for its log's block to be over is not left waiting for the next look.
+        let look = !woken || producer.keeper.as_ref().is_some_and(Keeper::logs_wait);
+        if !ready && !(look && upkeep_due(chain, &producer)?) {
             return Ok(());
         }
         let restored = producer.open.as_ref().is_some_and(|open| !open.transactions.is_empty());
@@ -145,6 +148,10 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
         }
         producer.seal(chain)?;
         if !ready {
+            if producer.keeper.as_ref().is_some_and(Keeper::logs_wait) {
+                // Again, but not without asking first whether the node is to stop.
+                chain.signal.wake();
+            }
             return Ok(());
         }
     }

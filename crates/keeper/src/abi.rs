@@ -22,6 +22,7 @@ sol! {
         event FundsAdded(uint256 indexed id, address indexed from, uint96 amount);
         event FundsWithdrawn(uint256 indexed id, uint256 amount, address to);
         event UpkeepPerformed(uint256 indexed id, bool indexed success, uint96 totalPayment, uint256 gasUsed, uint256 gasOverhead, bytes trigger);
+        event DedupKeyAdded(bytes32 indexed dedupKey);
         event CancelledUpkeepReport(uint256 indexed id, bytes trigger);
         event InsufficientFundsUpkeepReport(uint256 indexed id, bytes trigger);
         event ReorgedUpkeepReport(uint256 indexed id, bytes trigger);
@@ -35,6 +36,9 @@ sol! {
         function getNumUpkeeps() external view returns (uint256);
         function getActiveUpkeepIDs(uint256 startIndex, uint256 maxCount) external view returns (uint256[] ids);
         function getMinBalance(uint256 id) external view returns (uint96);
+        function hasDedupKey(bytes32 key) external view returns (bool);
+        function getPaymentConfig() external view returns (uint32 premiumPPB, uint32 flatGasOverhead, uint32 maxPerformGas,
+            uint32 maxCheckDataSize, uint32 maxPerformDataSize, uint64 fallbackGasPrice);
         function checkUpkeep(uint256 id) external returns (bool upkeepNeeded, bytes performData, uint8 reason,
             uint256 gasUsed, uint256 gasLimit, uint256 fastGasWei, uint256 linkNative);
         function executeCallback(uint256 id, bytes payload) external returns (bool upkeepNeeded, bytes performData,
@@ -79,8 +83,21 @@ sol! {
 sol! {
     /// What a target contract implements.
     interface Automation {
+        #[derive(Debug, PartialEq, Eq)]
+        struct Log {
+            uint256 index;
+            uint256 timestamp;
+            bytes32 txHash;
+            uint256 blockNumber;
+            bytes32 blockHash;
+            address source;
+            bytes32[] topics;
+            bytes data;
+        }
+
         function checkUpkeep(bytes checkData) external returns (bool upkeepNeeded, bytes performData);
         function performUpkeep(bytes performData) external;
+        function checkLog(Log log, bytes checkData) external returns (bool upkeepNeeded, bytes performData);
         function checkErrorHandler(uint256 errCode, bytes extraData) external view returns (bool upkeepNeeded, bytes performData);
 
         /// A check's request for data from elsewhere.
@@ -93,6 +110,18 @@ sol! {
     /// The check block of a conditional or interval upkeep: the parent of the perform's block.
     #[derive(Debug, PartialEq, Eq)]
     struct ConditionalTrigger {
+        uint32 blockNum;
+        bytes32 blockHash;
+    }
+}
+
+sol! {
+    /// What a log upkeep is performed for: the log, and the check block as in [`ConditionalTrigger`].
+    #[derive(Debug, PartialEq, Eq)]
+    struct LogTrigger {
+        bytes32 logBlockHash;
+        bytes32 txHash;
+        uint32 logIndex;
         uint32 blockNum;
         bytes32 blockHash;
     }

@@ -10,7 +10,8 @@ use crate::{
     call::{CallEnd, FreeCall, free_call},
     config::MAX_REVERT_DATA_BYTES,
     decision::DeferReason,
-    perform::{encode_perform, perform_gas_limit},
+    logs::TriggerLog,
+    perform::{encode_perform, perform_gas_limit, trigger_data},
     recording::{Reads, RecordingState},
     registry::RegistryView,
     revert::revert_reason,
@@ -71,17 +72,22 @@ pub(crate) struct Evaluator<'a> {
     pub(crate) time_ms: u64,
     /// The lane as which performs are simulated; `None`: none is authorised.
     pub(crate) lane: Option<Address>,
-    pub(crate) trigger_data: &'a Bytes,
+    /// Number and hash of the block before, which counts as that of the check.
+    pub(crate) check_block: (u32, B256),
     /// Fee cap of performs: base fee and tip, in wei per gas.
     pub(crate) gas_price: u128,
 }
 
 impl Evaluator<'_> {
-    /// Evaluates one upkeep that is neither paused nor cancelled.
-    pub(crate) fn evaluate(&self, upkeep: &UpkeepInfo) -> Result<Evaluation, KeeperError> {
+    /// Evaluates one upkeep that is neither paused nor cancelled: by itself, or for `log`.
+    pub(crate) fn evaluate(
+        &self,
+        upkeep: &UpkeepInfo,
+        log: Option<&TriggerLog>,
+    ) -> Result<Evaluation, KeeperError> {
         let mut reads = Reads::default();
-        let verdict = match self.check(upkeep, &mut reads)? {
-            Verdict::Due(data) => self.simulate_perform(upkeep, data, &mut reads)?,
+        let verdict = match self.check(upkeep, log, &mut reads)? {
+            Verdict::Due(data) => self.simulate_perform(upkeep, log, data, &mut reads)?,
             other => other,
         };
         let every_block = reads.block || verdict.hangs_on_block();
@@ -89,22 +95,25 @@ impl Evaluator<'_> {
     }
 
     /// Does the trigger hold?
-    fn check(&self, upkeep: &UpkeepInfo, reads: &mut Reads) -> Result<Verdict, KeeperError> {
+    fn check(
+        &self,
+        upkeep: &UpkeepInfo,
+        log: Option<&TriggerLog>,
+        reads: &mut Reads,
+    ) -> Result<Verdict, KeeperError> {
         match &upkeep.trigger {
             Trigger::Conditional => {
                 let call = Automation::checkUpkeepCall { checkData: upkeep.check_data.clone() };
-                let end = self.ask(upkeep.target, call.abi_encode().into(), reads)?;
-                match &end {
-                    // Longer data is not decoded: all its strings may be one and the same long one.
-                    CallEnd::Reverted(data) if data.len() <= MAX_REVERT_DATA_BYTES => {
-                        match StreamsLookup::abi_decode(data) {
-                            Ok(lookup) => self.answer_lookup(upkeep.target, lookup, reads),
-                            Err(_) => Ok(self.read_end(end)),
-                        }
-                    }
-                    _ => Ok(self.read_end(end)),
-                }
+                self.ask_target(upkeep.target, call.abi_encode(), reads)
             }
+            // Without a log there is nothing to be due for.
+            Trigger::Log { .. } => match log {
+                Some(log) => {
+                    let call = log.check_call(&upkeep.check_data);
+                    self.ask_target(upkeep.target, call.abi_encode(), reads)
+                }
+                None => Ok(Verdict::NotNeeded),
+            },
             Trigger::Resolver { resolver, call } => {
                 Ok(self.read_end(self.ask(*resolver, call.clone(), reads)?))
             }
@@ -117,9 +126,27 @@ impl Evaluator<'_> {
                     Verdict::NotNeeded
                 },
             ),
-            Trigger::Log | Trigger::Unknown => {
-                Ok(Verdict::Blocked(DeferReason::UnsupportedTrigger))
+            Trigger::Unknown => Ok(Verdict::Blocked(DeferReason::UnsupportedTrigger)),
+        }
+    }
+
+    /// Asks the upkeep's own target, which may ask for data streams in turn.
+    fn ask_target(
+        &self,
+        target: Address,
+        call: Vec<u8>,
+        reads: &mut Reads,
+    ) -> Result<Verdict, KeeperError> {
+        let end = self.ask(target, call.into(), reads)?;
+        match &end {
+            // Longer data is not decoded: all its strings may be one and the same long one.
+            CallEnd::Reverted(data) if data.len() <= MAX_REVERT_DATA_BYTES => {
+                match StreamsLookup::abi_decode(data) {
+                    Ok(lookup) => self.answer_lookup(target, lookup, reads),
+                    Err(_) => Ok(self.read_end(end)),
+                }
             }
+            _ => Ok(self.read_end(end)),
         }
     }
 
@@ -201,14 +228,16 @@ impl Evaluator<'_> {
     fn simulate_perform(
         &self,
         upkeep: &UpkeepInfo,
+        log: Option<&TriggerLog>,
         data: Bytes,
         reads: &mut Reads,
     ) -> Result<Verdict, KeeperError> {
         let Some(lane) = self.lane else {
             return Ok(Verdict::Blocked(DeferReason::NoActiveLane));
         };
-        let input = encode_perform(upkeep.id, self.trigger_data, &data);
-        let Some(gas_limit) = perform_gas_limit(self.config, upkeep.perform_gas, &input) else {
+        let input = encode_perform(upkeep.id, &trigger_data(self.check_block, log), &data);
+        let limit = perform_gas_limit(self.config, upkeep.perform_gas, log.is_some(), &input);
+        let Some(gas_limit) = limit else {
             return Ok(Verdict::Blocked(DeferReason::TooLarge));
         };
         let recording = RecordingState::new(self.state);
@@ -240,7 +269,9 @@ impl Evaluator<'_> {
         perform_reads.accounts.remove(&self.env.block_env.beneficiary);
         reads.merge(perform_reads);
         match result {
-            ExecutionResult::Success { logs, .. } => self.read_report(upkeep, lane, data, &logs),
+            ExecutionResult::Success { logs, .. } => {
+                self.read_report(upkeep, log, lane, data, &logs)
+            }
             ExecutionResult::Revert { output, .. } => Ok(refused_by_registry(&output)),
             ExecutionResult::Halt { reason, .. } => Ok(Verdict::SimulationReverted(format!(
                 "the perform transaction halted: {reason:?}"
@@ -260,6 +291,7 @@ impl Evaluator<'_> {
     fn read_report(
         &self,
         upkeep: &UpkeepInfo,
+        log: Option<&TriggerLog>,
         lane: Address,
         data: Bytes,
         logs: &[Log],
@@ -275,10 +307,13 @@ impl Evaluator<'_> {
                 let needed = self.view().min_balance(upkeep.id, self.gas_price)?;
                 Ok(Verdict::Underfunded(needed.saturating_sub(upkeep.balance)))
             }
-            // this upkeep is not paused, so it is the registry
-            Some(RegistryEvents::StaleUpkeepReport(_)) => {
-                Ok(Verdict::Blocked(DeferReason::RegistryPaused))
-            }
+            // This upkeep is not paused, so it is the registry, or the log has been performed already.
+            Some(RegistryEvents::StaleUpkeepReport(_)) => match log {
+                Some(log) if self.view().has_dedup_key(log.key(upkeep.id))? => {
+                    Ok(Verdict::NotNeeded)
+                }
+                _ => Ok(Verdict::Blocked(DeferReason::RegistryPaused)),
+            },
             _ => Ok(Verdict::Blocked(DeferReason::Refused)),
         }
     }

@@ -15,6 +15,13 @@ pub const MAX_TRANSACTION_GAS: u64 = 16_777_216;
 /// demands when its function starts (60,000), and room to get there.
 pub const PERFORM_OVERHEAD_GAS: u64 = 70_000;
 
+/// What a perform for a log takes beside that: the registry keeps a key for it.
+pub const LOG_PERFORM_GAS: u64 = 26_000;
+/// Most logs that wait for one upkeep; further ones are dropped, and the record says so.
+pub const MAX_WAITING_LOGS: usize = 1_000;
+/// Blocks for which a log waits for an upkeep that is paused, cannot pay, or would fail.
+pub const LOG_PATIENCE_BLOCKS: u64 = 256;
+
 /// How a keeper works.
 #[derive(Clone, Debug)]
 pub struct KeeperConfig {

@@ -1,9 +1,10 @@
 //! The ledger of decisions: what became of every active upkeep in every block.
 //!
 //! Invariant: the outcomes of a block sum up to its active upkeeps. Upkeeps that were not needed
-//! are counted, all others stand one by one.
+//! are counted, all others stand one by one. An upkeep with a log trigger has one outcome for each log that it was
+//! looked at for, other than "not needed".
 
-use crate::KeeperError;
+use crate::{KeeperError, LogPosition};
 use alloy_primitives::{B256, Bytes, U256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpEncodable};
 use serde::{Deserialize, Serialize};
@@ -20,9 +21,22 @@ pub struct Decision {
     /// The upkeep's id.
     #[serde(with = "id_hex")]
     pub upkeep: U256,
+    /// For an upkeep with a log trigger, the log that made it due.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub log: Option<LogPosition>,
     /// What became of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+impl Decision {
+    /// Whether an entry of the record may tell both: a log upkeep's, which differ in the log alone.
+    fn is_told_alike(&self, other: &Self) -> bool {
+        self.log.is_some()
+            && other.log.is_some()
+            && self.upkeep == other.upkeep
+            && self.outcome == other.outcome
+    }
 }
 
 /// What became of an upkeep.
@@ -72,6 +86,11 @@ pub enum Outcome {
     Paused,
     /// It was cancelled in this block.
     Cancelled,
+    /// A log that the upkeep was to be performed for is given up.
+    Dropped {
+        /// Why.
+        reason: DropReason,
+    },
     /// It is due, or may be, and waits.
     Deferred {
         /// Why it waits.
@@ -79,6 +98,17 @@ pub enum Outcome {
         /// The block since which it is due.
         since: u64,
     },
+}
+
+/// Why a log was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DropReason {
+    /// It waited for [`crate::LOG_PATIENCE_BLOCKS`] blocks: the upkeep could not pay, was paused, or its perform would
+    /// have failed.
+    TooOld,
+    /// [`crate::MAX_WAITING_LOGS`] logs waited already.
+    TooMany,
 }
 
 /// Why a due upkeep was not fired in a block.
@@ -103,14 +133,18 @@ pub enum DeferReason {
     Refused,
     /// The whole registry is paused.
     RegistryPaused,
-    /// This node does not serve its trigger (log triggers, or a configuration that cannot be read).
+    /// This node does not serve its trigger: its configuration cannot be read.
     UnsupportedTrigger,
     /// It was registered, or changed, after the block's last keeper round.
     NotCheckedYet,
+    /// It became due in the last of the block's rounds of performs.
+    RoundLimit,
+    /// Performs for other logs come first, and the upkeep might not be able to pay for all of them together.
+    PerformsBefore,
 }
 
 impl DeferReason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::GasShare,
         Self::BlockGas,
         Self::TooLarge,
@@ -122,6 +156,8 @@ impl DeferReason {
         Self::RegistryPaused,
         Self::UnsupportedTrigger,
         Self::NotCheckedYet,
+        Self::RoundLimit,
+        Self::PerformsBefore,
     ];
 
     fn from_code(code: u64) -> Option<Self> {
@@ -142,7 +178,25 @@ impl Outcome {
             Self::Underfunded { .. } => "underfunded",
             Self::Paused => "paused",
             Self::Cancelled => "cancelled",
+            Self::Dropped { .. } => "dropped",
             Self::Deferred { .. } => "deferred",
+        }
+    }
+
+    /// True where nothing more will become of the log that an upkeep was due for.
+    pub(crate) fn ends_log(&self) -> bool {
+        match self {
+            Self::SimulationReverted { .. }
+            | Self::Underfunded { .. }
+            | Self::Paused
+            | Self::Deferred { .. } => false,
+            Self::Performed { .. }
+            | Self::PerformedReverted { .. }
+            | Self::NotNeeded
+            | Self::CheckReverted { .. }
+            | Self::CheckOutOfGas
+            | Self::Cancelled
+            | Self::Dropped { .. } => true,
         }
     }
 
@@ -162,14 +216,15 @@ pub struct BlockDecisions {
     pub active: u64,
     /// How many of them were not needed.
     pub not_needed: u64,
-    /// All the others, in order of registration.
+    /// All the others, in order of registration, and then of the logs that made them due.
     pub decisions: Vec<Decision>,
 }
 
 impl BlockDecisions {
     /// Upkeeps without an outcome; always zero in a right record.
     pub fn missed(&self) -> u64 {
-        self.active.saturating_sub(self.not_needed + self.decisions.len() as u64)
+        let told = self.decisions.chunk_by(|one, next| one.upkeep == next.upkeep).count();
+        self.active.saturating_sub(self.not_needed + told as u64)
     }
 
     /// The record: a version byte, then RLP.
@@ -178,7 +233,11 @@ impl BlockDecisions {
             block: self.block,
             active: self.active,
             not_needed: self.not_needed,
-            entries: self.decisions.iter().map(Entry::from_decision).collect(),
+            entries: self
+                .decisions
+                .chunk_by(Decision::is_told_alike)
+                .map(Entry::from_alike)
+                .collect(),
         };
         let mut out = vec![RECORD_VERSION];
         record.encode(&mut out);
@@ -202,11 +261,10 @@ impl BlockDecisions {
         if !rest.is_empty() {
             return Err(bad("bytes follow its end"));
         }
-        let decisions = record
-            .entries
-            .into_iter()
-            .map(|entry| entry.into_decision(record.block))
-            .collect::<Result<_, _>>()?;
+        let mut decisions = Vec::with_capacity(record.entries.len());
+        for entry in record.entries {
+            entry.into_decisions(record.block, &mut decisions)?;
+        }
         Ok(Self {
             block: record.block,
             active: record.active,
@@ -238,6 +296,7 @@ struct Record {
 
 /// One decision, flat: unused fields are zero or empty and cost a byte each.
 #[derive(Default, RlpEncodable, RlpDecodable)]
+#[rlp(trailing)]
 struct Entry {
     kind: u8,
     upkeep: U256,
@@ -245,10 +304,15 @@ struct Entry {
     number: u64,
     amount: U256,
     text: String,
+    /// The logs for which all of this holds.
+    logs: Option<Vec<LogPosition>>,
 }
 
 impl Entry {
-    fn from_decision(decision: &Decision) -> Self {
+    /// One entry for decisions that differ in the log alone.
+    fn from_alike(decisions: &[Decision]) -> Self {
+        let decision = &decisions[0];
+        let logs = decision.log.map(|_| decisions.iter().filter_map(|one| one.log).collect());
         let entry = match &decision.outcome {
             Outcome::Performed { tx, gas_used, payment } => Self {
                 tx: Bytes::copy_from_slice(tx.as_slice()),
@@ -275,15 +339,19 @@ impl Entry {
             Outcome::Deferred { reason, since } => {
                 Self { number: *since, amount: U256::from(*reason as u64), ..Self::kind(9) }
             }
+            Outcome::Dropped { reason: DropReason::TooOld } => Self { number: 0, ..Self::kind(10) },
+            Outcome::Dropped { reason: DropReason::TooMany } => {
+                Self { number: 1, ..Self::kind(10) }
+            }
         };
-        Self { upkeep: decision.upkeep, ..entry }
+        Self { upkeep: decision.upkeep, logs, ..entry }
     }
 
     fn kind(kind: u8) -> Self {
         Self { kind, ..Self::default() }
     }
 
-    fn into_decision(self, block: u64) -> Result<Decision, KeeperError> {
+    fn into_decisions(self, block: u64, decisions: &mut Vec<Decision>) -> Result<(), KeeperError> {
         let upkeep = self.upkeep;
         let outcome = match self.kind {
             0 => Outcome::Performed {
@@ -311,11 +379,27 @@ impl Entry {
                     .ok_or_else(|| KeeperError::Record("it gives an unknown reason".into()))?,
                 since: self.number,
             },
+            10 => Outcome::Dropped {
+                reason: match self.number {
+                    0 => DropReason::TooOld,
+                    1 => DropReason::TooMany,
+                    _ => return Err(KeeperError::Record("it gives an unknown reason".into())),
+                },
+            },
             kind => {
                 return Err(KeeperError::Record(format!("it holds the unknown outcome {kind}")));
             }
         };
-        Ok(Decision { block, upkeep, outcome })
+        match self.logs {
+            None => decisions.push(Decision { block, upkeep, log: None, outcome }),
+            Some(logs) => decisions.extend(logs.into_iter().map(|log| Decision {
+                block,
+                upkeep,
+                log: Some(log),
+                outcome: outcome.clone(),
+            })),
+        }
+        Ok(())
     }
 
     fn transaction_hash(&self) -> Result<B256, KeeperError> {
@@ -361,10 +445,37 @@ mod tests {
             amount.prop_map(|by| Outcome::Underfunded { by }),
             Just(Outcome::Paused),
             Just(Outcome::Cancelled),
+            prop_oneof![Just(DropReason::TooOld), Just(DropReason::TooMany)]
+                .prop_map(|reason| Outcome::Dropped { reason }),
             (0..DeferReason::ALL.len(), any::<u64>()).prop_map(|(reason, since)| {
                 Outcome::Deferred { reason: DeferReason::ALL[reason], since }
             }),
         ]
+    }
+
+    fn any_log() -> impl Strategy<Value = LogPosition> {
+        (any::<u64>(), any::<u64>())
+            .prop_map(|(block_number, log_index)| LogPosition { block_number, log_index })
+    }
+
+    /// Logs with the same outcome share an entry: a waiting log costs a few bytes of each block.
+    #[test]
+    fn waiting_logs_are_small() {
+        let outcome =
+            Outcome::SimulationReverted { reason: "it cannot be done before Tuesday".into() };
+        let decisions = (0..1_000)
+            .map(|log_index| Decision {
+                block: 900_001,
+                upkeep: U256::MAX,
+                log: Some(LogPosition { block_number: 900_000, log_index }),
+                outcome: outcome.clone(),
+            })
+            .collect();
+        let record = BlockDecisions { block: 900_001, active: 1, not_needed: 0, decisions };
+        assert_eq!(record.missed(), 0);
+        let bytes = record.encode();
+        assert!(bytes.len() < 9_000, "{} bytes", bytes.len());
+        assert_eq!(BlockDecisions::decode(&bytes).unwrap(), record);
     }
 
     proptest! {
@@ -372,11 +483,11 @@ mod tests {
         fn records_and_json_survive_a_round_trip(
             block: u64,
             not_needed in 0u64..1_000_000,
-            outcomes in prop::collection::vec((any::<[u8; 32]>(), any_outcome()), 0..20),
+            outcomes in prop::collection::vec((1u64..6, prop::option::of(any_log()), any_outcome()), 0..20),
         ) {
             let decisions: Vec<_> = outcomes
                 .into_iter()
-                .map(|(id, outcome)| Decision { block, upkeep: U256::from_be_bytes(id), outcome })
+                .map(|(id, log, outcome)| Decision { block, upkeep: U256::from(id), log, outcome })
                 .collect();
             let record = BlockDecisions {
                 block,

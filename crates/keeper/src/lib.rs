@@ -8,7 +8,7 @@
 //!
 //! Invariants:
 //! - Every active upkeep has exactly one [`Outcome`] in every block ([`BlockDecisions`]).
-//! - At most one perform per upkeep and block; after a perform the upkeep is evaluated anew.
+//! - At most one perform per upkeep and block, or per upkeep and log; after a perform the upkeep is evaluated anew.
 //! - Evaluating only what a batch touched decides as evaluating everything does.
 //! - The same inputs give the same plan and the same record, bit for bit.
 //! - The keeper knows nothing of JSON-RPC, of pools or of how transactions are executed.
@@ -24,6 +24,7 @@ mod error;
 mod index;
 mod keeper;
 mod lanes;
+mod logs;
 mod perform;
 mod recording;
 mod registry;
@@ -35,13 +36,14 @@ mod upkeep;
 
 pub use check::streams_error;
 pub use config::{
-    CHECK_GAS, KeeperConfig, MAX_PERFORM_DATA_BYTES, MAX_REVERT_DATA_BYTES, MAX_TRANSACTION_GAS,
-    PERFORM_OVERHEAD_GAS,
+    CHECK_GAS, KeeperConfig, LOG_PATIENCE_BLOCKS, LOG_PERFORM_GAS, MAX_PERFORM_DATA_BYTES,
+    MAX_REVERT_DATA_BYTES, MAX_TRANSACTION_GAS, MAX_WAITING_LOGS, PERFORM_OVERHEAD_GAS,
 };
-pub use decision::{BlockDecisions, Decision, DeferReason, Outcome, decode_decisions};
+pub use decision::{BlockDecisions, Decision, DeferReason, DropReason, Outcome, decode_decisions};
 pub use error::KeeperError;
 pub use keeper::{Keeper, NextDue, RoundInput, RoundPlan};
 pub use lanes::{DEFAULT_LANES, LaneKeys};
+pub use logs::{EmittedLog, LogFilter, LogPosition, SealedBlock};
 pub use perform::PlannedPerform;
 pub use schedule::{Schedule, ScheduleError};
 pub use stats::{KeeperStats, LaneStatus, LaneWarning};

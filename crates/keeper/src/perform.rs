@@ -2,12 +2,13 @@
 
 use crate::{
     KeeperConfig, KeeperError,
-    abi::{ConditionalTrigger, Registry},
-    config::MAX_TRANSACTION_GAS,
+    abi::{ConditionalTrigger, LogTrigger, Registry},
+    config::{LOG_PERFORM_GAS, MAX_TRANSACTION_GAS},
     decision::DeferReason,
+    logs::{EmittedLog, TriggerLog, dedup_key},
 };
 use alloy_consensus::{Transaction as _, TxEip1559, transaction::Recovered};
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, Log, TxKind, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use plasma_storage::{StateReader, Transaction};
 
@@ -23,7 +24,7 @@ pub struct PlannedPerform {
     /// The signed transaction.
     pub transaction: Recovered<Transaction>,
     /// The trigger as the registry gets it: `abi.encode(uint32 blockNum, bytes32 blockHash)` of the
-    /// check block.
+    /// check block; for a log, before these, `bytes32 logBlockHash, bytes32 txHash, uint32 logIndex`.
     pub trigger: Bytes,
     /// The block since which the upkeep is due.
     pub due_since_block: u64,
@@ -41,8 +42,11 @@ impl PlannedPerform {
             return None;
         }
         let call = Registry::performCall::abi_decode(transaction.input()).ok()?;
-        let trigger = ConditionalTrigger::abi_decode(&call.trigger).ok()?;
-        let block = u64::from(trigger.blockNum) + 1;
+        let check_block = match log_trigger(&call.trigger) {
+            Some(trigger) => trigger.blockNum,
+            None => ConditionalTrigger::abi_decode(&call.trigger).ok()?.blockNum,
+        };
+        let block = u64::from(check_block) + 1;
         Some(Self {
             upkeep: call.id,
             block,
@@ -54,6 +58,33 @@ impl PlannedPerform {
     }
 }
 
+impl PlannedPerform {
+    /// What the registry notes this perform under; `None` where it is not for a log.
+    pub(crate) fn log_key(&self) -> Option<B256> {
+        let trigger = log_trigger(&self.trigger)?;
+        Some(dedup_key(self.upkeep, trigger.logBlockHash, trigger.txHash, trigger.logIndex))
+    }
+
+    /// The log of this perform's own block that it is for, as far as its trigger tells: for performs that are read back
+    /// from the journal before the log is.
+    pub(crate) fn log_of_same_block(&self, source: Address) -> Option<TriggerLog> {
+        let trigger =
+            log_trigger(&self.trigger).filter(|trigger| trigger.logBlockHash.is_zero())?;
+        let log = Log { address: source, ..Log::default() };
+        Some(TriggerLog {
+            emitted: EmittedLog { log, tx_hash: trigger.txHash, index: trigger.logIndex },
+            block: self.block,
+            block_hash: B256::ZERO,
+            timestamp: 0,
+        })
+    }
+}
+
+fn log_trigger(trigger: &[u8]) -> Option<LogTrigger> {
+    // Both kinds are words alone, so that the length tells them apart.
+    (trigger.len() == 5 * 32).then(|| LogTrigger::abi_decode(trigger).ok()).flatten()
+}
+
 /// Calldata of `perform`.
 pub(crate) fn encode_perform(id: U256, trigger: &Bytes, data: &Bytes) -> Bytes {
     Registry::performCall { id, trigger: trigger.clone(), performData: data.clone() }
@@ -61,14 +92,25 @@ pub(crate) fn encode_perform(id: U256, trigger: &Bytes, data: &Bytes) -> Bytes {
         .into()
 }
 
-/// The trigger of performs in block `number`: its parent is the check block.
-pub(crate) fn trigger_data(state: &dyn StateReader, number: u64) -> Result<Bytes, KeeperError> {
+/// The check block of performs in block `number`, which is its parent: number and hash.
+pub(crate) fn check_block(
+    state: &dyn StateReader,
+    number: u64,
+) -> Result<(u32, B256), KeeperError> {
     let parent = number.saturating_sub(1);
-    let trigger = ConditionalTrigger {
-        blockNum: parent as u32, // the interface's width; it wraps after 2^32 blocks
-        blockHash: state.block_hash(parent)?.unwrap_or_default(),
-    };
-    Ok(trigger.abi_encode().into())
+    // The interface's width; it wraps after 2^32 blocks.
+    Ok((parent as u32, state.block_hash(parent)?.unwrap_or_default()))
+}
+
+/// The trigger of a perform, for a log or for none.
+pub(crate) fn trigger_data(check_block: (u32, B256), log: Option<&TriggerLog>) -> Bytes {
+    match log {
+        Some(log) => log.trigger(check_block),
+        None => {
+            let (number, hash) = check_block;
+            ConditionalTrigger { blockNum: number, blockHash: hash }.abi_encode().into()
+        }
+    }
 }
 
 /// Gas limit of a perform: intrinsic gas with its calldata (EIP-2028, and the floor of EIP-7623),
@@ -78,13 +120,15 @@ pub(crate) fn trigger_data(state: &dyn StateReader, number: u64) -> Result<Bytes
 pub(crate) fn perform_gas_limit(
     config: &KeeperConfig,
     perform_gas: u32,
+    for_log: bool,
     input: &[u8],
 ) -> Option<u64> {
     let zeros = input.iter().filter(|byte| **byte == 0).count() as u64;
     let tokens = zeros + 4 * (input.len() as u64 - zeros);
     let target = u64::from(perform_gas) + u64::from(perform_gas) / 30;
     let copying = 2 * input.len() as u64;
-    let wanted = 21_000 + 4 * tokens + config.perform_overhead_gas + copying + target;
+    let log = if for_log { LOG_PERFORM_GAS } else { 0 };
+    let wanted = 21_000 + 4 * tokens + config.perform_overhead_gas + log + copying + target;
     let floor = 21_000 + 10 * tokens;
     Some(wanted.max(floor)).filter(|gas| *gas <= MAX_TRANSACTION_GAS)
 }
@@ -170,6 +214,11 @@ impl<'a> LaneAllocator<'a> {
         lane.free -= cost;
         lane.queued += 1;
         Ok(Unsigned { lane: lane.number, transaction })
+    }
+
+    /// Fee cap of what is allocated, in wei per gas.
+    pub(crate) fn max_fee(&self) -> u128 {
+        self.max_fee
     }
 
     /// Lanes whose balance is below the configured mark, with what they hold.

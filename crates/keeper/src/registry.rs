@@ -7,7 +7,7 @@ use crate::{
     revert::revert_reason,
     upkeep::UpkeepInfo,
 };
-use alloy_primitives::{Address, Log, U256};
+use alloy_primitives::{Address, B256, Log, U256};
 use alloy_sol_types::{SolCall, SolEventInterface};
 use plasma_evm::EvmEnv;
 use plasma_storage::StateReader;
@@ -89,6 +89,16 @@ impl RegistryView<'_> {
         self.decode::<Registry::getMinBalanceCall>("getMinBalance", end).map(U256::from)
     }
 
+    /// Whether the registry performed an upkeep for a log; see [`crate::logs::dedup_key`].
+    pub(crate) fn has_dedup_key(&self, key: B256) -> Result<bool, KeeperError> {
+        self.view("hasDedupKey", &Registry::hasDedupKeyCall { key })
+    }
+
+    /// The premium on gas costs, in parts per billion.
+    pub(crate) fn premium_ppb(&self) -> Result<u32, KeeperError> {
+        Ok(self.view("getPaymentConfig", &Registry::getPaymentConfigCall {})?.premiumPPB)
+    }
+
     fn view<C: SolCall>(&self, name: &'static str, call: &C) -> Result<C::Return, KeeperError> {
         let end = self.call(call.abi_encode(), 0)?;
         self.decode::<C>(name, end)
@@ -152,6 +162,7 @@ impl RegistryNews {
                     self.changed.insert(event.id);
                     self.registered.remove(&event.id);
                 }
+                RegistryEvents::DedupKeyAdded(_) => {}
                 RegistryEvents::LaneSet(_) => self.lanes = true,
                 RegistryEvents::Paused(_) => self.paused = Some(true),
                 RegistryEvents::Unpaused(_) => self.paused = Some(false),

@@ -4,7 +4,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolType, sol_data};
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::Schedule;
+use crate::{logs::LogFilter, schedule::Schedule};
 
 /// A trigger, from the registry's type number and configuration bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,8 +12,13 @@ use crate::schedule::Schedule;
 pub enum Trigger {
     /// Type 0: due when `checkUpkeep` says so.
     Conditional,
-    /// Type 1: due when a matching log appears. Not served yet.
-    Log,
+    /// Types 1 and 5: due once for each log that matches.
+    Log {
+        /// Which logs.
+        filter: LogFilter,
+        /// Type 5: within the block of the log, whose hash is not known yet. Type 1: from the next block on.
+        same_block: bool,
+    },
     /// Type 2: due every so many blocks after the last perform (or the registration).
     EveryBlocks {
         /// Blocks from one perform to the next.
@@ -53,7 +58,10 @@ impl Trigger {
     pub fn from_registry(trigger_type: u8, config: &[u8]) -> Self {
         match trigger_type {
             0 => Self::Conditional,
-            1 => Self::Log,
+            1 | 5 => LogFilter::from_config(config).map_or(Self::Unknown, |filter| Self::Log {
+                filter,
+                same_block: trigger_type == 5,
+            }),
             2 => match IntervalConfig::abi_decode_params(config) {
                 Ok((blocks, 0)) if blocks > 0 => Self::EveryBlocks { blocks },
                 Ok((0, milliseconds)) if milliseconds > 0 => {
@@ -80,7 +88,7 @@ impl Trigger {
 
     /// True for triggers that this keeper serves.
     pub fn is_served(&self) -> bool {
-        !matches!(self, Self::Log | Self::Unknown)
+        *self != Self::Unknown
     }
 }
 
@@ -121,7 +129,7 @@ impl Trigger {
                 let last = performed.unwrap_or(registered).second;
                 Some(DueAt::Millisecond(expression.next_after(last)?.saturating_mul(1_000)))
             }
-            Self::Conditional | Self::Log | Self::Resolver { .. } | Self::Unknown => None,
+            Self::Conditional | Self::Log { .. } | Self::Resolver { .. } | Self::Unknown => None,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     inner::Inner,
     producer::Producer,
     replay::execute_with_report,
+    upkeeps,
     validation::{Ancestors, proof_of_stake, validate_block},
 };
 use alloy_consensus::{
@@ -212,6 +213,7 @@ fn follow(
     if let Some(keeper) = producer.keeper.as_mut() {
         let env = plasma_evm::block_env(&chain.spec, &block.header);
         keeper.reload(&chain.db.latest()?, &env)?;
+        upkeeps::restore_queue(chain, keeper)?;
     }
     chain.remember_conflicts(block.number(), Arc::new(conflicts));
     chain.announce(ChainEvent::Sealed(block.clone()));

@@ -1,20 +1,38 @@
 //! The keeper's book of upkeeps: what it knows of each, and each one's outcome in the open block.
 
+mod logs;
+
 use crate::{
     check::Verdict,
     decision::{BlockDecisions, Decision, DeferReason, Outcome},
     index::Slot,
-    trigger::DueAt,
+    logs::TriggerLog,
+    trigger::{DueAt, Trigger},
     upkeep::UpkeepInfo,
 };
-use alloy_primitives::{U256, map::HashMap};
-use std::collections::{BTreeMap, BTreeSet};
+use alloy_primitives::{
+    B256, U256,
+    map::{B256Map, HashMap, HashSet},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-/// One upkeep in the book.
+/// What an entry of the book is about.
+#[derive(Debug)]
+enum Subject {
+    /// An upkeep.
+    Upkeep(Box<UpkeepInfo>),
+    /// A log for which an upkeep, in another entry, may have to be performed.
+    Log { upkeep: Slot, key: B256, log: Arc<TriggerLog> },
+}
+
+/// One entry of the book: an upkeep, or a log that one waits with.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) info: UpkeepInfo,
-    /// Perform data of an upkeep that is due.
+    subject: Subject,
+    /// Perform data where a perform is due.
     pub(super) due_data: Option<alloy_primitives::Bytes>,
     /// The block since which it is due.
     pub(super) due_since: Option<u64>,
@@ -24,16 +42,34 @@ pub(super) struct Entry {
     pub(super) evaluated_in: Option<u64>,
     /// Not needed when last looked at; all other outcomes stand in `Book::outcomes`.
     not_needed: bool,
-    /// Cancelled in the open block; leaves the book when that is sealed.
+    /// Over: a cancelled upkeep, or a log of which nothing more becomes. Leaves when the block is sealed.
     gone: bool,
 }
 
-/// All upkeeps.
+impl Entry {
+    fn new(subject: Subject) -> Self {
+        Self {
+            subject,
+            due_data: None,
+            due_since: None,
+            performed_in: None,
+            evaluated_in: None,
+            not_needed: false,
+            gone: false,
+        }
+    }
+}
+
+/// All upkeeps, and the logs that wait with them.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
     by_id: HashMap<U256, Slot>,
+    /// Logs, by their key in the registry.
+    by_key: B256Map<Slot>,
+    /// Logs of each upkeep that has any.
+    logs: HashMap<Slot, BTreeSet<Slot>>,
     active: usize,
     not_needed: usize,
     /// Outcomes in the open block other than "not needed".
@@ -57,11 +93,27 @@ impl Book {
         self.entries.get_mut(slot as usize)?.as_mut()
     }
 
+    /// The upkeep that an entry is, or whose log it is.
+    pub(super) fn info(&self, slot: Slot) -> Option<&UpkeepInfo> {
+        match &self.entry(slot)?.subject {
+            Subject::Upkeep(info) => Some(info),
+            Subject::Log { upkeep, .. } => self.info(*upkeep),
+        }
+    }
+
+    fn info_mut(&mut self, slot: Slot) -> Option<&mut UpkeepInfo> {
+        match &mut self.entry_mut(slot)?.subject {
+            Subject::Upkeep(info) => Some(info),
+            Subject::Log { .. } => None,
+        }
+    }
+
+    /// All entries, logs included.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         self.iter().map(|(slot, _)| slot)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Entry)> {
+    fn iter(&self) -> impl Iterator<Item = (Slot, &Entry)> {
         (0..).zip(&self.entries).filter_map(|(slot, entry)| Some((slot, entry.as_ref()?)))
     }
 
@@ -69,53 +121,72 @@ impl Book {
     pub(super) fn put(&mut self, info: UpkeepInfo) -> Slot {
         if let Some(slot) = self.slot(info.id) {
             self.leave_schedule(slot);
-            if let Some(entry) = self.entry_mut(slot) {
-                entry.info = UpkeepInfo { last_outcome: entry.info.last_outcome.take(), ..info };
+            if let Some(known) = self.info_mut(slot) {
+                *known = UpkeepInfo { last_outcome: known.last_outcome.take(), ..info };
             }
             self.enter_schedule(slot);
             return slot;
         }
         let id = info.id;
-        let entry = Entry {
-            info,
-            due_data: None,
-            due_since: None,
-            performed_in: None,
-            evaluated_in: None,
-            not_needed: false,
-            gone: false,
-        };
-        let slot = self.free.pop().unwrap_or(self.entries.len() as Slot);
-        if slot as usize == self.entries.len() {
-            self.entries.push(Some(entry));
-        } else {
-            self.entries[slot as usize] = Some(entry);
-        }
+        let slot = self.place(Entry::new(Subject::Upkeep(Box::new(info))));
         self.by_id.insert(id, slot);
         self.active += 1;
         self.enter_schedule(slot);
         slot
     }
 
+    fn place(&mut self, entry: Entry) -> Slot {
+        let slot = self.free.pop().unwrap_or(self.entries.len() as Slot);
+        if slot as usize == self.entries.len() {
+            self.entries.push(Some(entry));
+        } else {
+            self.entries[slot as usize] = Some(entry);
+        }
+        slot
+    }
+
     /// Marks an upkeep as cancelled; it leaves the book when the block is sealed.
     pub(super) fn cancel(&mut self, slot: Slot) {
         self.leave_schedule(slot);
-        let Some(entry) = self.entry_mut(slot) else { return };
-        entry.due_data = None;
-        entry.due_since = None;
-        entry.info.active = false;
-        if std::mem::replace(&mut entry.gone, true) {
-            return;
+        if let Some(info) = self.info_mut(slot) {
+            info.active = false;
         }
         let performed = self.outcome(slot).is_some_and(Outcome::is_performed);
+        self.end(slot);
         if !performed {
             self.set_outcome(slot, Outcome::Cancelled);
         }
-        self.gone.push(slot);
+    }
+
+    /// Marks an entry as one that leaves when the block is sealed.
+    fn end(&mut self, slot: Slot) {
+        let Some(entry) = self.entry_mut(slot) else { return };
+        entry.due_data = None;
+        entry.due_since = None;
+        if !std::mem::replace(&mut entry.gone, true) {
+            self.gone.push(slot);
+        }
+    }
+
+    /// Takes an entry out.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        self.set_not_needed(slot, false);
+        self.outcomes.remove(&slot);
+        let Some(entry) = self.entries.get_mut(slot as usize).and_then(Option::take) else {
+            return;
+        };
+        self.free.push(slot);
+        match entry.subject {
+            Subject::Upkeep(info) => {
+                self.by_id.remove(&info.id);
+                self.active -= 1;
+            }
+            Subject::Log { upkeep, key, .. } => self.unlink_log(upkeep, slot, key),
+        }
     }
 
     fn enter_schedule(&mut self, slot: Slot) {
-        match self.entry(slot).and_then(|entry| entry.info.due_at()) {
+        match self.info(slot).and_then(UpkeepInfo::due_at) {
             Some(DueAt::Block(block)) => self.by_block.insert((block, slot)),
             Some(DueAt::Millisecond(ms)) => self.by_millisecond.insert((ms, slot)),
             None => false,
@@ -123,7 +194,7 @@ impl Book {
     }
 
     fn leave_schedule(&mut self, slot: Slot) {
-        match self.entry(slot).and_then(|entry| entry.info.due_at()) {
+        match self.info(slot).and_then(UpkeepInfo::due_at) {
             Some(DueAt::Block(block)) => self.by_block.remove(&(block, slot)),
             Some(DueAt::Millisecond(ms)) => self.by_millisecond.remove(&(ms, slot)),
             None => false,
@@ -151,6 +222,9 @@ impl Book {
 
     /// Sets the outcome in the open block.
     pub(super) fn set_outcome(&mut self, slot: Slot, outcome: Outcome) {
+        if self.log(slot).is_some() && outcome.ends_log() {
+            self.end(slot);
+        }
         let not_needed = outcome == Outcome::NotNeeded;
         if not_needed {
             self.outcomes.remove(&slot);
@@ -171,7 +245,13 @@ impl Book {
     pub(super) fn judge(&mut self, slot: Slot, verdict: Verdict, block: u64) -> bool {
         let Some(entry) = self.entry_mut(slot) else { return false };
         entry.evaluated_in = Some(block);
-        entry.info.last_outcome = None;
+        match &mut entry.subject {
+            // What became of a log stays told.
+            Subject::Upkeep(info) if !matches!(info.trigger, Trigger::Log { .. }) => {
+                info.last_outcome = None;
+            }
+            _ => {}
+        }
         // only these have a place in the queue; the record keeps it, so a restart does too
         let due = matches!(verdict, Verdict::Due(_) | Verdict::Blocked(_));
         let since = *entry.due_since.get_or_insert(block);
@@ -198,7 +278,7 @@ impl Book {
 
     /// The decisions of the block, with an outcome for those that no round has seen yet.
     pub(super) fn decisions(&mut self, block: u64) -> BlockDecisions {
-        if self.not_needed + self.outcomes.len() < self.active {
+        if self.not_needed + self.outcomes.len() < self.active + self.by_key.len() {
             let unseen: Vec<_> = self
                 .iter()
                 .filter(|(slot, entry)| !entry.not_needed && !self.outcomes.contains_key(slot))
@@ -209,36 +289,37 @@ impl Book {
                 self.set_outcome(slot, Outcome::Deferred { reason, since });
             }
         }
+        let mut told_by_logs: HashSet<Slot> = HashSet::default();
         let mut decisions: Vec<_> = self
             .outcomes
             .iter()
             .filter_map(|(slot, outcome)| {
-                let info = &self.entry(*slot)?.info;
-                let decision = Decision { block, upkeep: info.id, outcome: outcome.clone() };
+                let (upkeep, log) = self.owner(*slot)?;
+                if log.is_some() && self.entry(upkeep)?.not_needed {
+                    told_by_logs.insert(upkeep);
+                }
+                let info = self.info(upkeep)?;
+                let log = log.map(TriggerLog::position);
+                let decision = Decision { block, upkeep: info.id, log, outcome: outcome.clone() };
                 Some((info.registration_order(), decision))
             })
             .collect();
-        decisions.sort_by_key(|(order, _)| *order);
+        decisions.sort_by_key(|(order, decision)| (*order, decision.log));
         BlockDecisions {
             block,
             active: self.active as u64,
-            not_needed: self.not_needed as u64,
+            not_needed: (self.not_needed - told_by_logs.len()) as u64,
             decisions: decisions.into_iter().map(|(_, decision)| decision).collect(),
         }
     }
 
-    /// Ends the block: cancelled upkeeps leave, performed ones wait for their next evaluation.
+    /// Ends the block: cancelled upkeeps and finished logs leave, performed upkeeps wait for their next evaluation.
     /// Returns the slots that left and those that are to be evaluated again.
     pub(super) fn end_block(&mut self) -> (Vec<Slot>, Vec<Slot>) {
+        self.keep_last_log_outcomes();
         let gone = std::mem::take(&mut self.gone);
         for slot in &gone {
-            self.set_not_needed(*slot, false);
-            self.outcomes.remove(slot);
-            if let Some(entry) = self.entries[*slot as usize].take() {
-                self.by_id.remove(&entry.info.id);
-                self.free.push(*slot);
-                self.active -= 1;
-            }
+            self.remove(*slot);
         }
         let performed: Vec<_> = self
             .outcomes
@@ -249,9 +330,9 @@ impl Book {
         let mut again = Vec::with_capacity(performed.len());
         for slot in performed {
             let outcome = self.outcomes.remove(&slot);
-            let Some(entry) = self.entry_mut(slot) else { continue };
-            entry.info.last_outcome = outcome;
-            if entry.info.paused {
+            let Some(info) = self.info_mut(slot) else { continue };
+            info.last_outcome = outcome;
+            if info.paused {
                 self.set_outcome(slot, Outcome::Paused); // paused after it was performed
             } else {
                 again.push(slot);
@@ -260,13 +341,14 @@ impl Book {
         (gone, again)
     }
 
-    /// An upkeep with its newest outcome.
+    /// An upkeep with its newest outcome; `None` for a log.
     pub(super) fn describe(&self, slot: Slot) -> Option<UpkeepInfo> {
         let entry = self.entry(slot)?;
-        let mut info = entry.info.clone();
-        if let Some(outcome) = self.outcome(slot) {
+        let Subject::Upkeep(info) = &entry.subject else { return None };
+        let mut info = UpkeepInfo::clone(info);
+        if let Some(outcome) = self.newest_log_outcome(slot).or_else(|| self.outcome(slot)) {
             info.last_outcome = Some(outcome.clone());
-        } else if entry.not_needed {
+        } else if entry.not_needed && info.last_outcome.is_none() {
             info.last_outcome = Some(Outcome::NotNeeded);
         }
         Some(info)

@@ -1,6 +1,7 @@
 //! The keeper itself: what it remembers between rounds, and its doors.
 
 mod book;
+mod logs;
 mod round;
 
 use crate::{
@@ -9,11 +10,13 @@ use crate::{
     check::find_report,
     decision::{BlockDecisions, Decision, DeferReason, Outcome},
     index::{ReadIndex, Slot},
+    logs::{EmittedLog, Listeners, SealedBlock},
     registry::{RegistryNews, RegistryView},
     stats,
+    trigger::Trigger,
 };
 use alloy_consensus::Transaction as _;
-use alloy_primitives::{Address, B256, Bytes, Log, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use book::Book;
 use plasma_chainspec::ChainSpec;
 use plasma_evm::{BlockEnv, EvmEnv};
@@ -33,7 +36,7 @@ pub struct RoundInput<'a> {
     /// The tick's time in milliseconds since the Unix epoch.
     pub time_ms: u64,
     /// Logs of everything executed since the round before, performs included, in order.
-    pub new_logs: &'a [Log],
+    pub new_logs: &'a [EmittedLog],
     /// Everything that was written since the round before (transactions, performs, system calls,
     /// withdrawals, developers' patches). `None`: unknown, so every upkeep is evaluated.
     pub changes: Option<&'a StateChanges>,
@@ -41,6 +44,9 @@ pub struct RoundInput<'a> {
     pub gas_left: u64,
     /// The first round of its block.
     pub first_of_block: bool,
+    /// Whether performs may be planned. Without, what is due is only noted: so that the record tells the truth about what
+    /// the last of a tick's performs have made due.
+    pub may_perform: bool,
 }
 
 impl std::fmt::Debug for RoundInput<'_> {
@@ -93,6 +99,7 @@ pub struct Keeper {
     chain_id: u64,
     book: Book,
     index: ReadIndex,
+    listeners: Listeners,
     /// To be evaluated in the next round.
     dirty: BTreeSet<Slot>,
     /// To be evaluated in each block.
@@ -127,6 +134,7 @@ impl Keeper {
             chain_id: spec.chain_id(),
             book: Book::default(),
             index: ReadIndex::default(),
+            listeners: Listeners::default(),
             dirty: BTreeSet::new(),
             every_block: BTreeSet::new(),
             due: BTreeSet::new(),
@@ -161,6 +169,7 @@ impl Keeper {
         upkeeps.sort_by_key(UpkeepInfo::registration_order);
         self.book = Book::default();
         self.index = ReadIndex::default();
+        self.listeners.clear();
         self.dirty.clear();
         self.every_block.clear();
         self.due.clear();
@@ -179,37 +188,20 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes over since when upkeeps have been waiting, from the record of the last sealed block,
-    /// so that a restart keeps the order of the queue.
-    ///
-    /// # Errors
-    /// [`KeeperError::Record`] where the record cannot be decoded.
-    pub fn restore_queue(&mut self, record: &[u8]) -> Result<(), KeeperError> {
-        for decision in crate::decode_decisions(record)? {
-            if let Outcome::Deferred { since, .. } = decision.outcome
-                && let Some(entry) =
-                    self.book.slot(decision.upkeep).and_then(|slot| self.book.entry_mut(slot))
-            {
-                entry.due_since = Some(since);
-            }
-        }
-        Ok(())
-    }
-
     /// Takes in what became of planned performs; `None`: the executor found the transaction
     /// invalid. Also takes performs that were read back from journaled ticks
     /// ([`PlannedPerform::from_transaction`]) when those are executed again after a restart.
     pub fn on_executed(&mut self, executed: &[(PlannedPerform, Option<&Receipt>)]) {
         for (perform, receipt) in executed {
             self.begin_block_if_new(perform.block);
-            let Some(slot) = self.book.slot(perform.upkeep) else { continue };
+            let Some(slot) = self.slot_of(perform) else { continue };
             if !self.open.in_flight.remove(&slot) {
                 self.open.gas_reserved += perform.transaction.gas_limit();
                 self.due.remove(&slot);
                 self.dirty.insert(slot);
             }
             if let Some(receipt) = receipt {
-                self.news.add(self.config.registry, &receipt.logs);
+                self.news.add(self.config.registry, receipt.logs.iter());
                 self.performs += 1;
             }
             let outcome = self.outcome_of(perform, *receipt);
@@ -253,15 +245,17 @@ impl Keeper {
         }
     }
 
-    /// Closes the block and returns its decisions, encoded, to be journaled with it.
-    pub fn on_sealed(&mut self, number: u64, hash: B256) -> Bytes {
+    /// Closes the block and returns its decisions, encoded, to be journaled with it. Its logs make upkeeps due from the next
+    /// block on.
+    pub fn on_sealed(&mut self, block: &SealedBlock) -> Bytes {
+        let number = block.number;
         self.begin_block_if_new(number);
         let mut record: BlockDecisions = self.book.decisions(number);
         self.add_unknown(&mut record);
         if record.missed() > 0 {
             tracing::error!(
                 number,
-                %hash,
+                hash = %block.hash,
                 active = record.active,
                 missed = record.missed(),
                 "upkeeps without an outcome"
@@ -274,6 +268,7 @@ impl Keeper {
             self.forget(slot);
         }
         self.dirty.extend(performed);
+        self.end_logs(block);
         self.news.registered.clear();
         self.open = OpenBlock::default();
         record.encode()
@@ -287,13 +282,14 @@ impl Keeper {
         for id in unknown {
             let outcome = Outcome::Deferred { reason: DeferReason::NotCheckedYet, since: block };
             record.active += 1;
-            record.decisions.push(Decision { block, upkeep: *id, outcome });
+            record.decisions.push(Decision { block, upkeep: *id, log: None, outcome });
         }
     }
 
-    /// Drops every trace of an upkeep outside the book.
+    /// Drops every trace of an entry outside the book.
     fn forget(&mut self, slot: Slot) {
         self.index.leave(slot);
+        self.listeners.leave(slot);
         self.dirty.remove(&slot);
         self.every_block.remove(&slot);
         self.due.remove(&slot);
@@ -303,22 +299,34 @@ impl Keeper {
     /// Enters an upkeep's status, new or changed.
     fn put(&mut self, info: UpkeepInfo) {
         let (active, paused) = (info.active, info.paused);
+        let trigger = info.trigger.clone();
         let slot = self.book.put(info);
+        let logs = self.book.waiting_logs(slot);
         if !active {
+            for log in logs {
+                self.book.set_outcome(log, Outcome::Cancelled);
+                self.forget(log);
+            }
             self.book.cancel(slot);
             self.forget(slot);
         } else if paused {
-            self.forget(slot);
-            let performed = self.book.outcome(slot).is_some_and(Outcome::is_performed);
-            if !performed {
-                self.book.set_outcome(slot, Outcome::Paused);
-            }
-            if let Some(entry) = self.book.entry_mut(slot) {
-                entry.due_data = None;
-                entry.due_since = None;
+            for slot in logs.into_iter().chain([slot]) {
+                self.forget(slot);
+                let performed = self.book.outcome(slot).is_some_and(Outcome::is_performed);
+                if !performed {
+                    self.book.set_outcome(slot, Outcome::Paused);
+                }
+                if let Some(entry) = self.book.entry_mut(slot) {
+                    entry.due_data = None;
+                    entry.due_since = None;
+                }
             }
         } else {
+            if let Trigger::Log { filter, same_block } = &trigger {
+                self.listeners.enter(slot, filter, *same_block);
+            }
             self.dirty.insert(slot);
+            self.dirty.extend(logs);
         }
     }
 

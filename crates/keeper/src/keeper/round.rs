@@ -1,18 +1,23 @@
 //! One round: take in news, evaluate what may have become due, plan performs.
 
-use super::{Keeper, OpenBlock, RoundInput, RoundPlan};
+use super::{Keeper, OpenBlock, RoundInput, RoundPlan, logs::LogBlock};
 use crate::{
     KeeperError, LaneWarning, PlannedPerform,
-    check::{Evaluation, Evaluator},
+    check::{Evaluation, Evaluator, Verdict},
     config::MAX_TRANSACTION_GAS,
     decision::{Decision, DeferReason, Outcome},
     index::Slot,
-    perform::{LaneAllocator, Unsigned, encode_perform, perform_gas_limit, trigger_data},
+    logs::TriggerLog,
+    perform::{
+        LaneAllocator, Unsigned, check_block, encode_perform, perform_gas_limit, trigger_data,
+    },
     registry::RegistryView,
     stats,
+    trigger::Trigger,
+    upkeep::UpkeepInfo,
 };
 use alloy_consensus::transaction::Recovered;
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, map::HashMap};
 use plasma_evm::EvmEnv;
 use plasma_storage::{StateReader, Transaction};
 use rayon::prelude::*;
@@ -26,6 +31,7 @@ struct Chosen {
     slot: Slot,
     id: U256,
     since: u64,
+    trigger: Bytes,
     unsigned: Unsigned,
 }
 
@@ -55,9 +61,17 @@ impl Keeper {
             self.dirty.extend(self.book.slots());
         }
         self.take_in_news(&input)?;
+        if self.listeners.any_in_same_block() {
+            let timestamp = block_timestamp(input.env);
+            self.take_in_logs(
+                LogBlock { number, hash: B256::ZERO, timestamp },
+                input.new_logs,
+                true,
+            );
+        }
 
         let config = self.config.clone();
-        let trigger = trigger_data(input.state, number)?;
+        let check_block = check_block(input.state, number)?;
         let max_fee = u128::from(input.env.block_env.basefee).saturating_add(self.config.tip);
         let evaluator = Evaluator {
             config: &config,
@@ -65,7 +79,7 @@ impl Keeper {
             env: input.env,
             time_ms: time_within_block(input.env, input.time_ms),
             lane: self.first_active_lane(),
-            trigger_data: &trigger,
+            check_block,
             gas_price: max_fee,
         };
         let candidates = self.candidates(number, evaluator.time_ms);
@@ -78,11 +92,16 @@ impl Keeper {
         };
         self.take_over(number, &candidates, evaluations);
 
+        if !input.may_perform {
+            self.defer_due(DeferReason::RoundLimit);
+            let decisions = self.round_decisions(number, &candidates);
+            return Ok(RoundPlan { decisions, ..RoundPlan::default() });
+        }
         let mut lanes =
             LaneAllocator::new(&config, &self.active_lanes, input.state, self.chain_id, max_fee)?;
         let warnings = self.low_lane_warnings(lanes.low());
-        let chosen = self.choose(&input, &trigger, &mut lanes);
-        let performs = self.sign(number, chosen, &trigger);
+        let chosen = self.choose(&input, check_block, &mut lanes)?;
+        let performs = self.sign(number, chosen);
         let decisions = self.round_decisions(number, &candidates);
         Ok(RoundPlan { performs, decisions, warnings })
     }
@@ -98,8 +117,10 @@ impl Keeper {
         env: &EvmEnv,
         time_ms: u64,
     ) -> Result<bool, KeeperError> {
+        if !self.due.is_empty() {
+            return Ok(true);
+        }
         let number = block_number(env);
-        let trigger = trigger_data(state, number)?;
         let time_ms = time_within_block(env, time_ms);
         let evaluator = Evaluator {
             config: &self.config,
@@ -107,16 +128,16 @@ impl Keeper {
             env,
             time_ms,
             lane: self.first_active_lane(),
-            trigger_data: &trigger,
+            check_block: check_block(state, number)?,
             gas_price: u128::from(env.block_env.basefee).saturating_add(self.config.tip),
         };
         let mut slots: BTreeSet<Slot> = self.dirty.union(&self.every_block).copied().collect();
         slots.extend(self.book.scheduled(number, time_ms));
         let mut upkeeps = slots.into_iter().filter(|slot| self.may_evaluate(*slot, number));
-        upkeeps.try_fold(false, |found, slot| match self.book.entry(slot) {
-            Some(entry) if !found => {
-                let verdict = evaluator.evaluate(&entry.info)?.verdict;
-                Ok(matches!(verdict, crate::check::Verdict::Due(_)))
+        upkeeps.try_fold(false, |found, slot| match self.book.info(slot) {
+            Some(info) if !found => {
+                let verdict = evaluator.evaluate(info, self.book.log(slot))?.verdict;
+                Ok(matches!(verdict, Verdict::Due(_)))
             }
             _ => Ok(found),
         })
@@ -132,12 +153,11 @@ impl Keeper {
     /// Reads again what the registry's logs say has changed.
     fn take_in_news(&mut self, input: &RoundInput<'_>) -> Result<(), KeeperError> {
         let mut news = std::mem::take(&mut self.news);
-        news.add(self.config.registry, input.new_logs);
+        news.add(self.config.registry, input.new_logs.iter().map(|emitted| &emitted.log));
         if news.is_empty() {
             return Ok(());
         }
-        let view =
-            RegistryView { state: input.state, env: input.env, registry: self.config.registry };
+        let view = self.view(input);
         let ids: Vec<_> = news.changed.iter().copied().collect();
         let read = view.statuses(&ids).and_then(|statuses| {
             let lanes = news.lanes.then(|| view.active_lanes(self.config.lanes.lanes()));
@@ -172,12 +192,15 @@ impl Keeper {
     }
 
     fn may_evaluate(&self, slot: Slot, number: u64) -> bool {
-        self.book.entry(slot).is_some_and(|entry| {
-            entry.info.active
-                && !entry.info.paused
-                && entry.performed_in != Some(number)
-                && entry.info.last_performed_block != number
-        })
+        let (Some(entry), Some(info)) = (self.book.entry(slot), self.book.info(slot)) else {
+            return false;
+        };
+        info.active
+            && !info.paused
+            && !self.book.is_over(slot)
+            && entry.performed_in != Some(number)
+            // One upkeep may be performed for many logs of a block.
+            && (matches!(info.trigger, Trigger::Log { .. }) || info.last_performed_block != number)
     }
 
     /// Upkeeps to evaluate in this round; those that wait for the next block stay dirty.
@@ -205,8 +228,8 @@ impl Keeper {
         slots: &[Slot],
     ) -> Result<Vec<Evaluation>, KeeperError> {
         let evaluate = |slot: &Slot| {
-            let entry = self.book.entry(*slot).expect("candidates stand in the book");
-            evaluator.evaluate(&entry.info)
+            let info = self.book.info(*slot).expect("candidates stand in the book");
+            evaluator.evaluate(info, self.book.log(*slot))
         };
         if slots.len() < PARALLEL_FROM {
             slots.iter().map(evaluate).collect()
@@ -219,6 +242,12 @@ impl Keeper {
         self.evaluations += slots.len() as u64;
         stats::count_evaluations(slots.len());
         for (slot, evaluation) in slots.iter().zip(evaluations) {
+            if evaluation.verdict == Verdict::NotNeeded && self.book.log(*slot).is_some() {
+                // The target has looked at the log and does not want it.
+                self.forget(*slot);
+                self.book.remove(*slot);
+                continue;
+            }
             self.index.enter(*slot, &evaluation.reads, &mut self.dirty);
             if evaluation.every_block {
                 self.every_block.insert(*slot);
@@ -241,33 +270,42 @@ impl Keeper {
     fn choose(
         &mut self,
         input: &RoundInput<'_>,
-        trigger: &Bytes,
+        check_block: (u32, B256),
         lanes: &mut LaneAllocator<'_>,
-    ) -> Vec<Chosen> {
+    ) -> Result<Vec<Chosen>, KeeperError> {
         let mut queue: Vec<_> = self
             .due
             .iter()
             .filter_map(|slot| {
-                let entry = self.book.entry(*slot)?;
-                Some(((entry.due_since?, entry.info.registration_order()), *slot))
+                let since = self.book.entry(*slot)?.due_since?;
+                let order = self.book.info(*slot)?.registration_order();
+                let log = self.book.log(*slot).map(TriggerLog::position);
+                Some(((since, order, log), *slot))
             })
             .collect();
         queue.sort_unstable();
         let share = gas_share(input.env.block_env.gas_limit, self.config.gas_share_percent);
         let mut gas_left = input.gas_left;
         let mut chosen = Vec::new();
-        for ((since, _), slot) in queue {
-            let Some(entry) = self.book.entry(slot) else { continue };
-            let Some(data) = &entry.due_data else { continue };
-            let id = entry.info.id;
-            let calldata = encode_perform(id, trigger, data);
-            let gas = perform_gas_limit(&self.config, entry.info.perform_gas, &calldata);
+        let mut purses = Purses::new(self.view(input));
+        for ((since, ..), slot) in queue {
+            let Some(info) = self.book.info(slot) else { continue };
+            let Some(data) = self.book.entry(slot).and_then(|entry| entry.due_data.as_ref()) else {
+                continue;
+            };
+            let id = info.id;
+            let log = self.book.log(slot);
+            let trigger = trigger_data(check_block, log);
+            let calldata = encode_perform(id, &trigger, data);
+            let gas = perform_gas_limit(&self.config, info.perform_gas, log.is_some(), &calldata);
             let allocated = match gas {
                 Some(gas) if gas <= share.min(MAX_TRANSACTION_GAS) => {
                     if self.open.gas_reserved + gas > share {
                         Err(DeferReason::GasShare)
                     } else if gas > gas_left {
                         Err(DeferReason::BlockGas)
+                    } else if log.is_some() && !purses.covers(info, gas, lanes.max_fee())? {
+                        Err(DeferReason::PerformsBefore)
                     } else {
                         lanes.allocate(calldata, gas)
                     }
@@ -278,16 +316,30 @@ impl Keeper {
                 Ok(unsigned) => {
                     self.open.gas_reserved += unsigned.transaction.gas_limit;
                     gas_left -= unsigned.transaction.gas_limit;
-                    chosen.push(Chosen { slot, id, since, unsigned });
+                    chosen.push(Chosen { slot, id, since, trigger, unsigned });
                 }
                 Err(reason) => self.book.set_outcome(slot, Outcome::Deferred { reason, since }),
             }
         }
-        chosen
+        Ok(chosen)
+    }
+
+    /// Gives every due upkeep that waits for its perform one and the same reason to wait.
+    fn defer_due(&mut self, reason: DeferReason) {
+        for slot in self.due.clone() {
+            let since = self.book.entry(slot).and_then(|entry| entry.due_since);
+            if let Some(since) = since {
+                self.book.set_outcome(slot, Outcome::Deferred { reason, since });
+            }
+        }
+    }
+
+    fn view<'a>(&self, input: &RoundInput<'a>) -> RegistryView<'a> {
+        RegistryView { state: input.state, env: input.env, registry: self.config.registry }
     }
 
     /// Signs what was chosen, in parallel, and notes it as planned.
-    fn sign(&mut self, number: u64, chosen: Vec<Chosen>, trigger: &Bytes) -> Vec<PlannedPerform> {
+    fn sign(&mut self, number: u64, chosen: Vec<Chosen>) -> Vec<PlannedPerform> {
         let keys = &self.config.lanes;
         let sign =
             |chosen: &Chosen| keys.sign(chosen.unsigned.lane, chosen.unsigned.transaction.clone());
@@ -298,7 +350,7 @@ impl Keeper {
         };
         let mut performs = Vec::with_capacity(chosen.len());
         for (chosen, transaction) in chosen.into_iter().zip(signed) {
-            let Chosen { slot, id, since, .. } = chosen;
+            let Chosen { slot, id, since, trigger, .. } = chosen;
             self.due.remove(&slot);
             self.dirty.insert(slot);
             self.open.in_flight.insert(slot);
@@ -314,7 +366,7 @@ impl Keeper {
                 block: number,
                 lane: transaction.signer(),
                 transaction,
-                trigger: trigger.clone(),
+                trigger,
                 due_since_block: since,
             });
         }
@@ -325,9 +377,10 @@ impl Keeper {
         let shown = candidates.iter().filter(|slot| !self.open.in_flight.contains(slot));
         shown
             .filter_map(|slot| {
-                let upkeep = self.book.entry(*slot)?.info.id;
+                let upkeep = self.book.info(*slot)?.id;
+                let log = self.book.log(*slot).map(TriggerLog::position);
                 let outcome = self.book.outcome(*slot)?.clone();
-                Some(Decision { block, upkeep, outcome })
+                Some(Decision { block, upkeep, log, outcome })
             })
             .collect()
     }
@@ -350,15 +403,52 @@ impl Keeper {
     }
 }
 
+/// What upkeeps can spend on performs for several logs in one round: each alone was seen to be paid for, but not all
+/// together.
+struct Purses<'a> {
+    view: RegistryView<'a>,
+    premium_ppb: Option<u32>,
+    left: HashMap<U256, U256>,
+}
+
+impl<'a> Purses<'a> {
+    fn new(view: RegistryView<'a>) -> Self {
+        Self { view, premium_ppb: None, left: HashMap::default() }
+    }
+
+    /// Whether `upkeep` can pay for one perform more, with `gas` at `max_fee` wei per gas. The first one always can.
+    fn covers(
+        &mut self,
+        upkeep: &UpkeepInfo,
+        gas: u64,
+        max_fee: u128,
+    ) -> Result<bool, KeeperError> {
+        let premium = match self.premium_ppb {
+            Some(premium) => premium,
+            None => *self.premium_ppb.insert(self.view.premium_ppb()?),
+        };
+        let price = U256::from(gas) * U256::from(max_fee);
+        let cost = price + price * U256::from(premium) / U256::from(1_000_000_000);
+        let first = !self.left.contains_key(&upkeep.id);
+        let left = self.left.entry(upkeep.id).or_insert(upkeep.balance);
+        let covered = *left >= cost;
+        *left = left.saturating_sub(cost);
+        Ok(first || covered)
+    }
+}
+
 fn block_number(env: &EvmEnv) -> u64 {
     u64::try_from(env.block_env.number).unwrap_or(u64::MAX)
+}
+
+fn block_timestamp(env: &EvmEnv) -> u64 {
+    u64::try_from(env.block_env.timestamp).unwrap_or(u64::MAX)
 }
 
 /// A time within its block's second. The registry notes a perform by that second: a later time, in a block that stays open
 /// for long, would be due again in the next block.
 fn time_within_block(env: &EvmEnv, time_ms: u64) -> u64 {
-    let timestamp = u64::try_from(env.block_env.timestamp).unwrap_or(u64::MAX);
-    let second = timestamp.saturating_mul(1_000);
+    let second = block_timestamp(env).saturating_mul(1_000);
     time_ms.clamp(second, second.saturating_add(999))
 }
 

@@ -12,8 +12,8 @@ use plasma_evm::{
     simulate, tx_env,
 };
 use plasma_keeper::{
-    BlockDecisions, Keeper, KeeperConfig, LaneKeys, Outcome, PlannedPerform, RoundInput, RoundPlan,
-    UpkeepInfo,
+    BlockDecisions, EmittedLog, Keeper, KeeperConfig, KeeperError, LaneKeys, Outcome,
+    PlannedPerform, RoundInput, RoundPlan, SealedBlock, UpkeepInfo,
 };
 use plasma_storage::{Account, Receipt, StateChanges, StateReader, StorageError};
 use std::sync::{Arc, LazyLock};
@@ -50,6 +50,9 @@ sol! {
         function seenGas() external view returns (uint256);
         function seenSender() external view returns (address);
         function seenOrigin() external view returns (address);
+        function seenLog() external view returns (bytes32);
+        function shout(uint256 key, uint256 kind, uint256 word, uint256 times) external;
+        event Happened(uint256 indexed key, uint256 indexed kind, uint256 word);
     }
 }
 
@@ -131,7 +134,12 @@ pub struct TestChain {
     pub env: EvmEnv,
     pub time_ms: u64,
     /// Logs since the last round.
-    pub logs: Vec<Log>,
+    pub logs: Vec<EmittedLog>,
+    /// Logs of the open block.
+    pub block_logs: Vec<EmittedLog>,
+    /// Blocks that were sealed.
+    pub sealed: Vec<SealedBlock>,
+    transactions: u64,
     /// Changes since the last round, up to the last finished tick.
     pub changes: StateChanges,
     pub first_of_block: bool,
@@ -157,6 +165,9 @@ impl TestChain {
             env: EvmEnv::new(cfg, block),
             time_ms: 1_000_000,
             logs: Vec::new(),
+            block_logs: Vec::new(),
+            sealed: Vec::new(),
+            transactions: 0,
             changes: StateChanges::default(),
             first_of_block: true,
             gas_left: 250_000_000,
@@ -167,8 +178,30 @@ impl TestChain {
         self.env.block_env.number.to()
     }
 
+    /// The open block, sealed.
+    pub fn sealed_block(&self) -> SealedBlock {
+        let number = self.number();
+        SealedBlock {
+            number,
+            hash: block_hash(number),
+            timestamp: self.env.block_env.timestamp.to(),
+            logs: self.block_logs.clone(),
+        }
+    }
+
+    /// A keeper that comes up after block `number` was sealed with `record`.
+    pub fn restart(&self, config: KeeperConfig, record: &[u8]) -> Keeper {
+        let mut keeper = self.load(config);
+        let head = self.sealed.last().cloned().unwrap_or_default();
+        let block = |number| Ok::<_, KeeperError>(self.sealed[number as usize - 1].clone());
+        keeper.restore_queue(record, &head, block).expect("a good record");
+        keeper
+    }
+
     /// Closes the open block and opens the next, `ms` milliseconds later.
     pub fn next_block(&mut self, ms: u64) {
+        self.sealed.push(self.sealed_block());
+        self.block_logs.clear();
         self.time_ms += ms;
         self.env.block_env.number += U256::from(1);
         self.env.block_env.timestamp = U256::from(self.time_ms / 1_000);
@@ -181,7 +214,16 @@ impl TestChain {
         env.cfg_env.disable_nonce_check = !checked;
         let executed = simulate(&self.state, env, tx).map_err(|error| error.to_string())?;
         self.state.commit(executed.state);
-        self.logs.extend_from_slice(executed.result.logs());
+        self.transactions += 1;
+        for log in executed.result.logs() {
+            let emitted = EmittedLog {
+                log: log.clone(),
+                tx_hash: keccak256(self.transactions.to_be_bytes()),
+                index: self.block_logs.len() as u32,
+            };
+            self.logs.push(emitted.clone());
+            self.block_logs.push(emitted);
+        }
         Ok(executed.result)
     }
 
@@ -224,6 +266,13 @@ impl TestChain {
         self.send(ADMIN, SUBJECT, 0, call.abi_encode());
     }
 
+    /// Lets the subject emit `times` logs, with the words from `word` on.
+    pub fn shout(&mut self, key: u64, word: u64, times: u64) -> Vec<Log> {
+        let [key, word, times] = [key, word, times].map(U256::from);
+        let call = Subject::shoutCall { key, kind: U256::ZERO, word, times };
+        self.send(ADMIN, SUBJECT, 0, call.abi_encode())
+    }
+
     pub fn value(&self, key: u64) -> u64 {
         self.call(SUBJECT, Subject::valueCall { key: U256::from(key) }).to()
     }
@@ -253,6 +302,14 @@ impl TestChain {
             Trigger::Resolver => {
                 let call = Subject::checkerCall { key: U256::from(key) }.abi_encode();
                 (4, (SUBJECT, Bytes::from(call)).abi_encode_params())
+            }
+            Trigger::Log { of, same_block } => {
+                // The key is compared, the kind is not.
+                let topic = Subject::Happened::SIGNATURE_HASH;
+                let key = B256::from(U256::from(of));
+                let config = (SUBJECT, U256::from(1), topic, key, B256::ZERO, B256::ZERO)
+                    .abi_encode_params();
+                (if same_block { 5 } else { 1 }, config)
             }
         };
         let call = Registration::registerUpkeepCall {
@@ -299,6 +356,11 @@ impl TestChain {
 
     /// One round of `keeper` on what happened since the last, without executing its plan.
     pub fn plan(&mut self, keeper: &mut Keeper) -> RoundPlan {
+        self.look(keeper, true)
+    }
+
+    /// The same, with or without performs.
+    pub fn look(&mut self, keeper: &mut Keeper, may_perform: bool) -> RoundPlan {
         self.changes.merge((*self.state.end_tick()).clone());
         let input = RoundInput {
             state: &self.state,
@@ -308,6 +370,7 @@ impl TestChain {
             changes: Some(&self.changes),
             gas_left: self.gas_left,
             first_of_block: self.first_of_block,
+            may_perform,
         };
         keeper.round(input).expect("a round")
     }
@@ -344,8 +407,8 @@ impl TestChain {
     /// Rounds until nothing is planned, as the sequencer does after a batch. Returns all performs.
     pub fn rounds(&mut self, keeper: &mut Keeper) -> Vec<PlannedPerform> {
         let mut all = Vec::new();
-        for _ in 0..keeper.max_rounds() {
-            let plan = self.plan(keeper);
+        for round in 0..=keeper.max_rounds() {
+            let plan = self.look(keeper, round < keeper.max_rounds());
             self.round_done();
             if plan.performs.is_empty() {
                 break;
@@ -365,7 +428,7 @@ impl TestChain {
 
     pub fn seal(&mut self, keeper: &mut Keeper) -> BlockDecisions {
         let number = self.number();
-        let record = keeper.on_sealed(number, block_hash(number));
+        let record = keeper.on_sealed(&self.sealed_block());
         self.next_block(1_000);
         let record = BlockDecisions::decode(&record).unwrap();
         assert_eq!(record.missed(), 0);
@@ -383,6 +446,11 @@ pub enum Trigger {
     Cron(&'static str),
     /// The subject's `checker` with the key, whatever the kind.
     Resolver,
+    /// What the subject shouts with the key `of`.
+    Log {
+        of: u64,
+        same_block: bool,
+    },
 }
 
 pub fn check_data(kind: u64, key: u64) -> Bytes {

@@ -66,8 +66,7 @@ fn what_exceeds_the_gas_share_is_first_in_line_in_the_next_block() {
     // one that becomes due later stands behind those that waited, also after a restart
     let late = chain.register(Trigger::Condition, 0, 50, 1_100_000, ETHER);
     chain.set(50, 1);
-    let mut restarted = chain.load(config());
-    restarted.restore_queue(&record.encode()).unwrap();
+    let mut restarted = chain.restart(config(), &record.encode());
     let plan = chain.plan(&mut keeper);
     assert_eq!(plan.performs, chain.plan(&mut restarted).performs);
     assert_eq!(plan.performs.len(), 3);

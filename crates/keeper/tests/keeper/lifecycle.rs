@@ -217,12 +217,9 @@ fn a_restart_needs_no_history() {
     let executed = chain.perform(&plan.performs);
     report(&mut keeper, &executed);
     report(&mut restarted, &executed);
-    assert_eq!(chain.seal(&mut keeper).encode(), keeper_record(&mut restarted, 2));
+    let record = restarted.on_sealed(&chain.sealed_block());
+    assert_eq!(chain.seal(&mut keeper).encode(), record);
     assert_eq!(keeper.upkeeps(), restarted.upkeeps());
-}
-
-fn keeper_record(keeper: &mut Keeper, number: u64) -> alloy_primitives::Bytes {
-    keeper.on_sealed(number, block_hash(number))
 }
 
 #[test]
@@ -249,7 +246,8 @@ fn a_restart_within_a_block_performs_nothing_twice() {
     assert!(chain.plan(&mut restarted).performs.is_empty(), "the registry tells of the perform");
     report(&mut restarted, &replayed);
     assert!(chain.plan(&mut restarted).performs.is_empty());
-    assert_eq!(keeper.on_sealed(1, block_hash(1)), restarted.on_sealed(1, block_hash(1)),);
+    let sealed = chain.sealed_block();
+    assert_eq!(keeper.on_sealed(&sealed), restarted.on_sealed(&sealed));
     assert_eq!(upkeep(&restarted, id).last_performed_block, 1);
 }
 
@@ -263,7 +261,12 @@ fn an_upkeep_registered_by_the_last_perform_has_an_outcome_too() {
     // the perform's receipt also tells of a registration, and no round follows in this block
     let mut executed = chain.perform(&performs);
     let id = chain.conditional(0, 2);
-    executed[0].1.as_mut().unwrap().logs.extend(chain.logs.iter().cloned());
+    executed[0]
+        .1
+        .as_mut()
+        .unwrap()
+        .logs
+        .extend(chain.logs.iter().map(|emitted| emitted.log.clone()));
     report(&mut keeper, &executed);
     let record = chain.seal(&mut keeper);
     assert_eq!(record.active, 2);

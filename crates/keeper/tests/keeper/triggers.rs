@@ -80,8 +80,7 @@ fn millisecond_intervals_fire_once_in_each_period() {
             }
             chain.time_ms += 100; // ticks
         }
-        let number = chain.number();
-        keeper.on_sealed(number, block_hash(number));
+        keeper.on_sealed(&chain.sealed_block());
         chain.next_block(0);
     }
     // at once, then at the first tick of every period of 2.5 s
@@ -111,8 +110,7 @@ fn blocks_longer_than_a_second_fire_no_period_twice() {
                 }
                 chain.time_ms += 100;
             }
-            let number = chain.number();
-            keeper.on_sealed(number, block_hash(number));
+            keeper.on_sealed(&chain.sealed_block());
             chain.next_block(0);
         }
         let distinct = |times: &[u64], period: u64| {

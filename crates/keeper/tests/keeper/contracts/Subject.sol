@@ -9,11 +9,47 @@ contract Subject {
     error Refused(uint256 key);
     error StreamsLookup(string feedParamKey, string[] feeds, string timeParamKey, uint256 time, bytes extraData);
 
+    event Happened(uint256 indexed key, uint256 indexed kind, uint256 word);
+
+    struct Log {
+        uint256 index;
+        uint256 timestamp;
+        bytes32 txHash;
+        uint256 blockNumber;
+        bytes32 blockHash;
+        address source;
+        bytes32[] topics;
+        bytes data;
+    }
+
     mapping(uint256 key => uint256) public value;
     mapping(uint256 key => uint256) public count;
     uint256 public seenGas;
     address public seenSender;
     address public seenOrigin;
+    bytes32 public seenLog;
+
+    /// Emits `times` logs.
+    function shout(uint256 key, uint256 kind, uint256 word, uint256 times) external {
+        for (uint256 i = 0; i < times; ++i) emit Happened(key, kind, word + i);
+    }
+
+    /// Wants all logs but those with the word 5; the perform data ends with the hash of the log.
+    function checkLog(Log calldata log, bytes calldata data) external returns (bool, bytes memory) {
+        (uint256 kind, uint256 key) = abi.decode(data, (uint256, uint256));
+        if (kind == 1) revert("not today");
+        if (kind == 4) for (uint256 i = 0;; ++i) value[key] = i;
+        if (kind == 13) {
+            require(tx.origin == address(0), "origin");
+            require(msg.sender.code.length > 0, "caller");
+            require(gasleft() < 10_000_000 && gasleft() > 9_980_000, "gas");
+            require(log.source == address(this) && log.topics.length == 3, "log");
+        }
+        if (kind == 22) revert StreamsLookup("feedIDs", new string[](0), "timestamp", 1, data);
+        if (kind == 31) return (value[key] > 0, abi.encode(kind, key, keccak256(abi.encode(log))));
+        bool needed = abi.decode(log.data, (uint256)) != 5;
+        return (needed, abi.encode(kind, key, keccak256(abi.encode(log))));
+    }
 
     function set(uint256 key, uint256 to) external {
         value[key] = to;
@@ -84,6 +120,8 @@ contract Subject {
         if (kind == 21) for (uint256 i = 1; i < 4; ++i) value[key + i] = 0;
         if (kind != 18) value[key] = 0;
         if (kind > 800_000) value[key + 1] = kind;
+        if (kind == 26) emit Happened(key, kind, value[key + 1]);
+        if (data.length > 64) (,, seenLog) = abi.decode(data, (uint256, uint256, bytes32));
         ++count[key];
     }
 }

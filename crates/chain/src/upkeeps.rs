@@ -1,0 +1,48 @@
+//! What the keeper is told of sealed blocks.
+
+use crate::{ChainError, block::ExecutedBlock, inner::Inner};
+use alloy_consensus::transaction::Recovered;
+use plasma_keeper::{EmittedLog, Keeper, SealedBlock};
+use plasma_storage::{Receipt, Transaction};
+
+/// Logs of a block's transactions from position `from` on, each with its place in the block.
+pub(crate) fn emitted_logs(
+    transactions: &[Recovered<Transaction>],
+    receipts: &[Receipt],
+    from: usize,
+) -> Vec<EmittedLog> {
+    let before: usize = receipts[..from].iter().map(|receipt| receipt.logs.len()).sum();
+    let logs = transactions[from..].iter().zip(&receipts[from..]).flat_map(|(tx, receipt)| {
+        receipt.logs.iter().map(|log| (*tx.inner().tx_hash(), log.clone()))
+    });
+    let placed = (before as u32..).zip(logs);
+    placed.map(|(index, (tx_hash, log))| EmittedLog { log, tx_hash, index }).collect()
+}
+
+/// A block as the keeper gets to know it.
+pub(crate) fn sealed_block(block: &ExecutedBlock) -> SealedBlock {
+    SealedBlock {
+        logs: emitted_logs(&block.transactions, &block.receipts, 0),
+        ..without_logs(block)
+    }
+}
+
+/// The same for a keeper that nobody has asked to listen.
+pub(crate) fn without_logs(block: &ExecutedBlock) -> SealedBlock {
+    SealedBlock {
+        number: block.number(),
+        hash: block.hash,
+        timestamp: block.header.timestamp,
+        logs: Vec::new(),
+    }
+}
+
+/// Gives a keeper that was loaded at the head the queue that the head's record left.
+pub(crate) fn restore_queue(chain: &Inner, keeper: &mut Keeper) -> Result<(), ChainError> {
+    let head = chain.head();
+    let record = chain.db.keeper_record(head.number())?.unwrap_or_default();
+    keeper.restore_queue(&record, &sealed_block(&head), |number| {
+        let block = chain.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
+        Ok(sealed_block(&block))
+    })
+}

@@ -1,0 +1,123 @@
+//! Logs in the book: each waits in an entry of its own with the upkeep that it made due.
+
+use super::{Book, Entry, Subject};
+use crate::{
+    config::{LOG_PATIENCE_BLOCKS, MAX_WAITING_LOGS},
+    decision::{DropReason, Outcome},
+    index::Slot,
+    logs::TriggerLog,
+};
+use alloy_primitives::B256;
+use std::sync::Arc;
+
+impl Book {
+    /// Lets a log wait with `upkeep`. Returns its slot where it is to be evaluated; it is not where it stands in the book
+    /// already, or where too many wait, which the record tells of.
+    pub(in crate::keeper) fn add_log(
+        &mut self,
+        upkeep: Slot,
+        log: Arc<TriggerLog>,
+    ) -> Option<Slot> {
+        let key = log.key(self.info(upkeep)?.id);
+        if self.by_key.contains_key(&key) {
+            return None;
+        }
+        let waiting = self.logs.get(&upkeep).map_or(0, |logs| logs.len());
+        let slot = self.place(Entry::new(Subject::Log { upkeep, key, log }));
+        self.by_key.insert(key, slot);
+        self.logs.entry(upkeep).or_default().insert(slot);
+        if waiting < MAX_WAITING_LOGS {
+            return Some(slot);
+        }
+        self.set_outcome(slot, Outcome::Dropped { reason: DropReason::TooMany });
+        None
+    }
+
+    pub(super) fn unlink_log(&mut self, upkeep: Slot, slot: Slot, key: B256) {
+        self.by_key.remove(&key);
+        if let Some(logs) = self.logs.get_mut(&upkeep) {
+            logs.remove(&slot);
+            if logs.is_empty() {
+                self.logs.remove(&upkeep);
+            }
+        }
+    }
+
+    /// Where the log with this key in the registry stands.
+    pub(in crate::keeper) fn log_slot(&self, key: B256) -> Option<Slot> {
+        self.by_key.get(&key).copied()
+    }
+
+    /// The log that an entry is about; `None` for an upkeep.
+    pub(in crate::keeper) fn log(&self, slot: Slot) -> Option<&TriggerLog> {
+        self.owner(slot)?.1
+    }
+
+    /// The upkeep's own entry, and the log that this one is about.
+    pub(super) fn owner(&self, slot: Slot) -> Option<(Slot, Option<&TriggerLog>)> {
+        match &self.entry(slot)?.subject {
+            Subject::Upkeep(_) => Some((slot, None)),
+            Subject::Log { upkeep, log, .. } => Some((*upkeep, Some(log))),
+        }
+    }
+
+    /// Logs of `upkeep` of which something may still become.
+    pub(in crate::keeper) fn waiting_logs(&self, upkeep: Slot) -> Vec<Slot> {
+        let logs = self.logs.get(&upkeep).into_iter().flatten().copied();
+        logs.filter(|slot| self.entry(*slot).is_some_and(|entry| !entry.gone)).collect()
+    }
+
+    /// Whether any log waits.
+    pub(in crate::keeper) fn any_log_waits(&self) -> bool {
+        !self.by_key.is_empty()
+    }
+
+    /// True for a log of which nothing more becomes, and for a cancelled upkeep.
+    pub(in crate::keeper) fn is_over(&self, slot: Slot) -> bool {
+        self.entry(slot).is_none_or(|entry| entry.gone)
+    }
+
+    /// Gives up logs that have waited for too long in block `number`, save those that only lack gas or a lane. The record of
+    /// the block to come tells of it. Returns their slots.
+    pub(in crate::keeper) fn drop_old_logs(&mut self, number: u64) -> Vec<Slot> {
+        let old: Vec<_> = self
+            .outcomes
+            .iter()
+            .filter(|(slot, outcome)| {
+                let block = self.log(**slot).map(|log| log.block);
+                block.is_some_and(|block| block.saturating_add(LOG_PATIENCE_BLOCKS) <= number)
+                    && !outcome.ends_log()
+                    && !matches!(outcome, Outcome::Deferred { .. })
+            })
+            .map(|(slot, _)| *slot)
+            .collect();
+        for slot in &old {
+            self.set_outcome(*slot, Outcome::Dropped { reason: DropReason::TooOld });
+        }
+        old
+    }
+
+    /// What became of the newest of an upkeep's logs in the open block.
+    pub(super) fn newest_log_outcome(&self, upkeep: Slot) -> Option<&Outcome> {
+        let logs = self.logs.get(&upkeep)?.iter();
+        let told =
+            logs.filter_map(|slot| Some((self.log(*slot)?.position(), self.outcome(*slot)?)));
+        told.max_by_key(|(position, _)| *position).map(|(_, outcome)| outcome)
+    }
+
+    /// Keeps with each upkeep what became of the newest of the logs that are about to leave.
+    pub(super) fn keep_last_log_outcomes(&mut self) {
+        let upkeeps: Vec<_> = self
+            .gone
+            .iter()
+            .filter_map(|slot| self.owner(*slot))
+            .filter_map(|(upkeep, log)| log.map(|_| upkeep))
+            .collect();
+        for upkeep in upkeeps {
+            let outcome = self.newest_log_outcome(upkeep).cloned();
+            if let (Some(outcome), Some(info)) = (outcome, self.info_mut(upkeep)) {
+                info.last_outcome = Some(outcome);
+            }
+        }
+    }
+}
