@@ -1,79 +1,18 @@
 // Upkeeps: registered and funded with real tools, fired by the node in every block where they are due.
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
 import { before, describe, test } from 'node:test'
 import {
   decodeEventLog, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, getAddress, parseEther, parseEventLogs, parseGwei, toHex
 } from 'viem'
 import { accounts, keyOf, REGISTRY } from '../lib/accounts.mjs'
 import { artifact, runCommand } from '../lib/node.mjs'
-import { client, receiptOf, until } from '../lib/rpc.mjs'
+import { receiptOf, until } from '../lib/rpc.mjs'
 import { cast } from '../lib/tools.mjs'
+import {
+  ADMIN, PERFORM_GAS, admin, deploy, head, hex, idIn, interval, keeper, liar, mine, performedIn, performs, range, read, register, registry, rpc, send, stop, url
+} from '../lib/upkeeps.mjs'
 
-const url = process.env.RPC_URL
-const rpc = client(url)
-const registry = artifact('Registry')
 const witness = artifact('Witness')
-const admin = accounts[1]
-const ADMIN = 1
-const PERFORM_GAS = 300_000
-
-const head = async () => Number(await rpc('eth_blockNumber'))
-const mine = (blocks = 1) => rpc('hardhat_mine', toHex(blocks))
-const read = async (address, abi, functionName, args = [], block = 'latest') => {
-  const data = await rpc('eth_call', { to: address, data: encodeFunctionData({ abi, functionName, args }) }, block)
-  return decodeFunctionResult({ abi, functionName, data })
-}
-
-async function send(to, abi, functionName, args = [], { from = admin.address, value = 0n } = {}) {
-  const hash = await rpc('eth_sendTransaction', {
-    from, to, data: encodeFunctionData({ abi, functionName, args }), value: toHex(value)
-  })
-  const receipt = await receiptOf(url, hash)
-  assert.equal(receipt.status, '0x1', `${functionName} reverted`)
-  return receipt
-}
-
-async function deploy(name, args = []) {
-  const { abi, bytecode } = artifact(name)
-  const data = args.length
-    ? bytecode + encodeAbiParameters(abi.find(({ type }) => type === 'constructor').inputs, args).slice(2) : bytecode
-  const hash = await rpc('eth_sendTransaction', { from: admin.address, data })
-  return (await receiptOf(url, hash)).contractAddress
-}
-
-const idIn = (receipt) => parseEventLogs({ abi: registry.abi, logs: receipt.logs, eventName: 'UpkeepRegistered' })[0].args.id
-const hex = (id) => toHex(id, { size: 32 })
-const interval = (blocks, ms = 0n) => encodeAbiParameters([{ type: 'uint64' }, { type: 'uint64' }], [blocks, ms])
-
-/** Registers and funds with plain transactions. */
-async function register(target, { type = 0, config = '0x', checkData = '0x', gas = PERFORM_GAS, fund = parseEther('1') } = {}) {
-  const id = idIn(await send(REGISTRY, registry.abi, 'registerUpkeep',
-    [target, gas, admin.address, type, checkData, config, '0x']))
-  if (fund) await send(REGISTRY, registry.abi, 'addFunds', [id, fund], { value: fund })
-  return id
-}
-
-const stop = (id) => send(REGISTRY, registry.abi, 'pauseUpkeep', [id])
-
-/** All performs of an upkeep in a range of blocks, each with its log. */
-async function performs(id, from, to = 'latest') {
-  const logs = await rpc('eth_getLogs', {
-    address: REGISTRY, fromBlock: toHex(from), toBlock: to === 'latest' ? to : toHex(to),
-    topics: ['0xad8cc9579b21dfe2c2f6ea35ba15b656e46b4f5b0cb424f52739b8ce5cac9c5b', hex(id)]
-  })
-  return logs.map((log) => ({
-    block: Number(log.blockNumber), hash: log.transactionHash,
-    ...decodeEventLog({ abi: registry.abi, topics: log.topics, data: log.data }).args
-  }))
-}
-
-/** Asserts that there is exactly one perform in each of these blocks and none elsewhere in the range. */
-async function performedIn(id, blocks, from, to) {
-  assert.deepEqual((await performs(id, from, to)).map(({ block }) => block), blocks)
-}
-
-const range = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => from + index)
 
 before(async () => {
   assert.equal(await read(REGISTRY, registry.abi, 'typeAndVersion'), 'KeeperRegistry 2.1.0')
@@ -123,12 +62,6 @@ describe('with cast send', () => {
 describe('with plasma-node keeper', () => {
   const env = { PLASMA_RPC_URL: url }
   let counter, id
-
-  async function keeper(...args) {
-    const { code, stdout, stderr } = await runCommand(['keeper', ...args], { env })
-    assert.equal(code, 0, `keeper ${args.join(' ')}: ${stderr}`)
-    return { stdout: stdout.trim(), stderr }
-  }
 
   test('register, fund, list and show', async () => {
     counter = await deploy('Counter')
@@ -562,21 +495,6 @@ describe('as dashboards and command lines ask', () => {
 
 describe('the audit', () => {
   const audit = (node) => runCommand(['keeper', 'audit', '--from', '1', '--rpc', node], { env: process.env })
-
-  /** A node that leaves decisions out of its keeper's record. */
-  async function liar(leftOut) {
-    const server = createServer(async (request, response) => {
-      const chunks = []
-      for await (const chunk of request) chunks.push(chunk)
-      const body = Buffer.concat(chunks).toString()
-      const answer = await (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).json()
-      if (JSON.parse(body).method === 'keeper_history') answer.result = answer.result.filter((decision) => !leftOut(decision))
-      response.setHeader('content-type', 'application/json')
-      response.end(JSON.stringify(answer))
-    })
-    await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
-    return { url: `http://127.0.0.1:${server.address().port}`, stop: () => server.close() }
-  }
 
   test('finds that the record of all of the above is true', async () => {
     const { code, stdout, stderr } = await audit(url)

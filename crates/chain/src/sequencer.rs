@@ -134,7 +134,8 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
         let ready = chain.pool.status().pending > 0;
         // What waits for its log's block to be over is not left waiting for the next look.
         let look = !woken || producer.keeper.as_ref().is_some_and(Keeper::logs_wait);
-        if !ready && !(look && upkeep_due(chain, &producer)?) {
+        let wanted = ready || (look && upkeep_due(chain, &producer)?);
+        if !wanted {
             return Ok(());
         }
         let restored = producer.open.as_ref().is_some_and(|open| !open.transactions.is_empty());

@@ -2,7 +2,10 @@
 //!
 //! Invariant: nothing is taken from the keeper but its claims. That an upkeep was not needed is held against the registry's
 //! own check, or the arithmetic of its interval or calendar, on the state at the end of the block: the keeper's last look
-//! at a block comes after its last transaction. That one was performed is held against the registry's events.
+//! at a block comes after its last transaction. That one was performed is held against the registry's events, and what
+//! became of the logs that an upkeep waits for is held against the logs of the chain: see [`logs`].
+
+mod logs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +14,7 @@ use alloy_sol_types::{SolCall, SolError, SolEvent};
 use clap::Args;
 use eyre::{Context as _, Result, bail, ensure, eyre};
 use plasma_keeper::{
-    Decision, Outcome, Trigger, UpkeepInfo,
+    Decision, LogPosition, Outcome, Trigger, UpkeepInfo,
     abi::{
         Automation::{self, StreamsLookup},
         Registry::{
@@ -32,6 +35,9 @@ const MOST_PRINTED: usize = 100;
 /// Trigger types whose condition is a contract's.
 const CONDITION: u8 = 0;
 const RESOLVER: u8 = 4;
+/// Those with logs as triggers.
+const LOG: u8 = 1;
+const SAME_BLOCK_LOG: u8 = 5;
 
 /// `checkUpkeep`'s reasons, see the registry.
 const NONE: u8 = 0;
@@ -65,6 +71,10 @@ struct Findings {
     missed: u64,
     contradicted: u64,
     printed: usize,
+    /// Logs that waited at the end of the block before, by upkeep.
+    waiting: BTreeMap<U256, BTreeSet<LogPosition>>,
+    /// Logs that were performed in the blocks so far.
+    performed_logs: BTreeSet<(U256, LogPosition)>,
 }
 
 impl Findings {
@@ -240,34 +250,16 @@ fn audit_block(
     let mut performs = past.performs()?;
     let mut active = past.active()?;
     findings.blocks += 1;
-    let mut seen = BTreeSet::new();
-    for Decision { upkeep, outcome, .. } in decisions {
+    let mut waiting = std::mem::take(&mut findings.waiting);
+    for told in decisions.chunk_by(|one, next| one.upkeep == next.upkeep) {
+        let upkeep = told[0].upkeep;
         findings.upkeeps += 1;
-        if !seen.insert(upkeep) {
-            findings.contradicted(number, upkeep, "has two outcomes");
-        }
         let was_active = active.remove(&upkeep);
         let happened = performs.remove(&upkeep).unwrap_or_default();
-        let claimed: Vec<(B256, bool)> = match &outcome {
-            Outcome::Performed { tx, .. } => vec![(*tx, true)],
-            Outcome::PerformedReverted { tx, .. } => vec![(*tx, false)],
-            _ => Vec::new(),
-        };
-        if claimed != happened {
-            let what = format!("is {} by the record, with {happened:?} by events", outcome.name());
-            findings.contradicted(number, upkeep, &what);
-        }
-        // What was performed may have been cancelled as well.
-        let is_cancelled = matches!(outcome, Outcome::Cancelled);
-        if claimed.is_empty() && was_active == is_cancelled {
-            let state = if was_active { "active" } else { "not active" };
-            let what = format!("is {} by the record, but {state}", outcome.name());
-            findings.contradicted(number, upkeep, &what);
-        }
-        if claimed.is_empty() {
-            findings.explained += 1;
-        } else {
-            findings.performed += 1;
+        audit_upkeep(number, told, was_active, happened, findings);
+        if matches!(Trigger::type_of_id(upkeep), LOG | SAME_BLOCK_LOG) {
+            let before = waiting.remove(&upkeep).unwrap_or_default();
+            past.audit_logs(upkeep, told, before, findings)?;
         }
     }
     for (upkeep, happened) in performs {
@@ -279,6 +271,11 @@ fn audit_block(
     for upkeep in active {
         findings.upkeeps += 1;
         findings.not_needed += 1;
+        if matches!(Trigger::type_of_id(upkeep), LOG | SAME_BLOCK_LOG) {
+            let before = waiting.remove(&upkeep).unwrap_or_default();
+            past.audit_logs(upkeep, &[], before, findings)?;
+            continue;
+        }
         match past.check(upkeep)? {
             Verdict::NotNeeded => {}
             Verdict::Undecided => findings.undecided += 1,
@@ -289,4 +286,54 @@ fn audit_block(
         }
     }
     Ok(())
+}
+
+/// Holds what the record tells of one upkeep in one block against events and status.
+fn audit_upkeep(
+    number: u64,
+    told: &[Decision],
+    was_active: bool,
+    mut happened: Vec<(B256, bool)>,
+    findings: &mut Findings,
+) {
+    let upkeep = told[0].upkeep;
+    let distinct: BTreeSet<_> = told.iter().map(|decision| decision.log).collect();
+    if distinct.len() < told.len() {
+        findings.contradicted(number, upkeep, "has two outcomes");
+    }
+    let claimed = |decision: &Decision| match &decision.outcome {
+        Outcome::Performed { tx, .. } => Some((*tx, true)),
+        Outcome::PerformedReverted { tx, .. } => Some((*tx, false)),
+        _ => None,
+    };
+    let mut claims: Vec<(B256, bool)> = told.iter().filter_map(claimed).collect();
+    let names: BTreeSet<_> = told.iter().map(|decision| decision.outcome.name()).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(" and ");
+    // Of several logs, the order in the record is theirs, that of the events the block's.
+    claims.sort_unstable();
+    happened.sort_unstable();
+    if claims != happened {
+        let what = format!("is {names} by the record, with {happened:?} by events");
+        findings.contradicted(number, upkeep, &what);
+    }
+    // What was performed may have been cancelled as well.
+    let is_cancelled = told.iter().any(|decision| decision.outcome == Outcome::Cancelled);
+    if claims.is_empty() && was_active == is_cancelled {
+        let state = if was_active { "active" } else { "not active" };
+        let what = format!("is {names} by the record, but {state}");
+        findings.contradicted(number, upkeep, &what);
+    }
+    if claims.is_empty() {
+        findings.explained += 1;
+    } else {
+        findings.performed += 1;
+    }
+    for decision in told.iter().filter(|decision| decision.outcome.is_performed()) {
+        if let Some(log) = decision.log
+            && !findings.performed_logs.insert((upkeep, log))
+        {
+            let what = format!("was performed a second time for log {log:?}");
+            findings.contradicted(number, upkeep, &what);
+        }
+    }
 }

@@ -4,7 +4,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, utils::format_ether};
 use alloy_sol_types::SolCall;
 use eyre::{Result, bail};
 use plasma_keeper::{
-    Decision, DeferReason, Outcome, Trigger, UpkeepInfo,
+    Decision, DeferReason, DropReason, LOG_PATIENCE_BLOCKS, MAX_WAITING_LOGS, Outcome, Trigger,
+    UpkeepInfo,
     abi::Registry::{getMinBalanceCall, getUpkeepStatusCall},
 };
 use serde_json::json;
@@ -71,7 +72,14 @@ fn head(rpc: &RpcClient) -> Result<u64> {
 fn trigger(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Conditional => "condition: whenever checkUpkeep answers true".into(),
-        Trigger::Log => "log, which this node does not serve".into(),
+        Trigger::Log { filter, same_block } => {
+            let topics = filter.topics.iter().enumerate();
+            let topics: Vec<_> = topics
+                .filter_map(|(place, topic)| topic.map(|topic| format!("topic{place} {topic}")))
+                .collect();
+            let when = if *same_block { "in the same block" } else { "from the next block on" };
+            format!("log: of {} with {}, {when}", filter.address, topics.join(", "))
+        }
         Trigger::EveryBlocks { blocks } => format!("interval: every {blocks} blocks"),
         Trigger::EveryMilliseconds { milliseconds } => format!("interval: every {milliseconds} ms"),
         Trigger::Cron { expression } => format!("cron: \"{}\", UTC", expression.as_str()),
@@ -109,6 +117,18 @@ fn last_perform(rpc: &RpcClient, upkeep: &UpkeepInfo, head: u64) -> Result<Strin
 
 /// What became of it last, and what its admin or the operator can do.
 fn verdict(upkeep: &UpkeepInfo) -> (String, Option<String>) {
+    let (found, advice) = found(upkeep);
+    match (&upkeep.trigger, &upkeep.last_outcome) {
+        (
+            Trigger::Log { .. },
+            Some(Outcome::NotNeeded | Outcome::Paused | Outcome::Cancelled) | None,
+        ) => (found, advice),
+        (Trigger::Log { .. }, _) => (format!("the latest log that it wanted: {found}"), advice),
+        _ => (found, advice),
+    }
+}
+
+fn found(upkeep: &UpkeepInfo) -> (String, Option<String>) {
     let id = B256::from(upkeep.id);
     let advice = |text: &str| Some(text.replace("ID", &id.to_string()));
     let Some(outcome) = &upkeep.last_outcome else {
@@ -141,6 +161,14 @@ fn verdict(upkeep: &UpkeepInfo) -> (String, Option<String>) {
             format!("due, but {} ETH lack for a perform", format_ether(*by)),
             advice("plasma-node keeper fund ID AMOUNT"),
         ),
+        Outcome::Dropped { reason: DropReason::TooOld } => (
+            format!("given up after {LOG_PATIENCE_BLOCKS} blocks"),
+            advice("keeper history ID tells what stood in the way while it waited"),
+        ),
+        Outcome::Dropped { reason: DropReason::TooMany } => (
+            format!("given up, as {MAX_WAITING_LOGS} logs waited already"),
+            advice("keeper history ID tells what the others wait for"),
+        ),
         Outcome::Paused => ("paused by its admin".into(), advice("plasma-node keeper unpause ID")),
         Outcome::Cancelled => ("cancelled in the last block".into(), None),
         Outcome::Deferred { reason, since } => {
@@ -168,7 +196,10 @@ fn not_needed(upkeep: &UpkeepInfo) -> (String, Option<String>) {
                 None => "not needed: its calendar has come to its end".into(),
             }
         }
-        _ => "not needed: its interval is not over".into(),
+        Trigger::Log { .. } => "not needed: no log waits that it wants".into(),
+        Trigger::EveryMilliseconds { .. } | Trigger::Unknown => {
+            "not needed: its interval is not over".into()
+        }
     };
     (what, None)
 }
@@ -210,6 +241,14 @@ fn deferred(reason: DeferReason) -> (&'static str, &'static str) {
         DeferReason::UnsupportedTrigger => (
             "this node does not serve its trigger, or cannot read its configuration",
             "correct it: setUpkeepTriggerConfig(ID, …); docs/keeper.md says how",
+        ),
+        DeferReason::RoundLimit => (
+            "it became due in the last of the block's rounds of performs",
+            "it is first in line at the next tick or block",
+        ),
+        DeferReason::PerformsBefore => (
+            "performs for other logs come first, and its balance may not cover all of them together",
+            "wait for the next block, or fund it: plasma-node keeper fund ID AMOUNT",
         ),
         DeferReason::NotCheckedYet => {
             ("it was registered or changed after the block's last look", "wait for the next block")
