@@ -4,7 +4,7 @@
 //! record is durable.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock,
+    ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock, Tick, TickedBlock,
     block::ExecutedBlock,
     import::SideChains,
     open_block::OpenBlock,
@@ -202,11 +202,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Shows the open block to readers after a tick.
-    pub(crate) fn publish_pending(&self, open: &OpenBlock) {
+    /// Shows the open block to readers after tick `number`, which begins with transaction `first`.
+    pub(crate) fn publish_pending(&self, open: &OpenBlock, number: u32, first: usize) {
         let pending = Arc::new(open.pending());
         self.view.write().pending = pending.clone();
-        self.announce(ChainEvent::Tick(pending));
+        let block = TickedBlock::Open(pending);
+        self.announce(ChainEvent::Tick(Tick { number, first, block }));
     }
 
     pub(crate) fn announce(&self, event: ChainEvent) {

@@ -40,7 +40,7 @@ pub use chain::{Chain, Submission};
 pub use config::{ChainConfig, ExecutorKind};
 pub use dev::DevControl;
 pub use error::ChainError;
-pub use events::ChainEvent;
+pub use events::{ChainEvent, Tick, TickedBlock};
 pub use fork::StateFork;
 pub use import::{Imported, PreparedBlock};
 pub use plasma_parallel::ConflictReport;

@@ -3,8 +3,8 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, block::ExecutedBlock, dev::DevState, inner::Inner,
-    metrics, open_block::OpenBlock,
+    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock, block::ExecutedBlock, dev::DevState,
+    inner::Inner, metrics, open_block::OpenBlock,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
@@ -129,15 +129,18 @@ impl Producer {
         if let Some(open) = self.open.as_mut() {
             let included: Vec<(Address, u64)> =
                 open.transactions[open.tick_start()..].iter().map(sender_and_nonce).collect();
+            let (number, first) = (open.ticks, open.tick_start());
             let changes = open.end_tick();
             self.tick_performs.clear();
             if durable {
-                chain.publish_pending(open);
+                chain.publish_pending(open, number, first);
                 // A block that is sealed at once would only wait for what is begun here.
                 open.trie.get_or_insert_with(|| chain.open_trie()).add(changes);
                 // Only now: were they gone before their nonces can be read, a transaction that
                 // arrives in between would get a nonce that is taken. Sealing does the same.
                 chain.pool.remove_included(&included);
+            } else {
+                open.untold.get_or_insert((number, first));
             }
         }
         metrics::tick(started.elapsed(), added);
@@ -258,6 +261,7 @@ impl Producer {
         let mut open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
         let patch = open.patch.clone();
         let performs = open.performs;
+        let untold = open.untold;
         let opened = open.opened;
         let conflicts = Arc::new(open.conflicts.clone());
         let trie = open.trie.take().unwrap_or_else(|| chain.open_trie());
@@ -297,6 +301,10 @@ impl Producer {
         let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
         report(&block, performs, incarnations, opened.elapsed(), started.elapsed());
         chain.remember_conflicts(block.number(), conflicts);
+        if let Some((number, first)) = untold {
+            let block = TickedBlock::Sealed(block.clone());
+            chain.announce(ChainEvent::Tick(Tick { number, first, block }));
+        }
         chain.announce(ChainEvent::Sealed(block.clone()));
         Ok(block)
     }
