@@ -1,104 +1,10 @@
-//! Upkeeps over JSON-RPC: what is told of them as blocks and ticks come.
+//! Upkeeps over JSON-RPC: what is asked about them, and what is told as blocks and ticks come.
 
 mod node;
 
-use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
-use node::{Node, REGISTRY, Socket, quantity};
-use plasma_keeper::abi::Registry::UpkeepRegistered;
+use alloy_primitives::{B256, U256};
+use node::{Registration, Socket, TARGET, Upkeeps, quantity};
 use serde_json::{Value, json};
-
-sol! {
-    interface Registration {
-        function registerUpkeep(address target, uint32 gasLimit, address admin, uint8 triggerType,
-            bytes checkData, bytes triggerConfig, bytes offchainConfig) external returns (uint256 id);
-        function addFunds(uint256 id, uint96 amount) external payable;
-        function pauseUpkeep(uint256 id) external;
-        function cancelUpkeep(uint256 id) external;
-    }
-}
-
-const CONDITION: u8 = 0;
-const INTERVAL: u8 = 2;
-
-/// Where [`Upkeeps`] puts its contract: it answers the first word of the input after the selector and its head as
-/// `(bool, bytes)`, so that checks answer what their check data says; performs do nothing, too.
-const TARGET: Address = Address::repeat_byte(0x7a);
-
-/// A node with a keeper, and what is sent to it. Blocks are made by hand.
-struct Upkeeps {
-    node: Node,
-}
-
-impl Upkeeps {
-    async fn start() -> Self {
-        let node = Node::with_keeper().await;
-        // CALLDATALOAD(68) as the bool, 64 as the offset, 0 as the length of the bytes
-        let code = hex::encode_prefixed(hex!("6044355f5260406020525f60405260605ff3"));
-        node.call("anvil_setCode", json!([TARGET, code])).await;
-        Self { node }
-    }
-
-    fn account(&self, index: usize) -> Address {
-        self.node.accounts.addresses()[index]
-    }
-
-    async fn mine(&self) -> u64 {
-        self.node.call("anvil_mine", json!(["0x1"])).await;
-        quantity(&self.node.call("eth_blockNumber", json!([])).await)
-    }
-
-    /// Sends a call of the registry, to stand in the next block or tick.
-    async fn send(&self, from: usize, call: impl SolCall, value: u128) -> Value {
-        let from = self.account(from);
-        let data = Bytes::from(call.abi_encode());
-        let request = json!({
-            "from": from, "to": REGISTRY, "data": data, "value": U256::from(value), "gas": "0x2dc6c0"
-        });
-        self.node.call("eth_sendTransaction", json!([request])).await
-    }
-
-    /// Sends a call of the registry and makes a block with it.
-    async fn call(&self, from: usize, call: impl SolCall, value: u128) -> Value {
-        let hash = self.send(from, call, value).await;
-        self.mine().await;
-        let receipt = self.node.call("eth_getTransactionReceipt", json!([hash])).await;
-        assert_eq!(receipt["status"], "0x1", "{receipt}");
-        receipt
-    }
-
-    /// Registers an upkeep in a block of its own and answers its id.
-    async fn register(&self, admin: usize, trigger_type: u8, config: Bytes, needed: bool) -> B256 {
-        let call = Registration::registerUpkeepCall {
-            target: TARGET,
-            gasLimit: 100_000,
-            admin: self.account(admin),
-            triggerType: trigger_type,
-            checkData: B256::with_last_byte(needed.into()).abi_encode().into(),
-            triggerConfig: config,
-            offchainConfig: Bytes::new(),
-        };
-        let receipt = self.call(admin, call, 0).await;
-        let logs = receipt["logs"].as_array().unwrap();
-        let registered = json!(UpkeepRegistered::SIGNATURE_HASH);
-        let log = logs.iter().find(|log| log["topics"][0] == registered).unwrap();
-        serde_json::from_value(log["topics"][1].clone()).unwrap()
-    }
-
-    async fn conditional(&self, admin: usize, needed: bool) -> B256 {
-        self.register(admin, CONDITION, Bytes::new(), needed).await
-    }
-
-    async fn every_block(&self, admin: usize) -> B256 {
-        self.register(admin, INTERVAL, (1_u64, 0_u64).abi_encode().into(), false).await
-    }
-
-    async fn fund(&self, id: B256) {
-        let amount = 1_000_000_000_000_000_000_u128;
-        let call = Registration::addFundsCall { id: id.into(), amount: amount.try_into().unwrap() };
-        self.call(0, call, amount).await;
-    }
-}
 
 /// A block's number as requests write it.
 fn block(number: u64) -> String {
@@ -252,4 +158,147 @@ async fn refused_subscriptions_say_why() {
     assert_eq!(over_http.code, -32601);
     assert!(over_http.message.contains("WebSocket"), "{}", over_http.message);
     upkeeps.node.stop().await;
+}
+
+fn ids(upkeeps: &Value) -> Vec<B256> {
+    let upkeeps = upkeeps.as_array().unwrap().iter();
+    upkeeps.map(|upkeep| serde_json::from_value(upkeep["id"].clone()).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_filtered_and_paged_in_order_of_registration() {
+    let upkeeps = Upkeeps::start().await;
+    let beat = upkeeps.every_block(0).await;
+    let poor = upkeeps.conditional(1, true).await;
+    let paused = upkeeps.conditional(1, true).await;
+    let idle = upkeeps.conditional(0, false).await;
+    upkeeps.fund(beat).await;
+    upkeeps.call(1, Registration::pauseUpkeepCall { id: paused.into() }, 0).await;
+    upkeeps.mine().await;
+    let list = async |filter: Value| ids(&upkeeps.node.call("keeper_list", json!([filter])).await);
+
+    let all = [beat, poor, paused, idle];
+    assert_eq!(ids(&upkeeps.node.call("keeper_list", json!([])).await), all);
+    assert_eq!(list(Value::Null).await, all);
+    assert_eq!(list(json!({})).await, all);
+    let (first, second) = (upkeeps.account(0), upkeeps.account(1));
+    for (filter, expected) in [
+        (json!({"admin": second}), &[poor, paused][..]),
+        (json!({"target": TARGET}), &all[..]),
+        (json!({"target": first}), &[]),
+        (json!({"trigger": "interval"}), &[beat]),
+        (json!({"trigger": "conditional", "paused": false}), &[poor, idle]),
+        (json!({"paused": true}), &[paused]),
+        (json!({"outcome": "performed"}), &[beat]),
+        (json!({"outcome": "underfunded"}), &[poor]),
+        (json!({"outcome": "notNeeded"}), &[idle]),
+        (json!({"limit": 3}), &all[..3]),
+        (json!({"limit": "0x2", "after": beat}), &[poor, paused]),
+        (json!({"limit": 1, "after": beat, "admin": first}), &[idle]),
+        (json!({"after": idle}), &[]),
+    ] {
+        assert_eq!(list(filter.clone()).await, expected, "{filter}");
+    }
+
+    // A page may end with an upkeep that is cancelled before the next is asked for.
+    upkeeps.call(1, Registration::cancelUpkeepCall { id: poor.into() }, 0).await;
+    upkeeps.mine().await;
+    assert_eq!(list(json!({})).await, [beat, paused, idle]);
+    assert_eq!(list(json!({"after": poor})).await, [paused, idle]);
+
+    for (filter, words) in [
+        (json!({"limit": 0}), "limit is 0"),
+        (json!({"limit": "many"}), "many"),
+        (json!({"after": "0x77"}), "no such upkeep was ever registered"),
+        (json!({"admin": "0x12"}), "invalid argument 0"),
+        (
+            json!({"trigger": "hourly"}),
+            "there is no trigger \"hourly\"; triggers are conditional, ",
+        ),
+        (json!({"outcome": "fired"}), "there is no outcome \"fired\"; outcomes are performed, "),
+        (json!({"paused": "yes"}), "expected a boolean"),
+        (json!({"owner": first}), "unknown field `owner`"),
+        (json!("all"), "invalid argument 0"),
+    ] {
+        let refused = upkeeps.node.fail("keeper_list", json!([filter])).await;
+        assert_eq!(refused.code, -32602, "{filter}: {refused:?}");
+        assert!(refused.message.contains(words), "{filter}: {}", refused.message);
+    }
+    upkeeps.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocks_decisions_come_with_their_sums() {
+    let upkeeps = Upkeeps::start().await;
+    let beat = upkeeps.every_block(0).await;
+    let poor = upkeeps.conditional(0, true).await;
+    upkeeps.conditional(0, false).await;
+    upkeeps.fund(beat).await;
+    let number = upkeeps.mine().await;
+    let record = upkeeps.node.call("keeper_decisions", json!([block(number)])).await;
+    let history =
+        upkeeps.node.call("keeper_history", json!([null, block(number), block(number)])).await;
+    let expected = json!({"block": number, "active": 3, "notNeeded": 1, "decisions": history});
+    assert_eq!(record, expected);
+    assert_eq!(history.as_array().unwrap().len(), 2);
+    assert_eq!(history[1]["upkeep"], json!(poor));
+    let head = upkeeps.node.call("eth_getBlockByNumber", json!(["latest", false])).await;
+    for same in [json!("latest"), head["hash"].clone(), json!({"blockHash": head["hash"]})] {
+        assert_eq!(upkeeps.node.call("keeper_decisions", json!([same])).await, record, "{same}");
+    }
+    // Genesis has no record, and neither have blocks that do not exist yet or at all.
+    for none in [json!("0x0"), json!(block(number + 1)), json!("pending"), json!(B256::ZERO)] {
+        assert_eq!(upkeeps.node.call("keeper_decisions", json!([none])).await, Value::Null);
+    }
+    assert_eq!(upkeeps.node.fail("keeper_decisions", json!([])).await.code, -32602);
+    assert_eq!(upkeeps.node.fail("keeper_decisions", json!(["newest"])).await.code, -32602);
+    upkeeps.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn simulations_need_no_abi() {
+    let upkeeps = Upkeeps::start().await;
+    let due = upkeeps.conditional(0, true).await;
+    let poor = upkeeps.node.call("keeper_simulate", json!([due])).await;
+    assert_eq!(poor["failureReason"], json!({"number": 6, "name": "insufficientBalance"}));
+    assert_eq!(
+        (&poor["upkeepNeeded"], &poor["performSuccess"], &poor["performGas"]),
+        (&json!(false), &Value::Null, &Value::Null)
+    );
+    let before = quantity(&upkeeps.node.call("eth_blockNumber", json!([])).await);
+    upkeeps.fund(due).await;
+    let found = upkeeps.node.call("keeper_simulate", json!([due])).await;
+    assert_eq!(found["upkeepNeeded"], true);
+    assert_eq!(found["performData"], "0x");
+    assert_eq!(found["failureReason"], json!({"number": 0, "name": "none"}));
+    assert_eq!(found["performSuccess"], true);
+    for gas in ["checkGas", "performGas"] {
+        assert!(found[gas].as_u64().is_some_and(|gas| gas > 0), "{found}");
+    }
+    assert_eq!(upkeeps.node.call("keeper_simulate", json!([due, block(before)])).await, poor);
+    let idle = upkeeps.conditional(0, false).await;
+    upkeeps.fund(idle).await;
+    let found = upkeeps.node.call("keeper_simulate", json!([U256::from_be_bytes(idle.0)])).await;
+    assert_eq!(found["failureReason"], json!({"number": 4, "name": "upkeepNotNeeded"}));
+    let forced = upkeeps.node.call("keeper_simulate", json!([idle, "pending", "0x01"])).await;
+    assert_eq!((&forced["performSuccess"], &forced["performData"]), (&json!(true), &json!("0x01")));
+    assert_eq!((&forced["upkeepNeeded"], &forced["checkGas"]), (&Value::Null, &Value::Null));
+    let unknown = upkeeps.node.call("keeper_simulate", json!(["0x77"])).await;
+    assert_eq!(unknown["failureReason"]["name"], "upkeepCancelled");
+
+    for (params, code, words) in [
+        (json!([]), -32602, "missing value for required argument 0"),
+        (json!([idle, "latest", "data"]), -32602, "invalid argument 2"),
+        (json!([idle, "0xffff"]), -32000, "header not found"),
+        (json!(["0x77", "latest", "0x"]), -32000, "simulatePerformUpkeep: UpkeepCancelled"),
+    ] {
+        let refused = upkeeps.node.fail("keeper_simulate", params.clone()).await;
+        assert_eq!(refused.code, code, "{params}: {refused:?}");
+        assert!(refused.message.contains(words), "{params}: {}", refused.message);
+    }
+    upkeeps.node.stop().await;
+    let without = node::Node::start().await;
+    let refused = without.fail("keeper_simulate", json!([idle])).await;
+    assert!(refused.message.contains("no registry"), "{}", refused.message);
+    without.stop().await;
 }

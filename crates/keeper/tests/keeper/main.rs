@@ -6,4 +6,5 @@ mod equivalence;
 mod faults;
 mod lanes;
 mod lifecycle;
+mod simulation;
 mod triggers;

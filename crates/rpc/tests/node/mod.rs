@@ -5,9 +5,11 @@
 
 mod genesis;
 mod socket;
+mod upkeeps;
 
 pub use genesis::{ANSWERER, CHAIN_ID, INVALID, LOG_TOPIC, LOOPER, REVERTER, STORER};
 pub use socket::Socket;
+pub use upkeeps::{Registration, TARGET, Upkeeps};
 
 use alloy_consensus::{TxEip1559, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
