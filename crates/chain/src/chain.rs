@@ -9,6 +9,7 @@ use crate::{
     fork::StateFork,
     genesis::ensure_genesis,
     inner::{Inner, Tip},
+    metrics,
     producer::Producer,
     recover,
     replay::{self, BlockReplay},
@@ -113,6 +114,7 @@ impl Chain {
     /// Starts block production in a thread of its own.
     pub fn start(&self) -> Result<(), ChainError> {
         let inner = self.inner.clone();
+        metrics::head(self.head().number());
         let handle = std::thread::Builder::new()
             .name("sequencer".into())
             .spawn(move || {

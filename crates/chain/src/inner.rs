@@ -7,6 +7,8 @@ use crate::{
     ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock, Tick, TickedBlock,
     block::ExecutedBlock,
     import::SideChains,
+    latency::Latency,
+    metrics,
     open_block::OpenBlock,
     producer::{Producer, pool_head},
     recent::{RECENT_BLOCKS, Recent},
@@ -182,6 +184,7 @@ impl Inner {
             None => self.pool.on_head(&view.pool_head, &*view.pending.state)?,
         }
         self.head_number.send_replace(number);
+        metrics::head(number);
         Ok(())
     }
 
@@ -242,6 +245,7 @@ impl Inner {
         self.pool.clear();
         let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
         self.set_head(head, producer, None)?;
+        producer.latency = Latency::default();
         if let Some(keeper) = producer.keeper.as_mut() {
             let view = self.view();
             keeper.reload(&*view.state, &view.pending.env)?;

@@ -25,6 +25,7 @@ mod fork;
 mod genesis;
 mod import;
 mod inner;
+mod latency;
 mod metrics;
 mod open_block;
 mod producer;

@@ -4,7 +4,7 @@
 
 use crate::{
     ChainConfig, ChainError, ChainEvent, Tick, TickedBlock, block::ExecutedBlock, dev::DevState,
-    inner::Inner, metrics, open_block::OpenBlock,
+    inner::Inner, latency::Latency, metrics, open_block::OpenBlock,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
@@ -37,6 +37,7 @@ pub(crate) struct Producer {
     keeper_carry: StateChanges,
     /// Performs in the tick in progress, as positions in the block.
     tick_performs: Vec<u32>,
+    pub(crate) latency: Latency,
 }
 
 impl Producer {
@@ -48,6 +49,7 @@ impl Producer {
             keeper_seen: 0,
             keeper_carry: StateChanges::default(),
             tick_performs: Vec::new(),
+            latency: Latency::default(),
         }
     }
 
@@ -117,7 +119,7 @@ impl Producer {
                 break;
             }
         }
-        self.keeper_rounds(chain)?;
+        self.keeper_rounds(chain, started)?;
         let Some(open) = self.open.as_mut() else { return Ok(0) };
         let added = open.transactions.len() - open.tick_start();
         if added == 0 {
@@ -125,6 +127,7 @@ impl Producer {
         }
         if durable {
             self.journal_tick(chain)?;
+            self.latency.durable();
         }
         if let Some(open) = self.open.as_mut() {
             let included: Vec<(Address, u64)> =
@@ -177,7 +180,7 @@ impl Producer {
     }
 
     /// Lets the keeper fire what became due, round after round while performs cause performs.
-    fn keeper_rounds(&mut self, chain: &Inner) -> Result<(), ChainError> {
+    fn keeper_rounds(&mut self, chain: &Inner, tick: Instant) -> Result<(), ChainError> {
         let Some(keeper) = self.keeper.as_mut() else { return Ok(()) };
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         let mut carried = std::mem::take(&mut self.keeper_carry);
@@ -202,6 +205,7 @@ impl Producer {
                 gas_left: open.gas_left(),
                 first_of_block,
             })?;
+            self.latency.found(&plan.decisions, tick);
             if plan.performs.is_empty() {
                 return Ok(());
             }
@@ -224,6 +228,10 @@ impl Producer {
                 .map(|(perform, place)| (perform, place.and_then(|place| open.receipt(place))))
                 .collect();
             keeper.on_executed(&executed);
+            for (perform, receipt) in &executed {
+                let is_performed = receipt.is_some() && keeper.due_since(perform.upkeep).is_none();
+                self.latency.executed(perform, is_performed, tick);
+            }
             if result.included.is_empty() {
                 return Ok(());
             }
@@ -296,6 +304,8 @@ impl Producer {
             access_list: block.access_list.clone(),
         };
         chain.db.append_block(&record)?;
+        let keeper = self.keeper.as_ref();
+        self.latency.sealed(|upkeep| keeper?.due_since(upkeep));
         self.dev.block_sealed();
         chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
         let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
@@ -319,14 +329,7 @@ fn report(
     seal: Duration,
 ) {
     let transactions = block.transactions.len();
-    metrics::sealed(
-        block.number(),
-        transactions,
-        block.header.gas_used,
-        performs,
-        incarnations,
-        seal,
-    );
+    metrics::sealed(transactions, block.header.gas_used, performs, incarnations, seal);
     let efficiency =
         if transactions == 0 { 1.0 } else { incarnations as f64 / transactions as f64 };
     tracing::info!(
