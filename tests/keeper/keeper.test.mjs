@@ -4,6 +4,7 @@ import { before, describe, test } from 'node:test'
 import {
   decodeEventLog, decodeFunctionResult, encodeAbiParameters, encodeFunctionData, getAddress, parseEther, parseEventLogs, parseGwei, toHex
 } from 'viem'
+import { WebSocket } from 'ws'
 import { accounts, keyOf, REGISTRY } from '../lib/accounts.mjs'
 import { artifact, runCommand } from '../lib/node.mjs'
 import { receiptOf, until } from '../lib/rpc.mjs'
@@ -140,6 +141,31 @@ describe('with plasma-node keeper', () => {
     assert.match((await keeper('simulate', upkeep)).stdout, /^check    it is paused/)
   })
 
+  test('list shows some of them, page by page', async () => {
+    const listed = async (...flags) => {
+      const { stdout, stderr } = await keeper('list', ...flags)
+      return { ids: stdout.split('\n').filter(Boolean).map((line) => line.split(' ')[0]), stderr }
+    }
+    const target = await deploy('Heartbeat')
+    const ids = []
+    for (let index = 0; index < 3; index++) {
+      ids.push((await keeper('register', target, '--every-blocks', '1000', '--dev-account', `${ADMIN + index % 2}`)).stdout)
+    }
+    assert.deepEqual((await listed('--target', target)).ids, ids)
+    assert.deepEqual((await listed('--target', target, '--admin', accounts[ADMIN + 1].address)).ids, [ids[1]])
+    const first = await listed('--target', target, '--limit', '2')
+    assert.deepEqual(first.ids, ids.slice(0, 2))
+    assert.match(first.stderr, new RegExp(`go on with --after ${ids[1]}`))
+    await keeper('cancel', ids[1], '--dev-account', `${ADMIN + 1}`)
+    assert.deepEqual((await listed('--target', target, '--limit', '2', '--after', ids[1])).ids, [ids[2]])
+    await keeper('pause', ids[0], '--dev-account', `${ADMIN}`)
+    await mine()
+    assert.deepEqual((await listed('--target', target, '--paused')).ids, [ids[0]])
+    assert.deepEqual((await listed('--target', target, '--paused=false')).ids, [ids[2]])
+    assert.deepEqual((await listed('--target', target, '--outcome', 'notNeeded')).ids, [ids[2]])
+    await keeper('cancel', ids[2], '--dev-account', `${ADMIN}`)
+  })
+
   test('watch tells of decisions as blocks come', async () => {
     const heartbeat = await deploy('Heartbeat')
     const beat = (await keeper('register', heartbeat, '--every-blocks', '1', '--fund', '1', '--dev-account', `${ADMIN}`)).stdout
@@ -217,6 +243,9 @@ describe('with plasma-node keeper', () => {
       [['register', counter, '--trigger', 'resolver'], /needs --resolver ADDRESS/],
       [['register', counter, '--every-ms', '5', '--cron', '* * * * *'], /exclude each other/],
       [['register', counter, '--trigger', 'condition', '--cron', '* * * * *'], /--cron belong to --trigger cron/],
+      [['list', '--outcome', 'fired'], /invalid value 'fired'.*performed, performedReverted/s],
+      [['list', '--limit', '0'], /invalid value '0'/],
+      [['list', '--after', '0x77'], /no such upkeep was ever registered/],
       [['list', '--rpc', 'http://127.0.0.1:9'], /no answer from http:\/\/127\.0\.0\.1:9/]
     ]) {
       const { code, stderr } = await runCommand(['keeper', ...args], { env })
@@ -490,6 +519,55 @@ describe('as dashboards and command lines ask', () => {
     const ids = await read(REGISTRY, registry.abi, 'getActiveUpkeepIDs', [0n, 0n])
     assert.equal(state.numUpkeeps, BigInt(ids.length))
     assert.equal(config.checkGasLimit, 10_000_000)
+  })
+})
+
+describe('over WebSocket', () => {
+  /** A connection that keeps what it is told, by subscription. */
+  async function connect() {
+    const socket = new WebSocket(process.env.WS_URL)
+    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }))
+    const [waiting, told] = [new Map(), []]
+    socket.onmessage = ({ data }) => {
+      const message = JSON.parse(data)
+      if (message.method === 'plasma_subscription') told.push(message.params)
+      else waiting.get(message.id)(message)
+    }
+    const call = (method, ...params) => new Promise((resolve, reject) => {
+      const id = waiting.size + 1
+      waiting.set(id, ({ result, error }) => error ? reject(new Error(error.message)) : resolve(result))
+      socket.send(JSON.stringify({ jsonrpc: '2.0', id, method, params }))
+    })
+    return { call, of: (id) => told.filter(({ subscription }) => subscription === id).map(({ result }) => result), close: () => socket.close() }
+  }
+
+  test('decisions and ticks are told as they are made', async () => {
+    const target = await deploy('Witness')
+    const id = await register(target)
+    const socket = await connect()
+    const decisions = await socket.call('plasma_subscribe', 'upkeeps', { upkeep: hex(id), outcomes: ['performed', 'paused'] })
+    const ticks = await socket.call('plasma_subscribe', 'ticks')
+    const from = await head() + 1
+    await send(target, witness.abi, 'want', [true])
+    await mine(2)
+    await stop(id)
+    const to = await head()
+    const expected = (await rpc('keeper_history', hex(id), toHex(from), toHex(to)))
+      .filter(({ outcome }) => ['performed', 'paused'].includes(outcome))
+    assert.ok(expected.length >= 3)
+    await until('all decisions', () => socket.of(decisions).length >= expected.length)
+    assert.deepEqual(socket.of(decisions).filter(({ block }) => block <= to), expected)
+    for (const { tx, block } of expected.filter(({ outcome }) => outcome === 'performed')) {
+      const tick = socket.of(ticks).find(({ transactions }) => transactions.some(({ hash }) => hash === tx))
+      assert.ok(tick, `no tick with ${tx}`)
+      assert.equal(Number(tick.blockNumber), block)
+      const { status, gasUsed, logs } = tick.transactions.find(({ hash }) => hash === tx)
+      const receipt = await rpc('eth_getTransactionReceipt', tx)
+      assert.deepEqual({ status, gasUsed, logs }, { status: receipt.status, gasUsed: receipt.gasUsed, logs: receipt.logs })
+    }
+    for (const subscription of [decisions, ticks]) assert.equal(await socket.call('plasma_unsubscribe', subscription), true)
+    await assert.rejects(socket.call('plasma_subscribe', 'upkeeps', { outcomes: ['fired'] }), /there is no outcome "fired"/)
+    socket.close()
   })
 })
 

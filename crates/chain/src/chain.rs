@@ -9,6 +9,7 @@ use crate::{
     fork::StateFork,
     genesis::ensure_genesis,
     inner::{Inner, Tip},
+    metrics,
     producer::Producer,
     recover,
     replay::{self, BlockReplay},
@@ -20,7 +21,9 @@ use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, U256};
 use parking_lot::{Mutex, RwLock};
 use plasma_chainspec::ChainSpec;
-use plasma_keeper::{Decision, Keeper, KeeperConfig, KeeperStats, UpkeepInfo, decode_decisions};
+use plasma_keeper::{
+    BlockDecisions, Decision, Keeper, KeeperConfig, KeeperStats, UpkeepInfo, decode_decisions,
+};
 use plasma_parallel::{ConflictReport, ParallelConfig, ParallelExecutor};
 use plasma_storage::{Database, StateReader};
 use plasma_trie::{AccountProof, StateTrie};
@@ -110,6 +113,7 @@ impl Chain {
     /// Starts block production in a thread of its own.
     pub fn start(&self) -> Result<(), ChainError> {
         let inner = self.inner.clone();
+        metrics::head(self.head().number());
         let handle = std::thread::Builder::new()
             .name("sequencer".into())
             .spawn(move || {
@@ -335,6 +339,16 @@ impl Chain {
             }
         }
         Ok(decisions)
+    }
+
+    /// The keeper's record of block `number`; `None` where there is none: the block is unknown, or was made without
+    /// a keeper.
+    pub fn keeper_record(&self, number: u64) -> Result<Option<BlockDecisions>, ChainError> {
+        if number > self.head().number() {
+            return Ok(None);
+        }
+        let record = self.inner.db.keeper_record(number)?.filter(|record| !record.is_empty());
+        Ok(record.map(|record| BlockDecisions::decode(&record)).transpose()?)
     }
 
     /// Totals of the keeper; `None` where no keeper runs.

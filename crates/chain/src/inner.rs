@@ -4,9 +4,11 @@
 //! record is durable.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock,
+    ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock, Tick, TickedBlock,
     block::ExecutedBlock,
     import::SideChains,
+    latency::Latency,
+    metrics,
     open_block::OpenBlock,
     producer::{Producer, pool_head},
     recent::{RECENT_BLOCKS, Recent},
@@ -183,6 +185,7 @@ impl Inner {
             None => self.pool.on_head(&view.pool_head, &*view.pending.state)?,
         }
         self.head_number.send_replace(number);
+        metrics::head(number);
         Ok(())
     }
 
@@ -203,11 +206,12 @@ impl Inner {
         Ok(())
     }
 
-    /// Shows the open block to readers after a tick.
-    pub(crate) fn publish_pending(&self, open: &OpenBlock) {
+    /// Shows the open block to readers after tick `number`, which begins with transaction `first`.
+    pub(crate) fn publish_pending(&self, open: &OpenBlock, number: u32, first: usize) {
         let pending = Arc::new(open.pending());
         self.view.write().pending = pending.clone();
-        self.announce(ChainEvent::Tick(pending));
+        let block = TickedBlock::Open(pending);
+        self.announce(ChainEvent::Tick(Tick { number, first, block }));
     }
 
     pub(crate) fn announce(&self, event: ChainEvent) {
@@ -242,6 +246,7 @@ impl Inner {
         self.pool.clear();
         let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
         self.set_head(head, producer, None)?;
+        producer.latency = Latency::default();
         if let Some(keeper) = producer.keeper.as_mut() {
             let view = self.view();
             keeper.reload(&*view.state, &view.pending.env)?;

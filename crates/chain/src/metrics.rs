@@ -3,20 +3,25 @@
 use metrics::{counter, gauge, histogram};
 use std::time::Duration;
 
-/// A block became the head.
+/// The head is block `number` now.
+pub(crate) fn head(number: u64) {
+    gauge!("plasma_head_block").set(number as f64);
+}
+
+/// A block was made.
 pub(crate) fn sealed(
-    number: u64,
     transactions: usize,
     gas_used: u64,
     performs: usize,
     incarnations: u64,
     build: Duration,
 ) {
-    gauge!("plasma_head_block").set(number as f64);
     counter!("plasma_transactions_total").increment(transactions as u64);
     counter!("plasma_gas_used_total").increment(gas_used);
     counter!("plasma_performs_total").increment(performs as u64);
     counter!("plasma_incarnations_total").increment(incarnations);
+    // So that it is there before the first.
+    counter!("plasma_rejected_transactions_total").increment(0);
     histogram!("plasma_seal_seconds").record(build.as_secs_f64());
 }
 

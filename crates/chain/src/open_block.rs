@@ -31,6 +31,8 @@ pub(crate) struct OpenBlock {
     pub(crate) conflicts: ConflictReport,
     /// Ticks that ended with something in them.
     pub(crate) ticks: u32,
+    /// Number and first transaction of a tick that nobody was told of, as it becomes durable with the block only.
+    pub(crate) untold: Option<(u32, usize)>,
     /// Performs among the transactions.
     pub(crate) performs: usize,
     pub(crate) opened: Instant,
@@ -99,6 +101,7 @@ impl OpenBlock {
             transactions: Vec::new(),
             conflicts: ConflictReport::default(),
             ticks: 0,
+            untold: None,
             performs: 0,
             opened: Instant::now(),
             patch,

@@ -3,10 +3,11 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent,
+    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock,
     block::ExecutedBlock,
     dev::DevState,
     inner::Inner,
+    latency::Latency,
     metrics,
     open_block::OpenBlock,
     upkeeps::{sealed_block, without_logs},
@@ -42,6 +43,7 @@ pub(crate) struct Producer {
     keeper_carry: StateChanges,
     /// Performs in the tick in progress, as positions in the block.
     tick_performs: Vec<u32>,
+    pub(crate) latency: Latency,
 }
 
 impl Producer {
@@ -53,6 +55,7 @@ impl Producer {
             keeper_seen: 0,
             keeper_carry: StateChanges::default(),
             tick_performs: Vec::new(),
+            latency: Latency::default(),
         }
     }
 
@@ -122,7 +125,7 @@ impl Producer {
                 break;
             }
         }
-        self.keeper_rounds(chain)?;
+        self.keeper_rounds(chain, started)?;
         let Some(open) = self.open.as_mut() else { return Ok(0) };
         let added = open.transactions.len() - open.tick_start();
         if added == 0 {
@@ -130,19 +133,23 @@ impl Producer {
         }
         if durable {
             self.journal_tick(chain)?;
+            self.latency.durable();
         }
         if let Some(open) = self.open.as_mut() {
             let included: Vec<(Address, u64)> =
                 open.transactions[open.tick_start()..].iter().map(sender_and_nonce).collect();
+            let (number, first) = (open.ticks, open.tick_start());
             let changes = open.end_tick();
             self.tick_performs.clear();
             if durable {
-                chain.publish_pending(open);
+                chain.publish_pending(open, number, first);
                 // A block that is sealed at once would only wait for what is begun here.
                 open.trie.get_or_insert_with(|| chain.open_trie()).add(changes);
                 // Only now: were they gone before their nonces can be read, a transaction that
                 // arrives in between would get a nonce that is taken. Sealing does the same.
                 chain.pool.remove_included(&included);
+            } else {
+                open.untold.get_or_insert((number, first));
             }
         }
         metrics::tick(started.elapsed(), added);
@@ -179,7 +186,7 @@ impl Producer {
     }
 
     /// Lets the keeper fire what became due, round after round while performs cause performs.
-    fn keeper_rounds(&mut self, chain: &Inner) -> Result<(), ChainError> {
+    fn keeper_rounds(&mut self, chain: &Inner, tick: Instant) -> Result<(), ChainError> {
         let Some(keeper) = self.keeper.as_mut() else { return Ok(()) };
         let Some(open) = self.open.as_mut() else { return Ok(()) };
         let mut carried = std::mem::take(&mut self.keeper_carry);
@@ -207,6 +214,7 @@ impl Producer {
                 first_of_block,
                 may_perform: round < rounds,
             })?;
+            self.latency.found(&plan.decisions, tick);
             if plan.performs.is_empty() {
                 return Ok(());
             }
@@ -229,6 +237,10 @@ impl Producer {
                 .map(|(perform, place)| (perform, place.and_then(|place| open.receipt(place))))
                 .collect();
             keeper.on_executed(&executed);
+            for (perform, receipt) in &executed {
+                let is_performed = receipt.is_some() && keeper.due_since(perform.upkeep).is_none();
+                self.latency.executed(perform, is_performed, tick);
+            }
             if result.included.is_empty() {
                 return Ok(());
             }
@@ -264,6 +276,7 @@ impl Producer {
         let mut open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
         let patch = open.patch.clone();
         let performs = open.performs;
+        let untold = open.untold;
         let opened = open.opened;
         let conflicts = Arc::new(open.conflicts.clone());
         let trie = open.trie.take().unwrap_or_else(|| chain.open_trie());
@@ -299,11 +312,17 @@ impl Producer {
             access_list: block.access_list.clone(),
         };
         chain.db.append_block(&record)?;
+        let keeper = self.keeper.as_ref();
+        self.latency.sealed(|upkeep| keeper?.due_since(upkeep));
         self.dev.block_sealed();
         chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
         let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
         report(&block, performs, incarnations, opened.elapsed(), started.elapsed());
         chain.remember_conflicts(block.number(), conflicts);
+        if let Some((number, first)) = untold {
+            let block = TickedBlock::Sealed(block.clone());
+            chain.announce(ChainEvent::Tick(Tick { number, first, block }));
+        }
         chain.announce(ChainEvent::Sealed(block.clone()));
         Ok(block)
     }
@@ -318,14 +337,7 @@ fn report(
     seal: Duration,
 ) {
     let transactions = block.transactions.len();
-    metrics::sealed(
-        block.number(),
-        transactions,
-        block.header.gas_used,
-        performs,
-        incarnations,
-        seal,
-    );
+    metrics::sealed(transactions, block.header.gas_used, performs, incarnations, seal);
     let efficiency =
         if transactions == 0 { 1.0 } else { incarnations as f64 / transactions as f64 };
     tracing::info!(

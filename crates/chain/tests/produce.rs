@@ -4,7 +4,7 @@ mod support;
 
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, U256};
-use plasma_chain::ExecutorKind;
+use plasma_chain::{ChainEvent, ExecutorKind, TickedBlock};
 use plasma_storage::{Account, AccountChange, StateChanges};
 use std::time::Duration;
 use support::{balance, lane_address, open, submit, transfer};
@@ -140,4 +140,57 @@ fn imported_blocks_give_the_same_chain() {
     }
     assert_eq!(taken.head().hash, made.head().hash);
     assert_eq!(lane_address(2), made.block(1).unwrap().unwrap().transactions[0].signer());
+}
+
+/// Ticks of a block tell all of its transactions, each once; those with a journal record of their own only after it.
+#[test]
+fn ticks_are_told_in_order_and_after_they_are_journaled() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = Address::repeat_byte(0x44);
+    let chain = open(dir.path(), false, false);
+    let mut events = chain.subscribe();
+    let listener = std::thread::spawn({
+        let chain = chain.clone();
+        move || {
+            let mut ticks = Vec::new();
+            loop {
+                match events.blocking_recv().unwrap() {
+                    ChainEvent::Tick(tick) => {
+                        if matches!(tick.block, TickedBlock::Open(_)) {
+                            // The block may have been sealed meanwhile, which ends its ticks.
+                            let journaled = chain.database().open_ticks().unwrap().len();
+                            let sealed = chain.head().number() >= tick.block().number();
+                            assert!(sealed || journaled > tick.number as usize);
+                        }
+                        ticks.push(tick);
+                    }
+                    ChainEvent::Sealed(block) => return (ticks, block),
+                    ChainEvent::Reverted { .. } => panic!("nothing was taken back"),
+                }
+            }
+        }
+    });
+    let mut sent = Vec::new();
+    for tick in 0..3 {
+        sent.push(submit(&chain, transfer(0, 2 * tick, to, 1)));
+        sent.push(submit(&chain, transfer(0, 2 * tick + 1, to, 1)));
+        if tick < 2 {
+            assert_eq!(chain.tick().unwrap(), 2);
+            assert_eq!(chain.tick().unwrap(), 0, "a tick that adds nothing is not told");
+        }
+    }
+    chain.dev().unwrap().mine(1, None).unwrap();
+    let (ticks, block) = listener.join().unwrap();
+    assert_eq!(ticks.iter().map(|tick| tick.number).collect::<Vec<_>>(), [0, 1, 2]);
+    let told: Vec<_> = ticks
+        .iter()
+        .flat_map(|tick| tick.block().transactions[tick.positions()].iter().map(|tx| *tx.tx_hash()))
+        .collect();
+    assert_eq!(told, sent);
+    assert_eq!(told, block.transactions.iter().map(|tx| *tx.tx_hash()).collect::<Vec<_>>());
+    assert!(matches!(&ticks[1].block, TickedBlock::Open(_)));
+    match &ticks[2].block {
+        TickedBlock::Sealed(last) => assert_eq!(last.hash, block.hash),
+        TickedBlock::Open(_) => panic!("the last tick became durable with the block"),
+    }
 }

@@ -166,7 +166,22 @@ impl DeferReason {
 }
 
 impl Outcome {
-    /// Name of the outcome, as metrics and RPC write it.
+    /// All names of outcomes.
+    pub const NAMES: [&str; 11] = [
+        "performed",
+        "performedReverted",
+        "notNeeded",
+        "checkReverted",
+        "checkOutOfGas",
+        "simulationReverted",
+        "underfunded",
+        "paused",
+        "cancelled",
+        "dropped",
+        "deferred",
+    ];
+
+    /// Name of the outcome, as metrics and RPC write it: one of [`Self::NAMES`].
     pub fn name(&self) -> &'static str {
         match self {
             Self::Performed { .. } => "performed",
@@ -498,6 +513,9 @@ mod tests {
             let bytes = record.encode();
             prop_assert_eq!(&BlockDecisions::decode(&bytes).unwrap(), &record);
             prop_assert_eq!(&decode_decisions(&bytes).unwrap(), &record.decisions);
+            for decision in &record.decisions {
+                prop_assert!(Outcome::NAMES.contains(&decision.outcome.name()));
+            }
             let json = serde_json::to_string(&record).unwrap();
             prop_assert_eq!(serde_json::from_str::<BlockDecisions>(&json).unwrap(), record);
         }

@@ -132,6 +132,19 @@ impl RegistryView<'_> {
     }
 }
 
+/// Upkeep `id` as the registry at `registry` knows it, cancelled ones included; `None` where it was never registered.
+///
+/// # Errors
+/// Where the state cannot be read or the registry's answer is no status.
+pub fn registered_upkeep(
+    state: &dyn StateReader,
+    env: &EvmEnv,
+    registry: Address,
+    id: U256,
+) -> Result<Option<UpkeepInfo>, KeeperError> {
+    RegistryView { state, env, registry }.status(id)
+}
+
 /// What a batch's logs say about the registry.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RegistryNews {

@@ -61,32 +61,78 @@ pub(crate) fn count_evaluations(evaluated: usize) {
     counter!("keeper_evaluations_total").increment(evaluated as u64);
 }
 
-pub(crate) fn report_lanes(active: usize, low: usize) {
+pub(crate) fn report_lanes(all: usize, active: usize, low: usize) {
+    gauge!("keeper_lanes").set(all as f64);
     gauge!("keeper_lanes_active").set(active as f64);
     gauge!("keeper_lanes_low").set(low as f64);
 }
 
-/// Publishes a closed block's figures.
-pub(crate) fn report_block(record: &BlockDecisions, due: usize, gas_reserved: u64) {
-    let mut deferred = 0u64;
-    let mut underfunded = 0u64;
-    for decision in &record.decisions {
-        match &decision.outcome {
-            Outcome::Deferred { .. } => deferred += 1,
-            Outcome::Underfunded { .. } => underfunded += 1,
-            outcome if outcome.is_performed() => {
-                counter!("keeper_performs_total", "outcome" => outcome.name()).increment(1);
-            }
-            _ => {}
+/// Publishes a closed block's figures: its record, the length of the queue, and how much gas its performs reserved of
+/// the keeper's share.
+pub(crate) fn report_block(record: &BlockDecisions, due: usize, gas_reserved: u64, gas_share: u64) {
+    let counts = outcome_counts(record);
+    // All names, so that series are there before the first.
+    for (name, count) in counts {
+        counter!("keeper_outcomes_total", "outcome" => name).increment(count);
+        if PERFORMED.contains(&name) {
+            counter!("keeper_performs_total", "outcome" => name).increment(count);
         }
-        counter!("keeper_outcomes_total", "outcome" => decision.outcome.name()).increment(1);
     }
-    counter!("keeper_outcomes_total", "outcome" => Outcome::NotNeeded.name())
-        .increment(record.not_needed);
+    let count =
+        |wanted| counts.iter().find(|(name, _)| *name == wanted).map_or(0, |(_, count)| *count);
     counter!("keeper_missed_total").increment(record.missed());
     gauge!("keeper_upkeeps").set(record.active as f64);
     gauge!("keeper_due").set(due as f64);
-    gauge!("keeper_deferred").set(deferred as f64);
-    gauge!("keeper_underfunded").set(underfunded as f64);
+    gauge!("keeper_deferred").set(count("deferred") as f64);
+    gauge!("keeper_underfunded").set(count("underfunded") as f64);
     gauge!("keeper_block_gas_reserved").set(gas_reserved as f64);
+    let used = if gas_share == 0 { 0.0 } else { gas_reserved as f64 / gas_share as f64 };
+    gauge!("keeper_gas_share_used").set(used);
+}
+
+/// Names of outcomes that are performs.
+const PERFORMED: [&str; 2] = ["performed", "performedReverted"];
+
+/// How many upkeeps had each outcome.
+fn outcome_counts(record: &BlockDecisions) -> [(&'static str, u64); Outcome::NAMES.len()] {
+    Outcome::NAMES.map(|name| {
+        let listed = record.decisions.iter().filter(|decision| decision.outcome.name() == name);
+        let uncounted = if name == Outcome::NotNeeded.name() { record.not_needed } else { 0 };
+        (name, listed.count() as u64 + uncounted)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Decision;
+
+    #[test]
+    fn outcomes_are_counted_by_name_and_sum_up_to_the_active_upkeeps() {
+        let outcomes = [
+            Outcome::Paused,
+            Outcome::Underfunded { by: U256::from(1) },
+            Outcome::Paused,
+            Outcome::CheckOutOfGas,
+        ];
+        let decide = |outcome| Decision { block: 1, upkeep: U256::ZERO, log: None, outcome };
+        let record = BlockDecisions {
+            block: 1,
+            active: 9,
+            not_needed: 5,
+            decisions: outcomes.map(decide).into(),
+        };
+        let counts = outcome_counts(&record);
+        for (name, count) in counts {
+            let expected = match name {
+                "notNeeded" => 5,
+                "paused" => 2,
+                "underfunded" | "checkOutOfGas" => 1,
+                _ => 0,
+            };
+            assert_eq!(count, expected, "{name}");
+        }
+        assert_eq!(counts.iter().map(|(_, count)| count).sum::<u64>(), record.active);
+        assert!(PERFORMED.iter().all(|name| Outcome::NAMES.contains(name)));
+    }
 }

@@ -118,7 +118,7 @@ impl UpkeepInfo {
     }
 
     /// Order of registration: by block, then by id.
-    pub(crate) fn registration_order(&self) -> (u64, U256) {
+    pub fn registration_order(&self) -> (u64, U256) {
         (self.registered_block, self.id)
     }
 }

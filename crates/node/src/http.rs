@@ -1,10 +1,10 @@
 //! Metrics and health over HTTP: `/metrics`, `/health`, `/ready`.
 
-use crate::NodeError;
+use crate::{NodeError, metrics};
 use http_body_util::Full;
 use hyper::{Request, Response, StatusCode, body::Bytes, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use plasma_chain::Chain;
 use std::{convert::Infallible, net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -12,20 +12,21 @@ use tokio::{net::TcpListener, task::JoinHandle};
 /// How often histograms are drained into their buckets.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
-/// Buckets of all durations, in seconds.
-const SECONDS_BUCKETS: [f64; 14] = [
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
-];
-
 /// Collects metrics from now on.
 pub(crate) fn install_recorder() -> Result<PrometheusHandle, NodeError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(
-            metrics_exporter_prometheus::Matcher::Suffix("_seconds".into()),
-            &SECONDS_BUCKETS,
-        )
-        .and_then(PrometheusBuilder::install_recorder)
-        .map_err(|error| NodeError::Recorder(error.to_string()))
+    let failed = |error: BuildError| NodeError::Recorder(error.to_string());
+    let durations = Matcher::Suffix("_seconds".into());
+    let mut builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(durations, &metrics::SECONDS_BUCKETS)
+        .map_err(failed)?;
+    for (name, buckets) in metrics::OTHER_BUCKETS {
+        // A full name goes before the end of one.
+        builder =
+            builder.set_buckets_for_metric(Matcher::Full(name.into()), buckets).map_err(failed)?;
+    }
+    let recorder = builder.install_recorder().map_err(failed)?;
+    metrics::describe();
+    Ok(recorder)
 }
 
 /// Serves metrics and health until the task is aborted.

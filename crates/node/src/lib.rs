@@ -14,6 +14,7 @@ mod datadir;
 mod error;
 mod http;
 mod logging;
+mod metrics;
 mod node;
 
 pub use banner::print_banner;

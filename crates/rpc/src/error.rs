@@ -17,6 +17,7 @@ use alloy_sol_types::{Panic, Revert, SolError};
 use jsonrpsee::types::{ErrorObject, ErrorObjectOwned};
 use plasma_chain::ChainError;
 use plasma_evm::{EVMError, HaltReason, InvalidTransaction, SimulationError, StateDbError};
+use plasma_keeper::KeeperError;
 use plasma_storage::StorageError;
 use plasma_txpool::PoolError;
 
@@ -118,6 +119,14 @@ pub fn from_storage(source: StorageError) -> ErrorObjectOwned {
             server_error(source.to_string())
         }
         other => internal(other.to_string()),
+    }
+}
+
+/// An error of the keeper, asked about the state of some block.
+pub fn from_keeper(source: KeeperError) -> ErrorObjectOwned {
+    match source {
+        KeeperError::Storage(source) => from_storage(source),
+        other => server_error(other.to_string()),
     }
 }
 

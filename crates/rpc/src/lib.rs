@@ -40,6 +40,7 @@ pub mod params;
 mod plasma;
 mod server;
 mod sign;
+mod subscription;
 mod testing;
 mod txpool;
 pub mod workers;

@@ -1,9 +1,13 @@
 //! What happens on the chain and in the pool, prepared once for all subscribers.
 
-use crate::{api::Api, convert};
+use crate::{
+    api::Api,
+    convert::{self, RpcTick},
+};
 use alloy_consensus::transaction::Recovered;
 use alloy_rpc_types_eth::{Filter, Log};
-use plasma_chain::{ChainEvent, ExecutedBlock};
+use plasma_chain::{ChainError, ChainEvent, ExecutedBlock};
+use plasma_keeper::Decision;
 use plasma_txpool::PoolTransaction;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -19,6 +23,12 @@ const BLOCKS_BEHIND: usize = 4096;
 /// Pending transactions that a subscriber may be behind before it is dropped.
 const PENDING_BEHIND: usize = 65_536;
 
+/// Blocks whose decisions a subscriber may be behind before it is dropped.
+const DECISIONS_BEHIND: usize = 1024;
+
+/// Ticks that a subscriber may be behind before it is dropped.
+const TICKS_BEHIND: usize = 1024;
+
 /// How often expired filters are looked for.
 const EXPIRY_ROUND: Duration = Duration::from_secs(30);
 
@@ -27,6 +37,8 @@ const EXPIRY_ROUND: Duration = Duration::from_secs(30);
 pub(crate) struct Live {
     blocks: broadcast::Sender<Arc<LiveBlock>>,
     pending: broadcast::Sender<Arc<LivePending>>,
+    decisions: broadcast::Sender<Arc<LiveDecisions>>,
+    ticks: broadcast::Sender<Arc<LiveTick>>,
 }
 
 /// A block that became canonical, or ceased to be.
@@ -43,6 +55,43 @@ pub(crate) struct LivePending {
     transaction: Arc<PoolTransaction>,
     hash: OnceLock<Option<Box<RawValue>>>,
     full: OnceLock<Option<Box<RawValue>>>,
+}
+
+/// What the keeper decided in a block that became canonical.
+#[derive(Debug)]
+pub(crate) enum LiveDecisions {
+    /// All decisions, in order of registration.
+    Made(Vec<LiveDecision>),
+    /// The database does not tell.
+    Unreadable,
+}
+
+/// One decision.
+#[derive(Debug)]
+pub(crate) struct LiveDecision {
+    pub(crate) decision: Decision,
+    json: OnceLock<Option<Box<RawValue>>>,
+}
+
+/// A tick of a block that is being made.
+#[derive(Debug)]
+pub(crate) enum LiveTick {
+    /// What it added, as `ticks` reports it. Written at once: an open block is too much to be held for those who are
+    /// behind.
+    Grew(Box<RawValue>),
+    /// One or more ticks cannot be told.
+    Missed,
+}
+
+impl LiveDecision {
+    fn new(decision: Decision) -> Self {
+        Self { decision, json: OnceLock::new() }
+    }
+
+    /// The decision as `keeper_history` answers it.
+    pub(crate) fn json(&self) -> Option<&RawValue> {
+        self.json.get_or_init(|| raw(&self.decision)).as_deref()
+    }
 }
 
 impl LiveBlock {
@@ -85,6 +134,15 @@ impl LivePending {
     }
 }
 
+/// What the keeper decided in `block`; nothing where that is canonical no longer.
+fn decisions(api: &Api, block: &ExecutedBlock) -> Result<Vec<Decision>, ChainError> {
+    let record = api.chain.keeper_record(block.number())?;
+    // Records go by number: only now it is known that this one was the block's own.
+    let canonical = api.chain.block(block.number())?.is_some_and(|found| found.hash == block.hash);
+    let record = record.filter(|_| canonical).unwrap_or_default();
+    Ok(record.decisions)
+}
+
 fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {
     serde_json::value::to_raw_value(value)
         .inspect_err(|reason| tracing::error!(%reason, "an event cannot be written as JSON"))
@@ -96,6 +154,8 @@ impl Live {
         Self {
             blocks: broadcast::Sender::new(BLOCKS_BEHIND),
             pending: broadcast::Sender::new(PENDING_BEHIND),
+            decisions: broadcast::Sender::new(DECISIONS_BEHIND),
+            ticks: broadcast::Sender::new(TICKS_BEHIND),
         }
     }
 
@@ -105,6 +165,14 @@ impl Live {
 
     pub(crate) fn pending(&self) -> broadcast::Receiver<Arc<LivePending>> {
         self.pending.subscribe()
+    }
+
+    pub(crate) fn decisions(&self) -> broadcast::Receiver<Arc<LiveDecisions>> {
+        self.decisions.subscribe()
+    }
+
+    pub(crate) fn ticks(&self) -> broadcast::Receiver<Arc<LiveTick>> {
+        self.ticks.subscribe()
     }
 
     /// Follows the chain and the pool until the task is aborted or the chain stops.
@@ -118,8 +186,8 @@ impl Live {
             tokio::select! {
                 event = chain.recv() => match event {
                     Ok(event) => self.on_chain(&api, event, &mut last),
-                    // What was missed is sent with the next block.
-                    Err(RecvError::Lagged(_)) => {}
+                    // Blocks that were missed are sent with the next; ticks cannot be told any more.
+                    Err(RecvError::Lagged(_)) => self.send_tick(LiveTick::Missed),
                     Err(RecvError::Closed) => return,
                 },
                 transaction = pool.recv(), if pool_open => match transaction {
@@ -139,10 +207,12 @@ impl Live {
             ChainEvent::Sealed(block) => {
                 for number in *last + 1..block.number() {
                     if let Ok(Some(missed)) = api.chain.block(number) {
+                        self.send_decisions(api, &missed);
                         self.send(missed, false);
                     }
                 }
                 *last = block.number();
+                self.send_decisions(api, &block);
                 self.send(block, false);
             }
             ChainEvent::Reverted { to, removed, .. } => {
@@ -152,8 +222,39 @@ impl Live {
                 }
                 *last = to;
             }
-            ChainEvent::Tick(_) => {}
+            ChainEvent::Tick(tick) => {
+                if self.ticks.receiver_count() > 0 {
+                    let written = raw(&RpcTick::from(&tick));
+                    self.send_tick(written.map_or(LiveTick::Missed, LiveTick::Grew));
+                }
+            }
         }
+    }
+
+    fn send_tick(&self, tick: LiveTick) {
+        if self.ticks.receiver_count() > 0 {
+            // Fails only where the last subscriber has just left.
+            let _ = self.ticks.send(Arc::new(tick));
+        }
+    }
+
+    /// Tells of the keeper's decisions in `block`, unless it has ceased to be canonical meanwhile.
+    fn send_decisions(&self, api: &Api, block: &ExecutedBlock) {
+        if self.decisions.receiver_count() == 0 {
+            return;
+        }
+        let told = match decisions(api, block) {
+            Ok(decisions) if decisions.is_empty() => return,
+            Ok(decisions) => {
+                LiveDecisions::Made(decisions.into_iter().map(LiveDecision::new).collect())
+            }
+            Err(reason) => {
+                let number = block.number();
+                tracing::error!(target: "plasma::rpc", number, %reason, "decisions of a block cannot be told");
+                LiveDecisions::Unreadable
+            }
+        };
+        let _ = self.decisions.send(Arc::new(told));
     }
 
     fn send(&self, block: Arc<ExecutedBlock>, removed: bool) {

@@ -26,7 +26,8 @@ const RESPONSE_TOO_LARGE: i32 = -32008;
 const TOO_MANY_SUBSCRIPTIONS: i32 = -32006;
 
 /// Methods that exist over WebSocket only.
-const SUBSCRIPTIONS: [&str; 2] = ["eth_subscribe", "eth_unsubscribe"];
+const SUBSCRIPTIONS: [&str; 4] =
+    ["eth_subscribe", "eth_unsubscribe", "plasma_subscribe", "plasma_unsubscribe"];
 
 /// Transactions that a batch has submitted, for whose blocks it waits once at its end.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@
 use crate::error::{self, RpcResult};
 use alloy_primitives::{B256, U256, hex};
 use jsonrpsee::types::Params;
+use plasma_keeper::Outcome;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
@@ -61,6 +62,19 @@ impl<'a> Arguments<'a> {
             Some(raw) => serde_json::from_str(raw.get())
                 .map(Some)
                 .map_err(|reason| error::invalid_argument(index, words(&reason))),
+        }
+    }
+
+    /// Refuses what stands at `index` or behind, for methods whose first argument decides on the others.
+    ///
+    /// # Errors
+    /// -32602 where something but `null` stands there.
+    pub fn none_from(&self, index: usize) -> RpcResult<()> {
+        match self.values.iter().skip(index).all(|raw| raw.get() == "null") {
+            true => Ok(()),
+            false => {
+                Err(error::invalid_params(format!("too many arguments, want at most {index}")))
+            }
         }
     }
 
@@ -156,6 +170,24 @@ fn shown(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+/// An outcome of the keeper, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutcomeName(pub &'static str);
+
+impl<'de> Deserialize<'de> for OutcomeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let known = Outcome::NAMES.into_iter().find(|name| *name == text);
+        known.map(Self).ok_or_else(|| {
+            de::Error::custom(format!(
+                "there is no outcome \"{}\"; outcomes are {}",
+                shown(&text),
+                Outcome::NAMES.join(", ")
+            ))
+        })
     }
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn methods(
     net::register(&mut module);
     txpool::register(&mut module);
     keeper::register(&mut module);
-    plasma::register(&mut module);
+    plasma::register(&mut module, live);
     debug::register(&mut module);
     testing::register(&mut module);
     sign::register(&mut module, api, accounts);

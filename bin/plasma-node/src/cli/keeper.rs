@@ -2,6 +2,7 @@
 
 mod audit;
 mod debug;
+mod list;
 mod register;
 mod simulate;
 mod watch;
@@ -41,8 +42,8 @@ pub(crate) struct KeeperArgs {
 enum KeeperCommand {
     /// Register an upkeep, and fund it where asked.
     Register(Box<register::RegisterArgs>),
-    /// List registered upkeeps.
-    List,
+    /// List registered upkeeps, in order of registration.
+    List(list::ListArgs),
     /// Show one upkeep.
     Show(UpkeepArgs),
     /// Stop an upkeep for a while.
@@ -105,7 +106,7 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
     let rpc = RpcClient::new(&args.rpc);
     match args.command {
         KeeperCommand::Register(args) => register::run(&rpc, &args),
-        KeeperCommand::List => list(&rpc),
+        KeeperCommand::List(args) => list::run(&rpc, &args),
         KeeperCommand::Show(args) => show(&rpc, args.id),
         KeeperCommand::Pause(args) => {
             let call = Registry::pauseUpkeepCall { id: args.upkeep.id };
@@ -126,7 +127,7 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
         KeeperCommand::Withdraw(args) => withdraw(&rpc, &args),
         KeeperCommand::History(args) => watch::history(&rpc, &args),
         KeeperCommand::Watch(args) => watch::watch(&rpc, &args),
-        KeeperCommand::Simulate(args) => simulate::run(&rpc, registry(&rpc)?, &args),
+        KeeperCommand::Simulate(args) => simulate::run(&rpc, &args),
         KeeperCommand::Debug(args) => debug::run(&rpc, registry(&rpc)?, args.id),
         KeeperCommand::Audit(args) => audit::run(&rpc, registry(&rpc)?, &args),
     }
@@ -164,22 +165,6 @@ fn withdraw(rpc: &RpcClient, args: &WithdrawArgs) -> Result<()> {
     send(rpc, &args.send, "withdrawn", call.abi_encode(), U256::ZERO)
 }
 
-fn list(rpc: &RpcClient) -> Result<()> {
-    let upkeeps: Vec<Value> = rpc.call("keeper_list", json!([]))?;
-    for upkeep in &upkeeps {
-        println!(
-            "{} {} target {} balance {} ETH {}",
-            text(&upkeep["id"]),
-            trigger_name(upkeep),
-            text(&upkeep["target"]),
-            ether(&upkeep["balance"]),
-            status(upkeep)
-        );
-    }
-    eprintln!("{} upkeeps", upkeeps.len());
-    Ok(())
-}
-
 fn show(rpc: &RpcClient, id: U256) -> Result<()> {
     let upkeep: Value = rpc.call("keeper_get", json!([id]))?;
     if upkeep.is_null() {
@@ -191,31 +176,4 @@ fn show(rpc: &RpcClient, id: U256) -> Result<()> {
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("?")
-}
-
-fn trigger_name(upkeep: &Value) -> &'static str {
-    match upkeep["triggerType"].as_u64() {
-        Some(0) => "condition",
-        Some(1) => "log",
-        Some(2) => "interval",
-        Some(3) => "cron",
-        Some(4) => "resolver",
-        Some(5) => "log-same-block",
-        _ => "unknown",
-    }
-}
-
-fn status(upkeep: &Value) -> &'static str {
-    match (upkeep["active"].as_bool(), upkeep["paused"].as_bool()) {
-        (Some(false), _) => "cancelled",
-        (_, Some(true)) => "paused",
-        _ => "active",
-    }
-}
-
-fn ether(value: &Value) -> String {
-    match serde_json::from_value::<U256>(value.clone()) {
-        Ok(wei) => alloy_primitives::utils::format_ether(wei),
-        Err(_) => "?".to_owned(),
-    }
 }

@@ -262,7 +262,9 @@ impl Keeper {
             );
         }
         debug_assert_eq!(record.missed(), 0, "every active upkeep has an outcome");
-        stats::report_block(&record, self.due.len(), self.open.gas_reserved);
+        let gas_limit = self.open.env.as_ref().map_or(0, |env| env.gas_limit);
+        let share = round::gas_share(gas_limit, self.config.gas_share_percent);
+        stats::report_block(&record, self.due.len(), self.open.gas_reserved, share);
         let (gone, performed) = self.book.end_block();
         for slot in gone {
             self.forget(slot);
@@ -349,6 +351,11 @@ impl Keeper {
     /// True while an upkeep is known to be due and waits for gas, a lane or the next block.
     pub fn anything_due(&self) -> bool {
         !self.due.is_empty() || !self.open.in_flight.is_empty()
+    }
+
+    /// The block since which an upkeep has been due and waiting; `None` where it does not wait.
+    pub fn due_since(&self, id: U256) -> Option<u64> {
+        self.book.entry(self.book.slot(id)?)?.due_since
     }
 
     /// What the keeper waits for.

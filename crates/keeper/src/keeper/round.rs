@@ -392,7 +392,7 @@ impl Keeper {
 
     fn low_lane_warnings(&mut self, low: Vec<(Address, U256)>) -> Vec<LaneWarning> {
         let active = self.active_lanes.iter().filter(|active| **active).count();
-        stats::report_lanes(active, low.len());
+        stats::report_lanes(self.active_lanes.len(), active, low.len());
         for (lane, balance) in &low {
             if !self.low_lanes.contains(lane) {
                 tracing::warn!(%lane, %balance, "this lane runs low: send it native token");
@@ -452,6 +452,6 @@ fn time_within_block(env: &EvmEnv, time_ms: u64) -> u64 {
     time_ms.clamp(second, second.saturating_add(999))
 }
 
-fn gas_share(block_gas_limit: u64, percent: u64) -> u64 {
+pub(super) fn gas_share(block_gas_limit: u64, percent: u64) -> u64 {
     (u128::from(block_gas_limit) * u128::from(percent.min(100)) / 100) as u64
 }

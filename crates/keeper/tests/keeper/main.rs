@@ -7,4 +7,5 @@ mod faults;
 mod lanes;
 mod lifecycle;
 mod logs;
+mod simulation;
 mod triggers;

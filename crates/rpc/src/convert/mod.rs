@@ -2,10 +2,12 @@
 
 mod block;
 mod receipt;
+mod tick;
 mod transaction;
 
 pub use block::{block_json, header_json, rpc_block, rpc_header};
 pub use receipt::{RpcReceipt, block_logs, receipt, rpc_log};
+pub use tick::RpcTick;
 pub use transaction::{RpcTransaction, block_transaction, pool_transaction};
 
 #[cfg(test)]

@@ -1,38 +1,24 @@
 //! `eth_subscribe`.
-//!
-//! Each subscription is a task that takes prepared events from [`Live`] and sends them. A
-//! subscriber whose connection takes nothing for a while, or who falls too far behind, is dropped
-//! with an error notification that says so; nobody else notices.
 
 use super::logs::LogFilter;
 use crate::{
     api::Api,
-    error,
+    error::RpcResult,
     live::{Live, LiveBlock, LivePending},
     params::Arguments,
+    subscription::{self, End, Feed, Names, Subscriber},
 };
-use jsonrpsee::{
-    PendingSubscriptionSink, RpcModule, SubscriptionCloseResponse, SubscriptionMessage,
-    SubscriptionSink,
-    core::SubscriptionError,
-    types::{ErrorObjectOwned, Params},
-};
-use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
-use tokio::sync::broadcast::{Receiver, error::RecvError};
-
-/// How long a connection may take nothing before its subscription is dropped.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-const NOTIFICATION: &str = "eth_subscription";
+use jsonrpsee::RpcModule;
+use serde::Deserialize;
+use std::sync::Arc;
+use tokio::sync::broadcast::Receiver;
 
 /// What a client can subscribe to.
-#[derive(Debug)]
 enum Topic {
-    NewHeads,
-    Logs(Box<LogFilter>),
-    PendingHashes,
-    PendingTransactions,
+    NewHeads(Receiver<Arc<LiveBlock>>),
+    Logs(Receiver<Arc<LiveBlock>>, Box<LogFilter>),
+    PendingHashes(Receiver<Arc<LivePending>>),
+    PendingTransactions(Receiver<Arc<LivePending>>),
     Syncing,
 }
 
@@ -46,136 +32,61 @@ enum Name {
 }
 
 pub(crate) fn register(module: &mut RpcModule<Api>, live: &Live) {
-    let live = live.clone();
-    let registered = module.register_subscription(
-        "eth_subscribe",
-        NOTIFICATION,
-        "eth_unsubscribe",
-        move |params, pending, _, _| serve(params, pending, live.clone()),
-    );
-    registered.expect("each method is registered once");
+    subscription::register::<Topic>(module, live);
 }
 
-fn topic(params: &Params<'_>) -> Result<Topic, ErrorObjectOwned> {
-    let arguments = Arguments::new(params, 2)?;
-    let name: String = arguments.required(0)?;
-    let known = Name::deserialize(serde::de::value::StrDeserializer::new(&name));
-    let known: Name = known.map_err(|_: serde::de::value::Error| {
-        error::method_not_found(&format!("\"{name}\" subscription in eth namespace"))
-    })?;
-    Ok(match known {
-        Name::NewHeads => Topic::NewHeads,
-        Name::Logs => Topic::Logs(Box::new(arguments.or_default(1)?)),
-        Name::NewPendingTransactions if arguments.or_default(1)? => Topic::PendingTransactions,
-        Name::NewPendingTransactions => Topic::PendingHashes,
-        Name::Syncing => Topic::Syncing,
-    })
-}
+impl Feed for Topic {
+    const NAMES: Names = Names {
+        subscribe: "eth_subscribe",
+        notification: "eth_subscription",
+        unsubscribe: "eth_unsubscribe",
+    };
 
-async fn serve(
-    params: Params<'static>,
-    pending: PendingSubscriptionSink,
-    live: Live,
-) -> SubscriptionCloseResponse {
-    let topic = match topic(&params) {
-        Ok(topic) => topic,
-        Err(refusal) => {
-            pending.reject(refusal).await;
-            return SubscriptionCloseResponse::None;
-        }
-    };
-    // From here on nothing is missed: the receiver stands before the client has its id.
-    let blocks = live.blocks();
-    let transactions = live.pending();
-    let Ok(sink) = pending.accept().await else { return SubscriptionCloseResponse::None };
-    let end = match topic {
-        Topic::NewHeads => {
-            drop(transactions);
-            let header = |block: &LiveBlock| match block.header() {
-                Some(header) if !block.removed => vec![message(&sink, header)],
-                _ => Vec::new(),
-            };
-            follow(&sink, blocks, header).await
-        }
-        Topic::Logs(filter) => {
-            drop(transactions);
-            let logs = |block: &LiveBlock| {
-                block.logs(&filter.0).iter().map(|log| message(&sink, log)).collect()
-            };
-            follow(&sink, blocks, logs).await
-        }
-        Topic::PendingHashes => {
-            drop(blocks);
-            let hash = |transaction: &LivePending| {
-                transaction.hash().map(|hash| message(&sink, hash)).into_iter().collect()
-            };
-            follow(&sink, transactions, hash).await
-        }
-        Topic::PendingTransactions => {
-            drop(blocks);
-            let full = |transaction: &LivePending| {
-                transaction.full().map(|full| message(&sink, full)).into_iter().collect()
-            };
-            follow(&sink, transactions, full).await
-        }
-        Topic::Syncing => {
-            // There is nothing to sync from, so the state never changes.
-            drop((blocks, transactions));
-            sink.closed().await;
-            End::Gone
-        }
-    };
-    match end {
-        End::Slow(reason) => {
-            tracing::debug!(reason, "a subscription was dropped");
-            SubscriptionCloseResponse::NotifErr(SubscriptionError::from(reason))
-        }
-        End::Gone => SubscriptionCloseResponse::None,
+    fn open(arguments: &Arguments<'_>, live: &Live) -> RpcResult<Self> {
+        let name: String = arguments.required(0)?;
+        let known = Name::deserialize(serde::de::value::StrDeserializer::new(&name));
+        let known: Name =
+            known.map_err(|_: serde::de::value::Error| subscription::unknown(&name, "eth"))?;
+        Ok(match known {
+            Name::NewHeads => Self::NewHeads(live.blocks()),
+            Name::Logs => Self::Logs(live.blocks(), Box::new(arguments.or_default(1)?)),
+            Name::NewPendingTransactions if arguments.or_default(1)? => {
+                Self::PendingTransactions(live.pending())
+            }
+            Name::NewPendingTransactions => Self::PendingHashes(live.pending()),
+            Name::Syncing => Self::Syncing,
+        })
     }
-}
 
-/// Why a subscription ended.
-enum End {
-    /// The client unsubscribed or went away.
-    Gone,
-    /// The client is too slow; the sentence is for it.
-    Slow(&'static str),
-}
-
-/// A notification, or why there is none.
-type Message = Result<SubscriptionMessage, serde_json::Error>;
-
-fn message<T: Serialize + ?Sized>(sink: &SubscriptionSink, result: &T) -> Message {
-    SubscriptionMessage::new(NOTIFICATION, sink.subscription_id(), &result)
-}
-
-async fn follow<T>(
-    sink: &SubscriptionSink,
-    mut events: Receiver<Arc<T>>,
-    messages: impl Fn(&T) -> Vec<Message>,
-) -> End {
-    loop {
-        let event = tokio::select! {
-            () = sink.closed() => return End::Gone,
-            event = events.recv() => event,
-        };
-        let event = match event {
-            Ok(event) => event,
-            Err(RecvError::Closed) => return End::Gone,
-            Err(RecvError::Lagged(_)) => {
-                return End::Slow("the subscription was dropped: the client fell too far behind");
+    async fn serve(self, subscriber: &Subscriber) -> End {
+        match self {
+            Self::NewHeads(blocks) => {
+                let header = |block: &LiveBlock| match block.header() {
+                    Some(header) if !block.removed => vec![subscriber.message(header)],
+                    _ => Vec::new(),
+                };
+                subscriber.follow(blocks, header).await
             }
-        };
-        for message in messages(&event) {
-            let Ok(message) = message else {
-                return End::Slow("the subscription was dropped: an event cannot be written");
-            };
-            if sink.send_timeout(message, PATIENCE).await.is_err() {
-                if sink.is_closed() {
-                    return End::Gone;
-                }
-                return End::Slow("the subscription was dropped: the client takes no messages");
+            Self::Logs(blocks, filter) => {
+                let logs = |block: &LiveBlock| {
+                    block.logs(&filter.0).iter().map(|log| subscriber.message(log)).collect()
+                };
+                subscriber.follow(blocks, logs).await
             }
+            Self::PendingHashes(transactions) => {
+                let hash = |transaction: &LivePending| {
+                    transaction.hash().map(|hash| subscriber.message(hash)).into_iter().collect()
+                };
+                subscriber.follow(transactions, hash).await
+            }
+            Self::PendingTransactions(transactions) => {
+                let full = |transaction: &LivePending| {
+                    transaction.full().map(|full| subscriber.message(full)).into_iter().collect()
+                };
+                subscriber.follow(transactions, full).await
+            }
+            // There is nothing to sync from, so the state never changes.
+            Self::Syncing => subscriber.closed().await,
         }
     }
 }

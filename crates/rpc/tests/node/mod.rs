@@ -5,26 +5,34 @@
 
 mod genesis;
 mod socket;
+mod upkeeps;
 
 pub use genesis::{ANSWERER, CHAIN_ID, INVALID, LOG_TOPIC, LOOPER, REVERTER, STORER};
 pub use socket::Socket;
+pub use upkeeps::{Registration, TARGET, Upkeeps};
 
 use alloy_consensus::{TxEip1559, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
-use alloy_primitives::{Address, Bytes, TxKind, U256};
+use alloy_primitives::{Address, Bytes, TxKind, U256, address};
 use jsonrpsee::Methods;
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
+use plasma_keeper::{KeeperConfig, LaneKeys};
 use plasma_rpc::{DevAccounts, RpcConfig, RpcHandle, serve};
 use plasma_storage::{Database, DatabaseOptions};
 use plasma_txpool::{PoolConfig, TxPool};
 use serde_json::{Value, json};
-use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+
+const DEV_GENESIS: &str = include_str!("../../../../genesis/dev.json");
+
+/// The registry of the development genesis.
+pub const REGISTRY: Address = address!("0x506C61736D610000000000000000000000000001");
 
 /// The error of a request.
 #[derive(Debug, PartialEq)]
@@ -58,10 +66,32 @@ impl Node {
         rpc: RpcConfig,
         change: impl FnOnce(&mut ChainConfig),
     ) -> Self {
+        let genesis = genesis::genesis(&DevAccounts::dev()).to_string();
+        Self::with_genesis(&genesis, false, options, rpc, change).await
+    }
+
+    /// A node of the development genesis, with its registry, that fires upkeeps and makes blocks and ticks only when
+    /// told.
+    pub async fn with_keeper() -> Self {
+        let by_hand = |config: &mut ChainConfig| {
+            config.automine = false;
+            config.block_time = Duration::from_secs(3_600);
+            config.tick = config.block_time;
+        };
+        let (options, rpc) = (DatabaseOptions::default(), RpcConfig::default());
+        Self::with_genesis(DEV_GENESIS, true, options, rpc, by_hand).await
+    }
+
+    async fn with_genesis(
+        genesis: &str,
+        keeper: bool,
+        options: DatabaseOptions,
+        rpc: RpcConfig,
+        change: impl FnOnce(&mut ChainConfig),
+    ) -> Self {
         let dir = TempDir::new().unwrap();
         let accounts = Arc::new(DevAccounts::dev());
-        let genesis = genesis::genesis(&accounts).to_string();
-        let spec = Arc::new(ChainSpec::from_json(&genesis).unwrap());
+        let spec = Arc::new(ChainSpec::from_json(genesis).unwrap());
         let db = Database::open(dir.path(), options).unwrap();
         let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
         let mut config = ChainConfig {
@@ -71,7 +101,8 @@ impl Node {
             ..ChainConfig::default()
         };
         change(&mut config);
-        let chain = Chain::open(config, spec, db, pool, None).unwrap();
+        let keeper = keeper.then(|| KeeperConfig::new(REGISTRY, LaneKeys::dev()));
+        let chain = Chain::open(config, spec, db, pool, keeper).unwrap();
         chain.start().unwrap();
         let rpc = RpcConfig { http_address: SocketAddr::from(([127, 0, 0, 1], 0)), ..rpc };
         let server = serve(rpc, chain.clone(), accounts.clone(), Methods::new()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The `plasma` namespace: what this node knows of blocks beyond what other nodes know.
+//! `plasma_getBlockConflicts`: why a block takes the time that it takes.
 
 use crate::{
     api::{Api, Target, heavy},
