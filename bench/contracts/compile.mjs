@@ -14,6 +14,7 @@ const kinds = {
   Router: ['runtime'],
   Token: ['init', 'runtime'],
   Upkeep: ['runtime'],
+  Watcher: ['runtime'],
 }
 const input = {
   language: 'Solidity',

@@ -8,6 +8,7 @@ mod commit;
 mod compare;
 mod executor;
 mod history;
+mod keeper;
 mod load;
 mod machine;
 mod report;
@@ -38,6 +39,8 @@ enum Command {
     Executor(executor::ExecutorArgs),
     /// Measure reads of past state and searches of logs in a long history.
     History(history::HistoryArgs),
+    /// Measure how the keeper's work grows with what is registered and with what is touched.
+    Keeper(keeper::KeeperArgs),
     /// Measure the commits of journal and state.
     Commit(commit::CommitArgs),
     /// Measure state roots over a database.
@@ -56,6 +59,7 @@ where
         Command::Load(args) => load::run(&args),
         Command::Executor(args) => executor::run(&args),
         Command::History(args) => history::run(&args),
+        Command::Keeper(args) => keeper::run(&args),
         Command::Commit(args) => commit::run(&args),
         Command::Trie(args) => trie::run(&args),
         Command::Compare(args) => compare::run(&args),

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use eyre::{Result, eyre};
+
 /// Clock ticks per second in `/proc/PID/stat`; the same on every Linux that Rust supports.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -55,6 +57,12 @@ pub(crate) fn usage(pid: u32) -> Option<Usage> {
         peak_rss_mib: mib("VmHWM:")?,
         private_mib: mib("RssAnon:")?,
     })
+}
+
+/// Memory that this process has in use, in MiB.
+pub(crate) fn resident_mib() -> Result<f64> {
+    let usage = usage(std::process::id());
+    Ok(usage.ok_or_else(|| eyre!("this system does not tell a process's memory"))?.rss_mib)
 }
 
 /// The use of this process.

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use eyre::{Result, ensure, eyre};
+use eyre::{Result, ensure};
 use plasma_parallel::{ParallelConfig, ParallelExecutor};
 
 use super::workloads;
@@ -23,7 +23,7 @@ pub(super) fn row(config: ParallelConfig) -> Result<Row> {
 
 fn rows_of(config: ParallelConfig, blocks: usize, warm: usize) -> Result<Row> {
     let executor = ParallelExecutor::new(config)?;
-    let start = resident_mib()?;
+    let start = machine::resident_mib()?;
     let (mut after_warm, mut executions) = (start, 0.0);
     for block in 0..blocks {
         let workload = workloads::small_block(block, TRANSACTIONS);
@@ -36,10 +36,10 @@ fn rows_of(config: ParallelConfig, blocks: usize, warm: usize) -> Result<Row> {
         }
         executions += outcome.report.executions_per_transaction() / blocks as f64;
         if block + 1 == warm {
-            after_warm = resident_mib()?;
+            after_warm = machine::resident_mib()?;
         }
     }
-    let end = resident_mib()?;
+    let end = machine::resident_mib()?;
     let threads: NonZeroUsize = config.threads;
     Ok(Row::new(format!("memory-{blocks}-blocks"), threads.get())
         .figure("transactions_per_block", TRANSACTIONS)
@@ -48,11 +48,6 @@ fn rows_of(config: ParallelConfig, blocks: usize, warm: usize) -> Result<Row> {
         .figure(&format!("resident_after_{warm}_mib"), after_warm)
         .figure("resident_end_mib", end)
         .figure("growth_after_warm_up_percent", (end / after_warm - 1.0) * 100.0))
-}
-
-fn resident_mib() -> Result<f64> {
-    let usage = machine::usage(std::process::id());
-    Ok(usage.ok_or_else(|| eyre!("this system does not tell a process's memory"))?.rss_mib)
 }
 
 #[cfg(test)]

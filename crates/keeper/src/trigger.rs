@@ -15,7 +15,7 @@ pub enum Trigger {
     /// Types 1 and 5: due once for each log that matches.
     Log {
         /// Which logs.
-        filter: LogFilter,
+        filter: Box<LogFilter>,
         /// Type 5: within the block of the log, whose hash is not known yet. Type 1: from the next block on.
         same_block: bool,
     },
@@ -59,7 +59,7 @@ impl Trigger {
         match trigger_type {
             0 => Self::Conditional,
             1 | 5 => LogFilter::from_config(config).map_or(Self::Unknown, |filter| Self::Log {
-                filter,
+                filter: Box::new(filter),
                 same_block: trigger_type == 5,
             }),
             2 => match IntervalConfig::abi_decode_params(config) {

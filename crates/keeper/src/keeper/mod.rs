@@ -26,6 +26,9 @@ use std::{
     sync::Arc,
 };
 
+/// Upkeeps whose status is read at a time when all are.
+const READ_AT_ONCE: usize = 4_096;
+
 /// What a round works on.
 #[derive(Clone, Copy)]
 pub struct RoundInput<'a> {
@@ -156,13 +159,15 @@ impl Keeper {
     pub fn reload(&mut self, state: &dyn StateReader, env: &EvmEnv) -> Result<(), KeeperError> {
         let view = RegistryView { state, env, registry: self.config.registry };
         view.expect_code()?;
-        let mut upkeeps = Vec::new();
         let ids = view.active_ids()?;
-        for (id, status) in ids.iter().zip(view.statuses(&ids)?) {
-            upkeeps.push(status.ok_or_else(|| KeeperError::UpkeepStatus {
-                id: *id,
-                reason: "it answers that it is unknown".into(),
-            })?);
+        let mut upkeeps = Vec::with_capacity(ids.len());
+        for some in ids.chunks(READ_AT_ONCE) {
+            for (id, status) in some.iter().zip(view.statuses(some)?) {
+                upkeeps.push(status.ok_or_else(|| KeeperError::UpkeepStatus {
+                    id: *id,
+                    reason: "it answers that it is unknown".into(),
+                })?);
+            }
         }
         let active_lanes = view.active_lanes(self.config.lanes.lanes())?;
 

@@ -23,6 +23,9 @@ use plasma_storage::{StateReader, Transaction};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
+/// What evaluations have read is held for this many at a time.
+const EVALUATED_AT_ONCE: usize = 4_096;
+
 /// Fewer evaluations than this are not worth other threads.
 const PARALLEL_FROM: usize = 4;
 
@@ -83,14 +86,19 @@ impl Keeper {
             gas_price: max_fee,
         };
         let candidates = self.candidates(number, evaluator.time_ms);
-        let evaluations = match self.evaluate_all(&evaluator, &candidates) {
-            Ok(evaluations) => evaluations,
-            Err(error) => {
-                self.dirty.extend(candidates); // so that nothing is lost when the chain tries again
-                return Err(error);
+        for some in candidates.chunks(EVALUATED_AT_ONCE) {
+            match self.evaluate_all(&evaluator, some) {
+                Ok(evaluations) => self.take_over(number, some, evaluations),
+                Err(error) => {
+                    self.dirty.extend(candidates); // so that nothing is lost when the chain tries again
+                    return Err(error);
+                }
             }
-        };
-        self.take_over(number, &candidates, evaluations);
+        }
+        // those evaluated in this very round are up to date
+        for slot in &candidates {
+            self.dirty.remove(slot);
+        }
 
         if !input.may_perform {
             self.defer_due(DeferReason::RoundLimit);
@@ -259,10 +267,6 @@ impl Keeper {
             } else {
                 self.due.remove(slot);
             }
-        }
-        // those evaluated in this very round are up to date
-        for slot in slots {
-            self.dirty.remove(slot);
         }
     }
 

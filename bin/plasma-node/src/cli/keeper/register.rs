@@ -237,12 +237,12 @@ mod tests {
             format!("--log {source} --event Transfer(address,address,uint256) --topic2 {two}");
         let (kind, config) = trigger(&options).unwrap();
         let filter = LogFilter { address: source, topics: [Some(transfer), None, Some(two), None] };
-        let expected = Trigger::Log { filter, same_block: false };
+        let expected = Trigger::Log { filter: filter.into(), same_block: false };
         assert_eq!(Trigger::from_registry(kind, &config), expected);
         let options = format!("--log {source} --topic0 {one} --topic1 {two} --same-block");
         let (kind, config) = trigger(&options).unwrap();
         let filter = LogFilter { address: source, topics: [Some(one), Some(two), None, None] };
-        let expected = Trigger::Log { filter, same_block: true };
+        let expected = Trigger::Log { filter: filter.into(), same_block: true };
         assert_eq!(Trigger::from_registry(kind, &config), expected);
     }
 

@@ -63,13 +63,13 @@ impl Past<'_> {
             return Ok(None);
         }
         if upkeep.registered_block < self.number {
-            return Ok(Some((filter, 0)));
+            return Ok(Some((*filter, 0)));
         }
         let topics =
             [Some(RegistryLogs::UpkeepRegistered::SIGNATURE_HASH), Some(id.into()), None, None];
         let registration = self.logs(&LogFilter { address: self.registry, topics })?;
         let place = registration.first().map_or(0, |log| log.log_index.to());
-        Ok(Some((filter, place)))
+        Ok(Some((*filter, place)))
     }
 
     /// Holds what is told of the logs of an upkeep against those that the chain has.
