@@ -12,6 +12,7 @@ const contracts = {
   Counter: 'samples/Counter.sol',
   Heartbeat: 'samples/Heartbeat.sol',
   AutoFunder: 'examples/AutoFunder.sol',
+  PredictionMarket: 'examples/PredictionMarket.sol',
 }
 // A contract's interface is that of what it hands calls on to, too.
 const extensions = { Registry: 'RegistryExtension' }
