@@ -13,6 +13,7 @@ const contracts = {
   Heartbeat: 'samples/Heartbeat.sol',
   AutoFunder: 'examples/AutoFunder.sol',
   PredictionMarket: 'examples/PredictionMarket.sol',
+  GameTick: 'examples/GameTick.sol',
 }
 // A contract's interface is that of what it hands calls on to, too.
 const extensions = { Registry: 'RegistryExtension' }
