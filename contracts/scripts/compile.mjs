@@ -14,6 +14,7 @@ const contracts = {
   AutoFunder: 'examples/AutoFunder.sol',
   PredictionMarket: 'examples/PredictionMarket.sol',
   GameTick: 'examples/GameTick.sol',
+  NettingSettlement: 'examples/NettingSettlement.sol',
 }
 // A contract's interface is that of what it hands calls on to, too.
 const extensions = { Registry: 'RegistryExtension' }
