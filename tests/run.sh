@@ -13,7 +13,7 @@ E2E_TMP="$cache/run.$$"
 mkdir -p "$E2E_TMP"
 export PLASMA_BINARY E2E_TMP
 
-all=(sample foundry hardhat3 js python amsterdam explain keeper restart faults badinput)
+all=(sample foundry hardhat3 js python amsterdam explain keeper examples restart faults badinput)
 [ -n "${E2E_ALL:-}" ] && all+=(hardhat2)
 suites=("${@:-${all[@]}}")
 [ $# -gt 0 ] || suites=("${all[@]}")
@@ -56,7 +56,7 @@ node_test=(node --test --test-concurrency=1 --test-reporter=spec)
 suite() {
   local name=$1
   case $name in
-    foundry | js | keeper | badinput)
+    foundry | js | keeper | examples | badinput)
       with_node "$name" "${node_test[@]}" "$tests/$name/" ;;
     amsterdam | explain | restart | faults | sample) "${node_test[@]}" "$tests/$name/" ;;
     python) python_venv; with_node python "$cache/venv/bin/python" "$tests/python/test_web3.py" ;;

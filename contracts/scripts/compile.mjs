@@ -12,6 +12,12 @@ const contracts = {
   Counter: 'samples/Counter.sol',
   Heartbeat: 'samples/Heartbeat.sol',
   AutoFunder: 'examples/AutoFunder.sol',
+  PredictionMarket: 'examples/PredictionMarket.sol',
+  GameTick: 'examples/GameTick.sol',
+  NettingSettlement: 'examples/NettingSettlement.sol',
+  PriceOracle: 'examples/PriceOracle.sol',
+  LendingVault: 'examples/LendingVault.sol',
+  LiquidationWatcher: 'examples/LiquidationWatcher.sol',
 }
 // A contract's interface is that of what it hands calls on to, too.
 const extensions = { Registry: 'RegistryExtension' }

@@ -12,28 +12,29 @@ use std::collections::{BTreeSet, HashSet};
 /// Handle of an upkeep within the keeper.
 pub(crate) type Slot = u32;
 
-/// Readers of one value: few as a rule, but all upkeeps of a popular contract share its account.
-#[derive(Debug)]
+/// Readers of one value: one as a rule, but all upkeeps of a popular contract share its account. Small, as there is one for
+/// every slot that is read.
+#[derive(Debug, Default)]
 enum Readers {
-    Few(SmallVec<[Slot; 4]>),
-    Many(HashSet<Slot>),
+    #[default]
+    None,
+    One(Slot),
+    Few(Box<SmallVec<[Slot; FEW]>>),
+    Many(Box<HashSet<Slot>>),
 }
 
 const FEW: usize = 16;
 
-impl Default for Readers {
-    fn default() -> Self {
-        Self::Few(SmallVec::new())
-    }
-}
-
 impl Readers {
     fn insert(&mut self, reader: Slot) {
         match self {
+            Self::None => *self = Self::One(reader),
+            Self::One(other) if *other == reader => {}
+            Self::One(other) => *self = Self::Few(Box::new([*other, reader].into_iter().collect())),
             Self::Few(few) if few.contains(&reader) => {}
             Self::Few(few) if few.len() < FEW => few.push(reader),
             Self::Few(few) => {
-                *self = Self::Many(few.iter().copied().chain([reader]).collect());
+                *self = Self::Many(Box::new(few.iter().copied().chain([reader]).collect()));
             }
             Self::Many(many) => {
                 many.insert(reader);
@@ -43,6 +44,8 @@ impl Readers {
 
     fn remove(&mut self, reader: Slot) {
         match self {
+            Self::One(other) if *other == reader => *self = Self::None,
+            Self::None | Self::One(_) => {}
             Self::Few(few) => few.retain(|other| *other != reader),
             Self::Many(many) => {
                 many.remove(&reader);
@@ -52,6 +55,8 @@ impl Readers {
 
     fn is_empty(&self) -> bool {
         match self {
+            Self::None => true,
+            Self::One(_) => false,
             Self::Few(few) => few.is_empty(),
             Self::Many(many) => many.is_empty(),
         }
@@ -59,8 +64,12 @@ impl Readers {
 
     fn collect_into(&self, woken: &mut BTreeSet<Slot>) {
         match self {
-            Self::Few(few) => woken.extend(few),
-            Self::Many(many) => woken.extend(many),
+            Self::None => {}
+            Self::One(one) => {
+                woken.insert(*one);
+            }
+            Self::Few(few) => woken.extend(few.iter()),
+            Self::Many(many) => woken.extend(many.iter()),
         }
     }
 }
@@ -91,8 +100,8 @@ struct AccountWatch {
 #[derive(Debug, Default)]
 pub(crate) struct ReadIndex {
     accounts: AddressMap<AccountWatch>,
-    /// What each upkeep is entered for: the account, or one of its slots.
-    entries: HashMap<Slot, Vec<(Address, Option<U256>)>>,
+    /// What each upkeep is entered for, by its handle: accounts, and slots of theirs.
+    entries: Vec<Box<[(Address, Option<U256>)]>>,
     slots: usize,
 }
 
@@ -100,15 +109,14 @@ impl ReadIndex {
     /// Enters the reads of `reader`'s newest simulation in place of its former ones. Other readers
     /// of a value that the index knew differently are woken: they were not told of a change.
     pub(crate) fn enter(&mut self, reader: Slot, reads: &Reads, woken: &mut BTreeSet<Slot>) {
-        let mut keys: Vec<_> = reads
+        let mut keys: Box<[_]> = reads
             .accounts
             .keys()
             .map(|address| (*address, None))
             .chain(reads.slots.keys().map(|(address, slot)| (*address, Some(*slot))))
             .collect();
         keys.sort_unstable();
-        let former = self.entries.get(&reader);
-        let same = former.is_some_and(|former| *former == keys);
+        let same = self.entries.get(reader as usize).is_some_and(|former| *former == keys);
         let mut stale = BTreeSet::new();
         if !same {
             self.leave(reader);
@@ -129,13 +137,18 @@ impl ReadIndex {
         stale.remove(&reader);
         woken.append(&mut stale);
         if !same {
-            self.entries.insert(reader, keys);
+            let place = reader as usize;
+            if self.entries.len() <= place {
+                self.entries.resize_with(place + 1, Box::default);
+            }
+            self.entries[place] = keys;
         }
     }
 
     /// Forgets all reads of `reader`.
     pub(crate) fn leave(&mut self, reader: Slot) {
-        for (address, slot) in self.entries.remove(&reader).unwrap_or_default() {
+        let Some(entry) = self.entries.get_mut(reader as usize) else { return };
+        for (address, slot) in std::mem::take(entry) {
             let Some(watch) = self.accounts.get_mut(&address) else { continue };
             match slot {
                 None => watch.account.readers.remove(reader),

@@ -58,7 +58,7 @@ pub struct UpkeepInfo {
     pub registered_timestamp: u64,
     /// What became of it in the last block that the keeper looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub last_outcome: Option<Outcome>,
+    pub last_outcome: Option<Box<Outcome>>,
 }
 
 impl UpkeepInfo {

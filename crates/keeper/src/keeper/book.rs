@@ -11,7 +11,7 @@ use crate::{
     upkeep::UpkeepInfo,
 };
 use alloy_primitives::{
-    B256, U256,
+    B256, Bytes, U256,
     map::{B256Map, HashMap, HashSet},
 };
 use std::{
@@ -33,13 +33,13 @@ enum Subject {
 pub(super) struct Entry {
     subject: Subject,
     /// Perform data where a perform is due.
-    pub(super) due_data: Option<alloy_primitives::Bytes>,
+    pub(super) due_data: Option<Box<Bytes>>,
     /// The block since which it is due.
     pub(super) due_since: Option<u64>,
-    /// The block in which a perform was last planned or seen.
-    pub(super) performed_in: Option<u64>,
-    /// The block in which it was last evaluated.
-    pub(super) evaluated_in: Option<u64>,
+    /// The block in which a perform was last planned or seen; 0: none, as the keeper begins with block 1.
+    pub(super) performed_in: u64,
+    /// The block in which it was last evaluated; 0: none.
+    pub(super) evaluated_in: u64,
     /// Not needed when last looked at; all other outcomes stand in `Book::outcomes`.
     not_needed: bool,
     /// Over: a cancelled upkeep, or a log of which nothing more becomes. Leaves when the block is sealed.
@@ -52,8 +52,8 @@ impl Entry {
             subject,
             due_data: None,
             due_since: None,
-            performed_in: None,
-            evaluated_in: None,
+            performed_in: 0,
+            evaluated_in: 0,
             not_needed: false,
             gone: false,
         }
@@ -244,7 +244,7 @@ impl Book {
     /// Writes a verdict into the book. Returns true where the upkeep is due and can be performed.
     pub(super) fn judge(&mut self, slot: Slot, verdict: Verdict, block: u64) -> bool {
         let Some(entry) = self.entry_mut(slot) else { return false };
-        entry.evaluated_in = Some(block);
+        entry.evaluated_in = block;
         match &mut entry.subject {
             // What became of a log stays told.
             Subject::Upkeep(info) if !matches!(info.trigger, Trigger::Log { .. }) => {
@@ -267,7 +267,7 @@ impl Book {
             Verdict::Underfunded(by) => Outcome::Underfunded { by },
             Verdict::Blocked(reason) => Outcome::Deferred { reason, since },
             Verdict::Due(data) => {
-                entry.due_data = Some(data);
+                entry.due_data = Some(Box::new(data));
                 Outcome::Deferred { reason: DeferReason::NotCheckedYet, since }
             }
         };
@@ -331,7 +331,7 @@ impl Book {
         for slot in performed {
             let outcome = self.outcomes.remove(&slot);
             let Some(info) = self.info_mut(slot) else { continue };
-            info.last_outcome = outcome;
+            info.last_outcome = outcome.map(Box::new);
             if info.paused {
                 self.set_outcome(slot, Outcome::Paused); // paused after it was performed
             } else {
@@ -347,9 +347,9 @@ impl Book {
         let Subject::Upkeep(info) = &entry.subject else { return None };
         let mut info = UpkeepInfo::clone(info);
         if let Some(outcome) = self.newest_log_outcome(slot).or_else(|| self.outcome(slot)) {
-            info.last_outcome = Some(outcome.clone());
+            info.last_outcome = Some(Box::new(outcome.clone()));
         } else if entry.not_needed && info.last_outcome.is_none() {
-            info.last_outcome = Some(Outcome::NotNeeded);
+            info.last_outcome = Some(Box::new(Outcome::NotNeeded));
         }
         Some(info)
     }

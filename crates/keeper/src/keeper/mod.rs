@@ -211,7 +211,7 @@ impl Keeper {
             }
             let outcome = self.outcome_of(perform, *receipt);
             let Some(entry) = self.book.entry_mut(slot) else { continue };
-            entry.performed_in = Some(perform.block);
+            entry.performed_in = perform.block;
             entry.due_data = None;
             if outcome.is_performed() {
                 entry.due_since = None;

@@ -206,7 +206,7 @@ impl Keeper {
         info.active
             && !info.paused
             && !self.book.is_over(slot)
-            && entry.performed_in != Some(number)
+            && entry.performed_in != number
             // One upkeep may be performed for many logs of a block.
             && (matches!(info.trigger, Trigger::Log { .. }) || info.last_performed_block != number)
     }
@@ -217,7 +217,7 @@ impl Keeper {
             .book
             .scheduled(number, time_ms)
             .filter(|slot| {
-                let evaluated = self.book.entry(*slot).and_then(|entry| entry.evaluated_in);
+                let evaluated = self.book.entry(*slot).map(|entry| entry.evaluated_in);
                 let judged_not_needed = self.book.outcome(*slot).is_none();
                 evaluated != Some(number) || judged_not_needed
             })
@@ -359,7 +359,7 @@ impl Keeper {
             self.dirty.insert(slot);
             self.open.in_flight.insert(slot);
             if let Some(entry) = self.book.entry_mut(slot) {
-                entry.performed_in = Some(number);
+                entry.performed_in = number;
                 entry.due_data = None;
             }
             // holds until the execution is reported

@@ -190,7 +190,7 @@ fn failing_checks_are_told_and_final() {
     assert!(outcome(&record, streams).is_performed(), "through its error handler");
     let record = chain.finish_block(&mut keeper);
     assert_eq!(record.not_needed, 3);
-    assert_eq!(upkeep(&keeper, reverting).last_outcome, Some(expected));
+    assert_eq!(upkeep(&keeper, reverting).last_outcome, Some(Box::new(expected)));
 }
 
 #[test]

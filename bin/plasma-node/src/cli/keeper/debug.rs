@@ -118,7 +118,7 @@ fn last_perform(rpc: &RpcClient, upkeep: &UpkeepInfo, head: u64) -> Result<Strin
 /// What became of it last, and what its admin or the operator can do.
 fn verdict(upkeep: &UpkeepInfo) -> (String, Option<String>) {
     let (found, advice) = found(upkeep);
-    match (&upkeep.trigger, &upkeep.last_outcome) {
+    match (&upkeep.trigger, upkeep.last_outcome.as_deref()) {
         (
             Trigger::Log { .. },
             Some(Outcome::NotNeeded | Outcome::Paused | Outcome::Cancelled) | None,
@@ -131,7 +131,7 @@ fn verdict(upkeep: &UpkeepInfo) -> (String, Option<String>) {
 fn found(upkeep: &UpkeepInfo) -> (String, Option<String>) {
     let id = B256::from(upkeep.id);
     let advice = |text: &str| Some(text.replace("ID", &id.to_string()));
-    let Some(outcome) = &upkeep.last_outcome else {
+    let Some(outcome) = upkeep.last_outcome.as_deref() else {
         return ("not looked at yet".into(), advice("wait for the next block"));
     };
     match outcome {
@@ -269,7 +269,7 @@ mod tests {
             "registeredBlock": 1, "registeredTimestamp": 100,
         });
         let upkeep: UpkeepInfo = serde_json::from_value(value).unwrap();
-        UpkeepInfo { last_outcome: Some(outcome), ..upkeep }
+        UpkeepInfo { last_outcome: Some(Box::new(outcome)), ..upkeep }
     }
 
     #[test]

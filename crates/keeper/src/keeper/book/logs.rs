@@ -116,7 +116,7 @@ impl Book {
         for upkeep in upkeeps {
             let outcome = self.newest_log_outcome(upkeep).cloned();
             if let (Some(outcome), Some(info)) = (outcome, self.info_mut(upkeep)) {
-                info.last_outcome = Some(outcome);
+                info.last_outcome = Some(Box::new(outcome));
             }
         }
     }
