@@ -51,7 +51,7 @@ pub struct KeeperStats {
     pub evaluations: u64,
     /// Performs executed since the node was started, reverted ones included.
     pub performs: u64,
-    /// Gas that this block's performs reserved so far.
+    /// Gas that this block's performs used so far, or may use.
     pub block_gas_reserved: u64,
     /// The lanes, by number.
     pub lanes: Vec<LaneStatus>,

@@ -90,6 +90,7 @@ struct OpenBlock {
     number: Option<u64>,
     /// The environment of the last round; block readers are evaluated again when it changes.
     env: Option<BlockEnv>,
+    /// Gas that performs have used, or may use.
     gas_reserved: u64,
     /// Planned performs whose execution was not reported yet.
     in_flight: HashSet<Slot>,
@@ -209,7 +210,10 @@ impl Keeper {
                 self.news.add(self.config.registry, receipt.logs.iter());
                 self.performs += 1;
             }
-            let outcome = self.outcome_of(perform, *receipt);
+            let (outcome, used) = self.outcome_of(perform, *receipt);
+            // What was reserved and is not used is there for others.
+            let limit = perform.transaction.gas_limit();
+            self.open.gas_reserved -= limit - used.map_or(limit, |used| used.min(limit));
             let Some(entry) = self.book.entry_mut(slot) else { continue };
             entry.performed_in = perform.block;
             entry.due_data = None;
@@ -220,9 +224,14 @@ impl Keeper {
         }
     }
 
-    fn outcome_of(&self, perform: &PlannedPerform, receipt: Option<&Receipt>) -> Outcome {
+    /// What became of a perform and, where the registry charged it, the gas that it used.
+    fn outcome_of(
+        &self,
+        perform: &PlannedPerform,
+        receipt: Option<&Receipt>,
+    ) -> (Outcome, Option<u64>) {
         let since = perform.due_since_block;
-        let deferred = |reason| Outcome::Deferred { reason, since };
+        let deferred = |reason| (Outcome::Deferred { reason, since }, None);
         let Some(receipt) = receipt else {
             tracing::warn!(
                 upkeep = %B256::from(perform.upkeep),
@@ -239,12 +248,14 @@ impl Keeper {
             Some(RegistryEvents::UpkeepPerformed(report)) => {
                 let gas_used = u64::try_from(report.gasUsed).unwrap_or(u64::MAX);
                 let payment = U256::from(report.totalPayment);
-                if report.success {
+                let outcome = if report.success {
                     Outcome::Performed { tx, gas_used, payment }
                 } else {
                     let reason = "the target's call failed; its simulation had succeeded".into();
                     Outcome::PerformedReverted { tx, gas_used, payment, reason }
-                }
+                };
+                let all = report.gasUsed.saturating_add(report.gasOverhead);
+                (outcome, u64::try_from(all).ok())
             }
             _ => deferred(DeferReason::Refused),
         }

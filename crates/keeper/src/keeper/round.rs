@@ -100,11 +100,6 @@ impl Keeper {
             self.dirty.remove(slot);
         }
 
-        if !input.may_perform {
-            self.defer_due(DeferReason::RoundLimit);
-            let decisions = self.round_decisions(number, &candidates);
-            return Ok(RoundPlan { decisions, ..RoundPlan::default() });
-        }
         let mut lanes =
             LaneAllocator::new(&config, &self.active_lanes, input.state, self.chain_id, max_fee)?;
         let warnings = self.low_lane_warnings(lanes.low());
@@ -317,6 +312,10 @@ impl Keeper {
                 _ => Err(DeferReason::TooLarge),
             };
             match allocated {
+                Ok(_) if !input.may_perform => {
+                    let reason = DeferReason::RoundLimit;
+                    self.book.set_outcome(slot, Outcome::Deferred { reason, since });
+                }
                 Ok(unsigned) => {
                     self.open.gas_reserved += unsigned.transaction.gas_limit;
                     gas_left -= unsigned.transaction.gas_limit;
@@ -326,16 +325,6 @@ impl Keeper {
             }
         }
         Ok(chosen)
-    }
-
-    /// Gives every due upkeep that waits for its perform one and the same reason to wait.
-    fn defer_due(&mut self, reason: DeferReason) {
-        for slot in self.due.clone() {
-            let since = self.book.entry(slot).and_then(|entry| entry.due_since);
-            if let Some(since) = since {
-                self.book.set_outcome(slot, Outcome::Deferred { reason, since });
-            }
-        }
     }
 
     fn view<'a>(&self, input: &RoundInput<'a>) -> RegistryView<'a> {

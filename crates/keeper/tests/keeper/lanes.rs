@@ -42,13 +42,13 @@ fn performs_spread_over_the_lanes_in_nonce_order() {
 #[test]
 fn what_exceeds_the_gas_share_is_first_in_line_in_the_next_block() {
     let mut chain = TestChain::new();
-    // about 1.3 million gas for each of these; the share holds three
+    // about 1.3 million gas for each of these, which they use up; the share holds three
     chain.env.block_env.gas_limit = 8_000_000;
     let mut keeper = chain.load(config());
     let ids: Vec<_> = (0..8)
         .map(|key| {
             chain.set(key, 1);
-            chain.register(Trigger::Condition, 0, key, 1_100_000, ETHER)
+            chain.register(Trigger::Condition, 27, key, 1_100_000, ETHER)
         })
         .collect();
     chain.gas_left = 8_000_000;
@@ -64,7 +64,7 @@ fn what_exceeds_the_gas_share_is_first_in_line_in_the_next_block() {
     assert_eq!(deferred.len(), 5);
 
     // one that becomes due later stands behind those that waited, also after a restart
-    let late = chain.register(Trigger::Condition, 0, 50, 1_100_000, ETHER);
+    let late = chain.register(Trigger::Condition, 27, 50, 1_100_000, ETHER);
     chain.set(50, 1);
     let mut restarted = chain.restart(config(), &record.encode());
     let plan = chain.plan(&mut keeper);
@@ -163,4 +163,30 @@ fn a_poor_lane_gets_only_what_it_can_pay() {
     assert_eq!(plan.performs.len(), 2);
     let deferred: Vec<_> = plan.decisions.iter().map(|decision| &decision.outcome).collect();
     assert_eq!(deferred, [&Outcome::Deferred { reason: DeferReason::LaneFunds, since: 1 }]);
+}
+
+/// A gas limit is what a perform may use; what it does not use is there for others in the same block.
+#[test]
+fn unused_gas_goes_to_others() {
+    let mut chain = TestChain::new();
+    chain.env.block_env.gas_limit = 8_000_000;
+    chain.gas_left = 8_000_000;
+    let mut keeper = chain.load(config());
+    for key in 0..8 {
+        chain.set(key, 1);
+        chain.register(Trigger::Condition, 0, key, 1_100_000, ETHER);
+    }
+    let mut rounds = Vec::new();
+    for _ in 0..keeper.max_rounds() {
+        let performs = chain.plan(&mut keeper).performs;
+        chain.round_done();
+        let executed = chain.perform(&performs);
+        report(&mut keeper, &executed);
+        rounds.push(performs.len());
+    }
+    assert_eq!(rounds, [3, 2, 2, 1]);
+    let used = keeper.stats().block_gas_reserved;
+    let receipts: u64 = 8_000_000 - chain.gas_left;
+    // Counted is what was charged; the refund for what the target clears is no part of it.
+    assert!(used >= receipts && used < receipts + 8 * 5_000, "{used} of {receipts}");
 }

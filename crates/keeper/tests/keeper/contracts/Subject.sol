@@ -120,6 +120,7 @@ contract Subject {
         if (kind == 21) for (uint256 i = 1; i < 4; ++i) value[key + i] = 0;
         if (kind != 18) value[key] = 0;
         if (kind > 800_000) value[key + 1] = kind;
+        if (kind == 27) while (gasleft() > 100_000) {}
         if (kind == 26) emit Happened(key, kind, value[key + 1]);
         if (data.length > 64) (,, seenLog) = abi.decode(data, (uint256, uint256, bytes32));
         ++count[key];
