@@ -26,7 +26,7 @@ const INTERVAL: u8 = 2;
 /// Gas that each upkeep asks for; a beat needs about 50,000 the first time and 35,000 afterwards.
 const PERFORM_GAS: u32 = 80_000;
 /// Wei that each upkeep is funded with.
-const UPKEEP_WEI: u64 = 1_000_000_000_000_000_000;
+const UPKEEP_WEI: u64 = 200_000_000_000_000_000;
 /// How often the head is looked at while blocks are counted.
 const POLL: Duration = Duration::from_millis(2);
 
