@@ -31,24 +31,32 @@ const secret = keccak256(stringToBytes(chosen.DEV_KEEPER_SECRET_PHRASE))
 const lanes = Array.from({ length: chosen.LANES }, (_, lane) => privateKeyToAccount(keccak256(concat([secret, toHex(lane, { size: 4 })]))).address)
 for (const address of lanes) put(address, { balance: chosen.LANE_BALANCE })
 
-const registry = readJson('..', 'contracts', 'artifacts', 'Registry.json')
-const built = await runConstructor({
-  address: chosen.REGISTRY_ADDRESS,
-  creationCode: encodeDeployData({ abi: registry.abi, bytecode: registry.bytecode, args: [devAccounts[0], lanes, chosen.REGISTRY_SETTINGS] }),
-  chainId: chosen.CHAIN_ID,
-})
-/** Code without the values that its constructor filled in. */
-const plain = (code) => registry.immutableReferences.reduce(
-  (text, { start, length }) => text.slice(0, 2 + 2 * start) + '00'.repeat(length) + text.slice(2 + 2 * (start + length)), code)
-if (plain(built.code) !== plain(registry.deployedBytecode)) throw new Error('The registry that its constructor leaves is not the one of the artifact.')
-put(chosen.REGISTRY_ADDRESS, { nonce: built.nonce, code: built.code, storage: built.storage })
-
 /** Code hashes, for docs/predeploys.md. */
-const hashes = [['Registry', chosen.REGISTRY_ADDRESS, keccak256(built.code)]]
-for (const [address, created] of Object.entries(built.accounts)) {
-  put(address, created)
-  hashes.push(['Registry: created by its constructor', getAddress(address), keccak256(created.code)])
+const hashes = []
+
+/** Puts one of our own contracts to where it belongs, as its constructor leaves it. */
+async function deploy(name, address, args) {
+  const artifact = readJson('..', 'contracts', 'artifacts', `${name}.json`)
+  const built = await runConstructor({
+    address,
+    creationCode: encodeDeployData({ abi: artifact.abi, bytecode: artifact.bytecode, args }),
+    chainId: chosen.CHAIN_ID,
+  })
+  /** Code without the values that its constructor filled in. */
+  const plain = (code) => artifact.immutableReferences.reduce(
+    (text, { start, length }) => text.slice(0, 2 + 2 * start) + '00'.repeat(length) + text.slice(2 + 2 * (start + length)), code)
+  if (plain(built.code) !== plain(artifact.deployedBytecode)) throw new Error(`The ${name} that its constructor leaves is not the one of the artifact.`)
+  put(address, { nonce: built.nonce, code: built.code, storage: built.storage })
+  hashes.push([name, address, keccak256(built.code)])
+  for (const [at, created] of Object.entries(built.accounts)) {
+    put(at, created)
+    hashes.push([`${name}: created by its constructor`, getAddress(at), keccak256(created.code)])
+  }
 }
+
+await deploy('Registry', chosen.REGISTRY_ADDRESS, [devAccounts[0], lanes, chosen.REGISTRY_SETTINGS, chosen.TOKEN_ADDRESS])
+await deploy('WrappedNative', chosen.TOKEN_ADDRESS, [])
+await deploy('Registrar', chosen.REGISTRAR_ADDRESS, [chosen.REGISTRY_ADDRESS, chosen.TOKEN_ADDRESS])
 for (const { contract, codeHash, code, nonce, storage, accounts } of await predeploys(chosen.CHAIN_ID)) {
   put(contract.address, { nonce, code, storage })
   hashes.push([contract.name, contract.address, codeHash])

@@ -13,6 +13,9 @@ export const BASE_FEE = 1_000_000_000n
 
 /** "Plasma" in ASCII, then a one; in the mixed case of its checksum, without which tools refuse it. */
 export const REGISTRY_ADDRESS = '0x506C61736d610000000000000000000000000001'
+/** The same with a two and a three: the wrapped native token, and the registrar. */
+export const TOKEN_ADDRESS = '0x506c61736D610000000000000000000000000002'
+export const REGISTRAR_ADDRESS = '0x506c61736d610000000000000000000000000003'
 /** Share of a block's gas that performs may take, in percent. */
 export const KEEPER_GAS_SHARE_PERCENT = 50
 /** Settings of the registry, in the order of the contract's struct. */

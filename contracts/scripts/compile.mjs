@@ -9,6 +9,8 @@ const contracts = {
   Registry: 'src/Registry.sol',
   RegistryExtension: 'src/RegistryExtension.sol',
   Forwarder: 'src/Forwarder.sol',
+  WrappedNative: 'src/WrappedNative.sol',
+  Registrar: 'src/Registrar.sol',
   Counter: 'samples/Counter.sol',
   Heartbeat: 'samples/Heartbeat.sol',
   AutoFunder: 'examples/AutoFunder.sol',

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IWrappedNative} from "./interfaces/IWrappedNative.sol";
+import {RegistryBase} from "./RegistryBase.sol";
 import {RegistryExtension} from "./RegistryExtension.sol";
 import {RegistryUpkeeps} from "./RegistryUpkeeps.sol";
 import {RegistryViews} from "./RegistryViews.sol";
 import {Settings} from "./RegistryTypes.sol";
+import {UpkeepLock} from "./UpkeepLock.sol";
 
 /// @title Registry of upkeeps
 /// @notice Contracts register here to be called by the node: when their condition holds, when a log is
@@ -15,7 +18,13 @@ contract Registry is RegistryUpkeeps, RegistryViews {
     /// @param initialOwner Account that authorises lanes and changes the settings.
     /// @param initialLanes Accounts that may perform upkeeps.
     /// @param initialSettings Costs and limits to start with.
-    constructor(address initialOwner, address[] memory initialLanes, Settings memory initialSettings) {
+    /// @param token The wrapped native token.
+    constructor(
+        address initialOwner,
+        address[] memory initialLanes,
+        Settings memory initialSettings,
+        IWrappedNative token
+    ) RegistryBase(token) {
         if (initialOwner == address(0)) revert ZeroAddressNotAllowed();
         contractOwner = initialOwner;
         emit OwnershipTransferred(address(0), initialOwner);
@@ -25,7 +34,12 @@ contract Registry is RegistryUpkeeps, RegistryViews {
             emit LaneSet(initialLanes[i], true);
         }
         storeSettings(initialSettings);
-        EXTENSION = address(new RegistryExtension());
+        EXTENSION = address(new RegistryExtension(token));
+    }
+
+    /// Takes what is unwrapped, and what a forwarder pays out to be wrapped; neither stays here.
+    receive() external payable {
+        if (msg.sender != address(TOKEN) && !UpkeepLock.isHeld(WRAPPING)) revert TransferFailed();
     }
 
     /// Answers what the registry's tools ask for; anything else is refused.

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IRegistryEvents} from "./interfaces/IRegistryEvents.sol";
+import {IWrappedNative} from "./interfaces/IWrappedNative.sol";
 import {LogTriggerConfig, Settings, Terms, TriggerType, Upkeep} from "./RegistryTypes.sol";
 
 /// @title Storage, limits and guards of the registry
@@ -17,6 +18,9 @@ abstract contract RegistryBase is IRegistryEvents {
     /// Parts per billion in one.
     uint256 internal constant PPB = 1e9;
 
+    /// The wrapped native token, which upkeeps may be funded with.
+    IWrappedNative internal immutable TOKEN;
+
     Settings internal settings;
     address internal contractOwner;
     address internal proposedOwner;
@@ -30,6 +34,10 @@ abstract contract RegistryBase is IRegistryEvents {
     uint32 internal nonce;
     /// Upkeeps and logs that were performed together; see `dedupKey`.
     mapping(bytes32 key => bool performed) internal dedupKeys;
+
+    constructor(IWrappedNative token) {
+        TOKEN = token;
+    }
 
     modifier onlyOwner() {
         require(msg.sender == contractOwner, "Only callable by owner");

@@ -49,10 +49,6 @@ abstract contract RegistryPlumbing {
         return address(0);
     }
 
-    function getWrappedNativeTokenAddress() external pure returns (address) {
-        return address(0);
-    }
-
     function getPerSignerGasOverhead() external pure returns (uint256) {
         return 0;
     }

@@ -48,6 +48,8 @@ struct Upkeep {
     uint32 registeredBlock;
     /// Seconds; enough until the year 2106.
     uint32 registeredTimestamp;
+    /// Whether its first money came as the token, in which it is paid out then.
+    bool paidInToken;
     address proposedAdmin;
     address target;
     bytes checkData;

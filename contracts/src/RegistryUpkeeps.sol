@@ -3,12 +3,15 @@ pragma solidity ^0.8.28;
 
 import {Forwarder} from "./Forwarder.sol";
 import {IForwarder} from "./interfaces/IForwarder.sol";
-import {RegistryBase} from "./RegistryBase.sol";
+import {RegistryFunds} from "./RegistryFunds.sol";
 import {TriggerType, Upkeep} from "./RegistryTypes.sol";
 import {UpkeepLock} from "./UpkeepLock.sol";
 
 /// @title Registration, funding and administration of upkeeps
-abstract contract RegistryUpkeeps is RegistryBase {
+abstract contract RegistryUpkeeps is RegistryFunds {
+    /// Lock under which the registry takes money that it wraps at once; no upkeep has this id.
+    uint256 internal constant WRAPPING = 0;
+
     /// @notice Registers an upkeep and deploys its forwarder.
     /// @param target Contract to call; it must have code.
     /// @param gasLimit Gas that every perform gives to the target.
@@ -60,18 +63,21 @@ abstract contract RegistryUpkeeps is RegistryBase {
     }
 
     /// @notice Adds to an upkeep's balance; open to everyone.
-    /// @param amount Wei; the transaction's value must be the same.
+    /// @param amount Wei. The transaction's value is the same, or zero: then so much of the token is taken from the sender, who
+    /// has to approve it before.
     function addFunds(uint256 id, uint96 amount) external payable {
-        if (msg.value != amount) revert AmountMismatch(amount, msg.value);
-        Upkeep storage upkeep = upkeeps[id];
-        if (upkeep.terms.maxValidBlocknumber != ACTIVE) revert UpkeepCancelled();
-        upkeep.ledger.balance += amount;
-        emit FundsAdded(id, msg.sender, amount);
-        (bool sent,) = upkeep.terms.forwarder.call{value: amount}("");
-        if (!sent) revert TransferFailed();
+        bool wrapped = msg.value == 0 && amount != 0;
+        if (wrapped) {
+            TOKEN.transferFrom(msg.sender, address(this), amount);
+            TOKEN.withdraw(amount);
+        } else if (msg.value != amount) {
+            revert AmountMismatch(amount, msg.value);
+        }
+        credit(id, msg.sender, amount, wrapped);
     }
 
-    /// @notice Pays the whole balance of a cancelled upkeep to `to`, once the cancellation is in effect.
+    /// @notice Pays the whole balance of a cancelled upkeep to `to`, once the cancellation is in effect: as native token, or
+    /// wrapped where its first money came so.
     function withdrawFunds(uint256 id, address to) external {
         if (to == address(0)) revert InvalidRecipient();
         // A target that is called at this moment must not empty the account out of which the call is paid.
@@ -82,12 +88,13 @@ abstract contract RegistryUpkeeps is RegistryBase {
         uint96 amount = upkeep.ledger.balance;
         upkeep.ledger.balance = 0;
         emit FundsWithdrawn(id, amount, to);
-        IForwarder(upkeep.terms.forwarder).pay(payable(to), amount);
-    }
-
-    /// @notice Always refused: this registry takes the native token, through `addFunds`.
-    function onTokenTransfer(address, uint256, bytes calldata) external pure {
-        revert OnlyCallableByLINKToken();
+        IForwarder forwarder = IForwarder(upkeep.terms.forwarder);
+        if (!upkeep.paidInToken) return forwarder.pay(payable(to), amount);
+        UpkeepLock.hold(WRAPPING);
+        forwarder.pay(payable(address(this)), amount);
+        UpkeepLock.release(WRAPPING);
+        TOKEN.deposit{value: amount}();
+        TOKEN.transfer(to, amount);
     }
 
     /// @notice Cancels an upkeep: at once for the owner, after `getCancellationDelay()` blocks for its admin.

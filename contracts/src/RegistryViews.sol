@@ -163,9 +163,9 @@ abstract contract RegistryViews is RegistryPerform {
         return address(0);
     }
 
-    /// @return Zero: there is no token of that kind on this chain.
-    function getLinkAddress() external pure returns (address) {
-        return address(0);
+    /// @return The token that upkeeps may be funded with: the wrapped native one.
+    function getLinkAddress() external view returns (address) {
+        return address(TOKEN);
     }
 
     /// @return The registry version whose interface this one speaks.

@@ -73,21 +73,19 @@ contract OwnerTest is RegistryTest {
     function test_constructorRefusesZeroAddresses() public {
         address[] memory lanes = new address[](1);
         vm.expectRevert(ZeroAddressNotAllowed.selector);
-        new Registry(OWNER, lanes, defaultSettings());
+        new Registry(OWNER, lanes, defaultSettings(), token);
         lanes[0] = LANE;
         vm.expectRevert(ZeroAddressNotAllowed.selector);
-        new Registry(address(0), lanes, defaultSettings());
+        new Registry(address(0), lanes, defaultSettings(), token);
     }
 
     function test_answersToolsAsTheyExpect() public {
         assertEq(bytes(registry.typeAndVersion()), "KeeperRegistry 2.1.0", "version");
         assertEq(registry.getCancellationDelay(), 50, "delay");
-        assertEq(registry.getLinkAddress(), address(0), "token");
+        assertEq(registry.getLinkAddress(), address(token), "token");
         assertEq(registry.getBillingToken(1), address(0), "billing token");
         assertEq(registry.getUpkeep(1).target, address(0), "an unknown upkeep is all zeros");
         assertEq(registry.getForwarder(1), address(0), "and has no forwarder");
-        vm.expectRevert(OnlyCallableByLINKToken.selector);
-        registry.onTokenTransfer(STRANGER, 1, "");
     }
 
     function test_typeIsReadFromTheId(uint256 id) public view {

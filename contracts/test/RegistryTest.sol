@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IRegistryEvents} from "../src/interfaces/IRegistryEvents.sol";
 import {Registry} from "../src/Registry.sol";
+import {WrappedNative} from "../src/WrappedNative.sol";
 import {Settings, TriggerType} from "../src/RegistryTypes.sol";
 import {Probe} from "./Probe.sol";
 import {Vm} from "./Vm.sol";
@@ -20,6 +21,7 @@ abstract contract RegistryTest is IRegistryEvents {
     uint256 internal constant GAS_PRICE = 2 gwei;
     bytes internal constant TRIGGER = abi.encode(uint32(99), bytes32(uint256(7)));
 
+    WrappedNative internal token;
     Registry internal registry;
     Probe internal probe;
 
@@ -30,7 +32,8 @@ abstract contract RegistryTest is IRegistryEvents {
         vm.txGasPrice(GAS_PRICE);
         address[] memory lanes = new address[](2);
         (lanes[0], lanes[1]) = (LANE, OTHER_LANE);
-        registry = new Registry(OWNER, lanes, defaultSettings());
+        token = new WrappedNative();
+        registry = new Registry(OWNER, lanes, defaultSettings(), token);
         probe = new Probe();
         vm.deal(LANE, 100 ether);
         vm.deal(OTHER_LANE, 100 ether);

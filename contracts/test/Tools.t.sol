@@ -227,7 +227,7 @@ contract ToolsTest is RegistryTest {
     }
 
     function test_theExtensionByItselfIsEmpty() public {
-        RegistryExtension alone = new RegistryExtension();
+        RegistryExtension alone = new RegistryExtension(token);
         assertEq(alone.owner(), address(0), "owner");
         vm.expectRevert("Must be proposed owner");
         alone.acceptOwnership();

@@ -238,6 +238,23 @@ test('the registry emits the published events', () => {
   }
 })
 
+test('the registrar answers to the published selectors and emits the published events', () => {
+  const abi = abiOf('Registrar')
+  const forms = abi.filter(({ name }) => name === 'registerUpkeep').map((item) => toFunctionSelector(item)).sort()
+  assert.deepEqual(forms, ['0x2ce3a14a', '0x3f678e11'])
+  assert.equal(toFunctionSelector(abi.find(({ name }) => name === 'register')), '0x856853e6')
+  const topics = Object.fromEntries(abi.filter(({ type }) => type === 'event').map((item) => [item.name, toEventSelector(item)]))
+  assert.match(topics.RegistrationRequested, /^0x7684390e.*c1b7$/)
+  assert.match(topics.RegistrationApproved, /^0xb9a292fb.*7d4b$/)
+})
+
+test('the token is LINK-shaped', () => {
+  const functions = abiOf('WrappedNative').filter(({ type }) => type === 'function').map((item) => toFunctionSignature(item))
+  for (const known of ['transferAndCall(address,uint256,bytes)', 'increaseApproval(address,uint256)', 'decreaseApproval(address,uint256)',
+    'transfer(address,uint256)', 'transferFrom(address,address,uint256)', 'approve(address,uint256)', 'allowance(address,address)',
+    'balanceOf(address)', 'totalSupply()', 'name()', 'symbol()', 'decimals()', 'deposit()', 'withdraw(uint256)']) assert.ok(functions.includes(known), known)
+})
+
 test('a forwarder answers to the published selectors', () => assertHolds(selectors(abiOf('Forwarder'), 'function'), forwarderFunctions))
 
 test('a sample is called by the published selectors', () => assertHolds(selectors(abiOf('Counter'), 'function'), targetFunctions))

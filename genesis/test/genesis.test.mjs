@@ -57,6 +57,27 @@ test('the registry has its owner, lanes and settings', async () => {
   ])
 })
 
+test('the registrar registers, with the token that the registry names', async () => {
+  const token = { address: chosen.TOKEN_ADDRESS, abi: artifact('WrappedNative').abi }
+  const registrar = { address: chosen.REGISTRAR_ADDRESS, abi: artifact('Registrar').abi }
+  const send = async (contract, functionName, args, more = {}) =>
+    mined(await wallet.writeContract({ account: owner, ...contract, functionName, args, ...more }))
+  assert.equal(await client.readContract({ ...registry, functionName: 'getLinkAddress' }), chosen.TOKEN_ADDRESS)
+  const { abi, bytecode } = artifact('Counter')
+  const { contractAddress } = await mined(await wallet.deployContract({ account: owner, abi, bytecode }))
+  await send(token, 'deposit', [], { value: 5n })
+  await send(token, 'approve', [chosen.REGISTRAR_ADDRESS, 5n])
+  const params = {
+    name: 'counter', encryptedEmail: '0x', upkeepContract: contractAddress, gasLimit: 200_000, adminAddress: owner.address, triggerType: 0,
+    checkData: '0x', triggerConfig: '0x', offchainConfig: '0x', amount: 5n,
+  }
+  const form = registrar.abi.filter(({ name, inputs }) => name === 'registerUpkeep' && inputs[0].components[0].name === 'name')
+  const receipt = await send({ ...registrar, abi: form }, 'registerUpkeep', [params])
+  const [{ args }] = parseEventLogs({ abi: registrar.abi, eventName: 'RegistrationApproved', logs: receipt.logs })
+  assert.equal(await client.readContract({ ...registry, functionName: 'getBalance', args: [args.upkeepId] }), 5n)
+  assert.equal(await client.getBalance({ address: chosen.REGISTRY_ADDRESS }), 0n)
+})
+
 test('the contracts at fixed addresses answer for this chain', async () => {
   assert.equal(await read('0xcA11bde05977b3631167028862bE2a173976CA11', 'getChainId() view returns (uint256)', 'getChainId'), 1337n)
   const permit2 = '0x000000000022D473030F116dDEE9F6B43aC78BA3'

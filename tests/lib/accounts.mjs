@@ -13,3 +13,5 @@ export const keyOf = (index) => toHex(accounts[index].getHdKey().privateKey)
 
 /** The registry of development chains. */
 export const REGISTRY = '0x506C61736d610000000000000000000000000001'
+export const TOKEN = '0x506c61736D610000000000000000000000000002'
+export const REGISTRAR = '0x506c61736d610000000000000000000000000003'

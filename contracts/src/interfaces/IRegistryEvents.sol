@@ -76,6 +76,8 @@ interface IRegistryEvents {
 
     /// The value sent with `addFunds` is not the amount that it names.
     error AmountMismatch(uint96 amount, uint256 value);
+    /// More of the token than an upkeep can hold.
+    error InvalidTokenAmount(uint256 amount);
     /// The transaction's gas cannot give the target all of its perform gas.
     error InsufficientGas(uint256 available, uint256 required);
     /// A setting lies outside its range.
