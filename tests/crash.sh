@@ -9,10 +9,13 @@ E2E_TMP="$root/.cache/e2e/crash.$$"
 mkdir -p "$E2E_TMP"
 export PLASMA_BINARY E2E_TMP
 "$root/scripts/setup.sh" e2e
+"$root/scripts/setup.sh" contracts
 stamp="$tests/node_modules/.plasma-lock"
 if ! cmp -s "$tests/package-lock.json" "$stamp"; then
   (cd "$tests" && npm ci --no-audit --no-fund --loglevel=error >/dev/null)
   cp "$tests/package-lock.json" "$stamp"
 fi
+arch=$(node -p 'process.arch === "x64" ? "amd64" : process.arch')
+(cd "$tests/foundry" && "$root/contracts/node_modules/@foundry-rs/forge-linux-$arch/bin/forge" build --quiet)
 node "$tests/crash/crash.mjs"
 rm -rf "$E2E_TMP"

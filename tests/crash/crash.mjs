@@ -1,12 +1,12 @@
 // Kills a node with -9 at random moments while it works, starts it again on the same data directory, and checks that
 // nothing is missing of what it had told: every receipt that was seen, every transaction and perform that stood in the
 // pending block (a pre-confirmation), every perform that was seen, and that no upkeep was performed twice for one piece of
-// work.
+// work, or for one log.
 //
 // Half of the kills hit a node that makes a block a second, the other half one that mines on demand.
 // KILLS (300) and SEED say how many and which.
 import assert from 'node:assert/strict'
-import { encodeAbiParameters, encodeFunctionData, parseEther, parseEventLogs, parseGwei, toHex } from 'viem'
+import { decodeAbiParameters, decodeEventLog, encodeAbiParameters, encodeFunctionData, parseEther, parseEventLogs, parseGwei, toEventSelector, toHex, zeroHash } from 'viem'
 import { accounts, REGISTRY } from '../lib/accounts.mjs'
 import { artifact, panics, startNode, temporaryFolder } from '../lib/node.mjs'
 import { call, client, receiptOf } from '../lib/rpc.mjs'
@@ -37,6 +37,10 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 const registry = artifact('Registry')
 const counter = artifact('Counter')
 const heartbeat = artifact('Heartbeat')
+const ear = artifact('Ear')
+const WORKED = toEventSelector('Worked(uint256,uint256)')
+/** Trigger types of logs: delivered from the next block on, and within their block. */
+const [LOG, SAME_BLOCK_LOG] = [1, 5]
 
 /** One chain and all that its nodes have ever told. */
 class Witnessed {
@@ -64,7 +68,7 @@ async function send(url, from, transaction) {
 async function register(url, target, type, config) {
   const admin = accounts[1]
   const receipt = await send(url, admin, { to: REGISTRY, data: encodeFunctionData({ abi: registry.abi,
-    functionName: 'registerUpkeep', args: [target, 300_000, admin.address, type, '0x', config, '0x'] }) })
+    functionName: 'registerUpkeep', args: [target, 500_000, admin.address, type, '0x', config, '0x'] }) })
   const { id } = parseEventLogs({ abi: registry.abi, logs: receipt.logs, eventName: 'UpkeepRegistered' })[0].args
   await send(url, admin, { to: REGISTRY, value: toHex(parseEther('100')), data: encodeFunctionData({
     abi: registry.abi, functionName: 'addFunds', args: [id, parseEther('100')] }) })
@@ -82,7 +86,12 @@ async function furnish(url) {
     const interval = encodeAbiParameters([{ type: 'uint64' }, { type: 'uint64' }], [1n, 0n])
     beats.push({ target, id: await register(url, target, 2, interval) })
   }
-  return { queue, conditional, beats }
+  // Two upkeeps are performed for each log of the queue's work.
+  const config = encodeAbiParameters(['address', 'uint8', 'bytes32', 'bytes32', 'bytes32', 'bytes32'].map((type) => ({ type })),
+    [queue, 0, WORKED, zeroHash, zeroHash, zeroHash])
+  const ears = []
+  for (const type of [LOG, SAME_BLOCK_LOG]) ears.push({ type, id: await register(url, await deploy(ear), type, config) })
+  return { queue, conditional, beats, ears }
 }
 
 /** Sends transfers and work for the upkeeps, and writes down all that the node tells, until it is gone. */
@@ -147,7 +156,7 @@ async function load(url, queue, seen, stopped) {
 }
 
 /** Asserts that a restarted node has all that was seen, and that its performs are consistent. */
-async function check(url, seen, { queue, conditional, beats }, { everything }) {
+async function check(url, seen, { queue, conditional, beats, ears }, { everything }) {
   const rpc = client(url)
   const head = Number(await rpc('eth_blockNumber'))
   for (const [number, hash] of seen.blocks) {
@@ -186,7 +195,8 @@ async function check(url, seen, { queue, conditional, beats }, { everything }) {
     assert.equal(found?.length, 1, `the perform ${hash} was seen, but is there ${found?.length ?? 0} times`)
     assert.deepEqual(found[0], log)
   }
-  const places = logs.map((log) => `${log.topics[1]} in block ${Number(log.blockNumber)}`)
+  const byLog = new Set(ears.map(({ id }) => toHex(id, { size: 32 })))
+  const places = logs.filter((log) => !byLog.has(log.topics[1])).map((log) => `${log.topics[1]} in block ${Number(log.blockNumber)}`)
   assert.equal(new Set(places).size, places.length, 'an upkeep was performed twice in one block')
 
   // The contracts counted as often as the registry says that they were performed, at one block.
@@ -203,7 +213,32 @@ async function check(url, seen, { queue, conditional, beats }, { everything }) {
   const pieces = await workedPieces(rpc, queue, head)
   assert.equal(pieces, done, 'the work done and its events differ')
   assert.ok(successes(conditional).length * 10 >= Number(done))
+  for (const { type, id } of ears) await checkEar(rpc, queue, type, successes(id), head)
   return { head, performs: logs.length }
+}
+
+/** Asserts that an upkeep was performed once for every log of the queue, save those that may still wait. */
+async function checkEar(rpc, queue, type, performs, head) {
+  const triggers = performs.map((log) => {
+    const { trigger } = decodeEventLog({ abi: registry.abi, topics: log.topics, data: log.data }).args
+    const [, txHash, logIndex] = decodeAbiParameters(['bytes32', 'bytes32', 'uint32'].map((kind) => ({ type: kind })), trigger)
+    return `${txHash} ${logIndex}`
+  })
+  const served = new Set(triggers)
+  assert.equal(served.size, triggers.length, `upkeep of type ${type} was performed twice for one log`)
+  let known = 0
+  for (let from = 0; from <= head; from += 1000) {
+    const logs = await rpc('eth_getLogs', { address: queue, topics: [WORKED], fromBlock: toHex(from), toBlock: toHex(Math.min(head, from + 999)) })
+    for (const log of logs) {
+      // It does not care for the word 5.
+      const wanted = BigInt(log.data.slice(0, 66)) !== 5n
+      const key = `${log.transactionHash} ${Number(log.logIndex)}`
+      known += Number(served.has(key))
+      if (wanted && Number(log.blockNumber) < head - 1) assert.ok(served.has(key), `no perform of type ${type} for ${key}`)
+      if (!wanted) assert.ok(!served.has(key), `a perform of type ${type} for a log that is not wanted`)
+    }
+  }
+  assert.equal(known, served.size, `upkeep of type ${type} was performed for logs that are not there`)
 }
 
 async function workedPieces(rpc, queue, head) {

@@ -48,9 +48,10 @@ pub(crate) fn free_call(
     call: &FreeCall,
 ) -> Result<(CallEnd, Reads), KeeperError> {
     let recording = RecordingState::new(state);
-    let (end, block_read) = run(&recording, env, call)?;
+    let (end, block_read, gas) = run(&recording, env, call)?;
     let mut reads = recording.into_reads();
     reads.block |= block_read;
+    reads.gas = gas;
     Ok((end, reads))
 }
 
@@ -63,7 +64,7 @@ fn run(
     state: &dyn StateReader,
     env: &EvmEnv,
     call: &FreeCall,
-) -> Result<(CallEnd, bool), KeeperError> {
+) -> Result<(CallEnd, bool, u64), KeeperError> {
     let database = WrapDatabaseRef(StateDb(state));
     let tx = TxEnv {
         caller: call.origin,
@@ -85,13 +86,14 @@ fn run(
             EVMError::Database(StateDbError::Storage(error)) => KeeperError::Storage(error),
             other => KeeperError::Execution { target: call.target, reason: other.to_string() },
         })?;
+    let gas = result.tx_gas_used();
     let end = match result {
         ExecutionResult::Success { output, .. } => CallEnd::Returned(output.into_data()),
         ExecutionResult::Revert { output, .. } => CallEnd::Reverted(output),
         ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => CallEnd::OutOfGas,
         ExecutionResult::Halt { reason, .. } => CallEnd::Halted(format!("halted: {reason:?}")),
     };
-    Ok((end, evm.context().block.was_read()))
+    Ok((end, evm.context().block.was_read(), gas))
 }
 
 /// Runs only the execution phase, with a caller of its own choice.

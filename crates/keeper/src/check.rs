@@ -47,6 +47,11 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// True where the upkeep failed, in its check or in the simulation of its perform.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, Self::CheckReverted(_) | Self::CheckOutOfGas | Self::SimulationReverted(_))
+    }
+
     /// True where the answer may change by the next block although nothing was written: it hangs
     /// on gas price, lanes or the gas share.
     fn hangs_on_block(&self) -> bool {
@@ -265,6 +270,7 @@ impl Evaluator<'_> {
             })?
             .result;
         let mut perform_reads = recording.into_reads();
+        perform_reads.gas = result.tx_gas_used();
         // every perform writes these two, and no sane target asks for them
         perform_reads.accounts.remove(&lane);
         perform_reads.accounts.remove(&self.env.block_env.beneficiary);

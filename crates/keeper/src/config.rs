@@ -22,6 +22,9 @@ pub const MAX_WAITING_LOGS: usize = 1_000;
 /// Blocks for which a log waits for an upkeep that is paused, cannot pay, or would fail.
 pub const LOG_PATIENCE_BLOCKS: u64 = 256;
 
+/// Gas from which on an evaluation that ends in a failure counts as wasteful.
+pub const WASTEFUL_CHECK_GAS: u64 = 1_000_000;
+
 /// How a keeper works.
 #[derive(Clone, Debug)]
 pub struct KeeperConfig {
@@ -35,6 +38,9 @@ pub struct KeeperConfig {
     pub max_rounds: u32,
     /// Gas of every check call.
     pub check_gas: u64,
+    /// Gas that a block's evaluations (checks and simulations of performs) may take, all together; those that are left
+    /// over come first in the next block. Upkeeps whose last evaluation was wasteful share a tenth of it beside it.
+    pub check_gas_per_block: u64,
     /// Priority fee of perform transactions, in wei per gas.
     pub tip: u128,
     /// Gas limit of a perform beside calldata and the target's gas.
@@ -57,6 +63,7 @@ impl KeeperConfig {
             gas_share_percent: plasma_chainspec::DEFAULT_KEEPER_GAS_SHARE_PERCENT,
             max_rounds: 4,
             check_gas: CHECK_GAS,
+            check_gas_per_block: 500_000_000,
             tip: 0,
             perform_overhead_gas: PERFORM_OVERHEAD_GAS,
             max_perform_data_bytes: MAX_PERFORM_DATA_BYTES,

@@ -141,10 +141,12 @@ pub enum DeferReason {
     RoundLimit,
     /// Performs for other logs come first, and the upkeep might not be able to pay for all of them together.
     PerformsBefore,
+    /// It has not been checked: the gas that checks may take in a block is used up, for upkeeps whose checks waste it or for all.
+    CheckGas,
 }
 
 impl DeferReason {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::GasShare,
         Self::BlockGas,
         Self::TooLarge,
@@ -158,6 +160,7 @@ impl DeferReason {
         Self::NotCheckedYet,
         Self::RoundLimit,
         Self::PerformsBefore,
+        Self::CheckGas,
     ];
 
     fn from_code(code: u64) -> Option<Self> {

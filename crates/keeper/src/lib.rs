@@ -39,6 +39,7 @@ pub use check::streams_error;
 pub use config::{
     CHECK_GAS, KeeperConfig, LOG_PATIENCE_BLOCKS, LOG_PERFORM_GAS, MAX_PERFORM_DATA_BYTES,
     MAX_REVERT_DATA_BYTES, MAX_TRANSACTION_GAS, MAX_WAITING_LOGS, PERFORM_OVERHEAD_GAS,
+    WASTEFUL_CHECK_GAS,
 };
 pub use decision::{BlockDecisions, Decision, DeferReason, DropReason, Outcome, decode_decisions};
 pub use error::KeeperError;

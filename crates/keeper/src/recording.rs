@@ -16,13 +16,15 @@ use plasma_evm::{
 use plasma_storage::{Account, StateReader, StorageError};
 use std::cell::Cell;
 
-/// Values that a simulation read from the state, and whether it looked at the block.
+/// Values that a simulation read from the state, whether it looked at the block, and what it cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Reads {
     pub(crate) accounts: HashMap<Address, Option<Account>>,
     pub(crate) slots: HashMap<(Address, U256), U256>,
     /// Number, time, base fee, block hash or another field of the block was read.
     pub(crate) block: bool,
+    /// Gas that it took.
+    pub(crate) gas: u64,
 }
 
 impl Reads {
@@ -30,6 +32,7 @@ impl Reads {
         self.accounts.extend(other.accounts);
         self.slots.extend(other.slots);
         self.block |= other.block;
+        self.gas = self.gas.saturating_add(other.gas);
     }
 }
 

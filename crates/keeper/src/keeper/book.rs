@@ -44,6 +44,8 @@ pub(super) struct Entry {
     not_needed: bool,
     /// Over: a cancelled upkeep, or a log of which nothing more becomes. Leaves when the block is sealed.
     gone: bool,
+    /// An upkeep whose last evaluation cost much and failed.
+    pub(super) wasteful: bool,
 }
 
 impl Entry {
@@ -56,6 +58,7 @@ impl Entry {
             evaluated_in: 0,
             not_needed: false,
             gone: false,
+            wasteful: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The keeper itself: what it remembers between rounds, and its doors.
 
 mod book;
+mod evaluate;
 mod logs;
 mod round;
 
@@ -92,6 +93,8 @@ struct OpenBlock {
     env: Option<BlockEnv>,
     /// Gas that performs have used, or may use.
     gas_reserved: u64,
+    /// Gas that evaluations took so far: those of everybody, and those of the wasteful.
+    check_gas: [u64; 2],
     /// Planned performs whose execution was not reported yet.
     in_flight: HashSet<Slot>,
 }
@@ -115,6 +118,8 @@ pub struct Keeper {
     /// News from executed performs that the next round takes in.
     news: RegistryNews,
     open: OpenBlock,
+    /// Nothing has been evaluated since all upkeeps were read: this once everything is, whatever it costs.
+    fresh: bool,
     evaluations: u64,
     performs: u64,
 }
@@ -146,6 +151,7 @@ impl Keeper {
             low_lanes: HashSet::new(),
             news: RegistryNews::default(),
             open: OpenBlock::default(),
+            fresh: true,
             evaluations: 0,
             performs: 0,
         };
@@ -181,6 +187,7 @@ impl Keeper {
         self.due.clear();
         self.news = RegistryNews::default();
         self.open = OpenBlock::default();
+        self.fresh = true;
         for upkeep in upkeeps {
             self.put(upkeep);
         }

@@ -3,7 +3,7 @@
 use super::{Keeper, OpenBlock, RoundInput, RoundPlan, logs::LogBlock};
 use crate::{
     KeeperError, LaneWarning, PlannedPerform,
-    check::{Evaluation, Evaluator, Verdict},
+    check::{Evaluator, Verdict},
     config::MAX_TRANSACTION_GAS,
     decision::{Decision, DeferReason, Outcome},
     index::Slot,
@@ -13,7 +13,6 @@ use crate::{
     },
     registry::RegistryView,
     stats,
-    trigger::Trigger,
     upkeep::UpkeepInfo,
 };
 use alloy_consensus::transaction::Recovered;
@@ -22,9 +21,6 @@ use plasma_evm::EvmEnv;
 use plasma_storage::{StateReader, Transaction};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-
-/// What evaluations have read is held for this many at a time.
-const EVALUATED_AT_ONCE: usize = 4_096;
 
 /// Fewer evaluations than this are not worth other threads.
 const PARALLEL_FROM: usize = 4;
@@ -86,19 +82,7 @@ impl Keeper {
             gas_price: max_fee,
         };
         let candidates = self.candidates(number, evaluator.time_ms);
-        for some in candidates.chunks(EVALUATED_AT_ONCE) {
-            match self.evaluate_all(&evaluator, some) {
-                Ok(evaluations) => self.take_over(number, some, evaluations),
-                Err(error) => {
-                    self.dirty.extend(candidates); // so that nothing is lost when the chain tries again
-                    return Err(error);
-                }
-            }
-        }
-        // those evaluated in this very round are up to date
-        for slot in &candidates {
-            self.dirty.remove(slot);
-        }
+        self.evaluate(&evaluator, number, &candidates)?;
 
         let mut lanes =
             LaneAllocator::new(&config, &self.active_lanes, input.state, self.chain_id, max_fee)?;
@@ -192,77 +176,6 @@ impl Keeper {
             }
         }
         Ok(())
-    }
-
-    fn may_evaluate(&self, slot: Slot, number: u64) -> bool {
-        let (Some(entry), Some(info)) = (self.book.entry(slot), self.book.info(slot)) else {
-            return false;
-        };
-        info.active
-            && !info.paused
-            && !self.book.is_over(slot)
-            && entry.performed_in != number
-            // One upkeep may be performed for many logs of a block.
-            && (matches!(info.trigger, Trigger::Log { .. }) || info.last_performed_block != number)
-    }
-
-    /// Upkeeps to evaluate in this round; those that wait for the next block stay dirty.
-    fn candidates(&mut self, number: u64, time_ms: u64) -> Vec<Slot> {
-        let scheduled: Vec<_> = self
-            .book
-            .scheduled(number, time_ms)
-            .filter(|slot| {
-                let evaluated = self.book.entry(*slot).map(|entry| entry.evaluated_in);
-                let judged_not_needed = self.book.outcome(*slot).is_none();
-                evaluated != Some(number) || judged_not_needed
-            })
-            .collect();
-        self.dirty.extend(scheduled);
-        let (now, later) = std::mem::take(&mut self.dirty)
-            .into_iter()
-            .partition::<BTreeSet<_>, _>(|slot| self.may_evaluate(*slot, number));
-        self.dirty = later;
-        now.into_iter().collect()
-    }
-
-    fn evaluate_all(
-        &self,
-        evaluator: &Evaluator<'_>,
-        slots: &[Slot],
-    ) -> Result<Vec<Evaluation>, KeeperError> {
-        let evaluate = |slot: &Slot| {
-            let info = self.book.info(*slot).expect("candidates stand in the book");
-            evaluator.evaluate(info, self.book.log(*slot))
-        };
-        if slots.len() < PARALLEL_FROM {
-            slots.iter().map(evaluate).collect()
-        } else {
-            slots.par_iter().map(evaluate).collect()
-        }
-    }
-
-    fn take_over(&mut self, number: u64, slots: &[Slot], evaluations: Vec<Evaluation>) {
-        self.evaluations += slots.len() as u64;
-        stats::count_evaluations(slots.len());
-        for (slot, evaluation) in slots.iter().zip(evaluations) {
-            if evaluation.verdict == Verdict::NotNeeded && self.book.log(*slot).is_some() {
-                // The target has looked at the log and does not want it.
-                self.forget(*slot);
-                self.book.remove(*slot);
-                continue;
-            }
-            self.index.enter(*slot, &evaluation.reads, &mut self.dirty);
-            if evaluation.every_block {
-                self.every_block.insert(*slot);
-            } else {
-                self.every_block.remove(slot);
-            }
-            if self.book.judge(*slot, evaluation.verdict, number) {
-                self.due.insert(*slot);
-            } else {
-                self.due.remove(slot);
-            }
-        }
     }
 
     /// Gives gas and lanes to due upkeeps: the oldest first, then in order of registration.

@@ -1,7 +1,7 @@
 //! Targets that misbehave.
 
 use crate::chain::*;
-use plasma_keeper::{DeferReason, Outcome};
+use plasma_keeper::{DeferReason, KeeperConfig, Outcome};
 
 fn outcome_of_kind(kind: u64) -> Outcome {
     let mut chain = TestChain::new();
@@ -129,4 +129,61 @@ fn a_dismissed_lane_s_perform_reverts_and_is_tried_again() {
     assert_eq!(retried.len(), 1);
     assert_ne!(retried[0].lane, performs[0].lane);
     assert!(outcome(&chain.seal(&mut keeper), id).is_performed());
+}
+
+/// Upkeeps whose checks never end share what is left for the wasteful; everybody else is checked as if they were not there.
+#[test]
+fn endless_checks_take_turns_and_nobody_else_waits() {
+    let mut chain = TestChain::new();
+    let limits = KeeperConfig { check_gas_per_block: 200_000_000, ..config() };
+    let mut keeper = chain.load(limits);
+    let endless: Vec<_> = (100..140).map(|key| chain.conditional(4, key)).collect();
+    let good: Vec<_> = (0..40).map(|key| chain.conditional(0, key)).collect();
+    chain.finish_block(&mut keeper);
+    let (mut checked, mut blocks) = (vec![0; endless.len()], 0);
+    while checked.contains(&0) {
+        blocks += 1;
+        assert!(blocks <= 20, "some are never checked again: {checked:?}");
+        // All of them are woken in each block.
+        for key in (100..140).chain(0..40) {
+            chain.set(key, blocks + 1);
+        }
+        let evaluations = keeper.stats().evaluations;
+        let record = chain.finish_block(&mut keeper);
+        // A tenth of the gas is two checks; they are looked at four at a time. Each good one is checked before its perform.
+        let evaluations = keeper.stats().evaluations - evaluations;
+        assert!((44..=48 + 40).contains(&evaluations), "{evaluations} evaluations");
+        assert!(good.iter().all(|id| outcome(&record, *id).is_performed()), "{record:?}");
+        for (id, count) in endless.iter().zip(&mut checked) {
+            match outcome(&record, *id) {
+                Outcome::CheckOutOfGas => *count += 1,
+                Outcome::Deferred { reason: DeferReason::CheckGas, .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(record.missed(), 0);
+    }
+}
+
+/// What all checks together may take is a limit, too: the rest is first in line in the next block.
+#[test]
+fn checks_beyond_the_limit_come_first_in_the_next_block() {
+    let mut chain = TestChain::new();
+    let limits = KeeperConfig { check_gas_per_block: 1, ..config() };
+    let mut keeper = chain.load(limits);
+    let ids: Vec<_> = (0..100).map(|key| chain.conditional(0, key)).collect();
+    // Nothing has been evaluated yet: this once everything is, whatever it costs.
+    assert_eq!(chain.finish_block(&mut keeper).not_needed, 100);
+    for key in 0..100 {
+        chain.set(key, 1);
+    }
+    let mut performed = std::collections::BTreeSet::new();
+    for block in 0..4 {
+        let record = chain.finish_block(&mut keeper);
+        let now: Vec<_> =
+            ids.iter().filter(|id| outcome(&record, **id).is_performed()).copied().collect();
+        assert!(now.len() == 32 || block == 3, "{}", now.len());
+        performed.extend(now);
+    }
+    assert_eq!(performed.len(), 100);
 }

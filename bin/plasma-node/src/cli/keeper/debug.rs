@@ -250,6 +250,10 @@ fn deferred(reason: DeferReason) -> (&'static str, &'static str) {
             "performs for other logs come first, and its balance may not cover all of them together",
             "wait for the next block, or fund it: plasma-node keeper fund ID AMOUNT",
         ),
+        DeferReason::CheckGas => (
+            "the gas that checks may take in a block is used up",
+            "it is checked in one of the next blocks; a check that uses 1,000,000 gas and fails comes last: mend or cancel it",
+        ),
         DeferReason::NotCheckedYet => {
             ("it was registered or changed after the block's last look", "wait for the next block")
         }

@@ -67,6 +67,19 @@ impl Book {
         logs.filter(|slot| self.entry(*slot).is_some_and(|entry| !entry.gone)).collect()
     }
 
+    /// Whether the last evaluation of an upkeep, or for one of its logs, cost much and failed.
+    pub(in crate::keeper) fn is_wasteful(&self, slot: Slot) -> bool {
+        let owner = self.owner(slot).and_then(|(upkeep, _)| self.entry(upkeep));
+        owner.is_some_and(|entry| entry.wasteful)
+    }
+
+    pub(in crate::keeper) fn set_wasteful(&mut self, slot: Slot, wasteful: bool) {
+        let owner = self.owner(slot).map(|(upkeep, _)| upkeep);
+        if let Some(entry) = owner.and_then(|upkeep| self.entry_mut(upkeep)) {
+            entry.wasteful = wasteful;
+        }
+    }
+
     /// Whether any log waits.
     pub(in crate::keeper) fn any_log_waits(&self) -> bool {
         !self.by_key.is_empty()
