@@ -12,6 +12,9 @@ use std::collections::{BTreeSet, HashSet};
 /// Handle of an upkeep within the keeper.
 pub(crate) type Slot = u32;
 
+/// What a reader is entered for: an account, or one of its slots.
+type Key = (Address, Option<U256>);
+
 /// Readers of one value: one as a rule, but all upkeeps of a popular contract share its account. Small, as there is one for
 /// every slot that is read.
 #[derive(Debug, Default)]
@@ -20,6 +23,7 @@ enum Readers {
     None,
     One(Slot),
     Few(Box<SmallVec<[Slot; FEW]>>),
+    #[expect(clippy::box_collection, reason = "the common variants are to stay small")]
     Many(Box<HashSet<Slot>>),
 }
 
@@ -101,7 +105,7 @@ struct AccountWatch {
 pub(crate) struct ReadIndex {
     accounts: AddressMap<AccountWatch>,
     /// What each upkeep is entered for, by its handle: accounts, and slots of theirs.
-    entries: Vec<Box<[(Address, Option<U256>)]>>,
+    entries: Vec<Box<[Key]>>,
     slots: usize,
 }
 
@@ -109,7 +113,7 @@ impl ReadIndex {
     /// Enters the reads of `reader`'s newest simulation in place of its former ones. Other readers
     /// of a value that the index knew differently are woken: they were not told of a change.
     pub(crate) fn enter(&mut self, reader: Slot, reads: &Reads, woken: &mut BTreeSet<Slot>) {
-        let mut keys: Box<[_]> = reads
+        let mut keys: Box<[Key]> = reads
             .accounts
             .keys()
             .map(|address| (*address, None))

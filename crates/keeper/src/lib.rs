@@ -26,6 +26,7 @@ mod keeper;
 mod lanes;
 mod logs;
 mod perform;
+mod record;
 mod recording;
 mod registry;
 mod revert;
@@ -41,12 +42,13 @@ pub use config::{
     MAX_REVERT_DATA_BYTES, MAX_TRANSACTION_GAS, MAX_WAITING_LOGS, PERFORM_OVERHEAD_GAS,
     WASTEFUL_CHECK_GAS,
 };
-pub use decision::{BlockDecisions, Decision, DeferReason, DropReason, Outcome, decode_decisions};
+pub use decision::{Decision, DeferReason, DropReason, Outcome};
 pub use error::KeeperError;
 pub use keeper::{Keeper, NextDue, RoundInput, RoundPlan};
 pub use lanes::{DEFAULT_LANES, LaneKeys};
 pub use logs::{EmittedLog, LogFilter, LogPosition, SealedBlock};
 pub use perform::PlannedPerform;
+pub use record::{BlockDecisions, decode_decisions};
 pub use registry::registered_upkeep;
 pub use schedule::{Schedule, ScheduleError};
 pub use simulation::{FailureReason, Simulation, simulate_upkeep};

@@ -1,6 +1,6 @@
 //! What the keeper tells about itself: figures for RPC and for Prometheus.
 
-use crate::decision::{BlockDecisions, Outcome};
+use crate::{BlockDecisions, decision::Outcome};
 use alloy_primitives::{Address, U256};
 use metrics::{counter, gauge};
 use serde::{Deserialize, Serialize};

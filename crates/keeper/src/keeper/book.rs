@@ -3,8 +3,9 @@
 mod logs;
 
 use crate::{
+    BlockDecisions,
     check::Verdict,
-    decision::{BlockDecisions, Decision, DeferReason, Outcome},
+    decision::{Decision, DeferReason, Outcome},
     index::Slot,
     logs::TriggerLog,
     trigger::{DueAt, Trigger},

@@ -6,10 +6,11 @@ mod logs;
 mod round;
 
 use crate::{
-    KeeperConfig, KeeperError, KeeperStats, LaneStatus, LaneWarning, PlannedPerform, UpkeepInfo,
+    BlockDecisions, KeeperConfig, KeeperError, KeeperStats, LaneStatus, LaneWarning,
+    PlannedPerform, UpkeepInfo,
     abi::Registry::RegistryEvents,
     check::find_report,
-    decision::{BlockDecisions, Decision, DeferReason, Outcome},
+    decision::{Decision, DeferReason, Outcome},
     index::{ReadIndex, Slot},
     logs::{EmittedLog, Listeners, SealedBlock},
     registry::{RegistryNews, RegistryView},
