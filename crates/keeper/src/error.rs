@@ -41,6 +41,14 @@ pub enum KeeperError {
         /// What came back.
         reason: String,
     },
+    /// An upkeep with a log trigger was to be checked without a log.
+    #[error(
+        "upkeep {id:#x} is due for logs and cannot be checked without one: call the registry's checkUpkeep(id, abi.encode(log)), or give perform data"
+    )]
+    NeedsLog {
+        /// The upkeep.
+        id: U256,
+    },
     /// A journaled decision record could not be decoded.
     #[error("a keeper record could not be decoded: {0}")]
     Record(String),

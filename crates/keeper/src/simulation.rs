@@ -26,6 +26,9 @@ const SIMULATION_GAS: u64 = 100_000_000;
 /// Trigger types that are simulated in their own way.
 const CONDITION: u8 = 0;
 const CRON: u8 = 3;
+/// Those that are not: they need a log.
+const LOG: u8 = 1;
+const SAME_BLOCK_LOG: u8 = 5;
 
 sol! {
     /// What the registry answers to a check of a trigger that it cannot read.
@@ -114,7 +117,7 @@ pub struct Simulation {
 ///
 /// # Errors
 /// Where the state cannot be read or the registry does not answer, which is also its answer to a perform of an upkeep
-/// that is cancelled, and of any while it is paused.
+/// that is cancelled, and of any while it is paused; [`KeeperError::NeedsLog`] for a check of an upkeep that waits for logs.
 pub fn simulate_upkeep(
     state: &dyn StateReader,
     env: &EvmEnv,
@@ -152,6 +155,11 @@ impl Simulator<'_> {
             && Trigger::type_of_id(id) == CRON
         {
             return self.check_calendar();
+        }
+        if matches!(Trigger::type_of_id(id), LOG | SAME_BLOCK_LOG)
+            && matches!(end, CallEnd::Reverted(_))
+        {
+            return Err(KeeperError::NeedsLog { id });
         }
         let found = self.decode::<checkUpkeepCall>("checkUpkeep", end)?;
         let checked = Simulation {

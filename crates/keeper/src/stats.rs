@@ -37,6 +37,8 @@ pub struct KeeperStats {
     pub not_needed: u64,
     /// Upkeeps that are due and wait.
     pub due: u64,
+    /// Logs that upkeeps wait with.
+    pub logs_waiting: u64,
     /// Upkeeps paused by their admins.
     pub paused: u64,
     /// Upkeeps that are due and cannot pay.
@@ -69,7 +71,13 @@ pub(crate) fn report_lanes(all: usize, active: usize, low: usize) {
 
 /// Publishes a closed block's figures: its record, the length of the queue, and how much gas its performs reserved of
 /// the keeper's share.
-pub(crate) fn report_block(record: &BlockDecisions, due: usize, gas_reserved: u64, gas_share: u64) {
+pub(crate) fn report_block(
+    record: &BlockDecisions,
+    due: usize,
+    gas_reserved: u64,
+    gas_share: u64,
+    logs_waiting: usize,
+) {
     let counts = outcome_counts(record);
     // All names, so that series are there before the first.
     for (name, count) in counts {
@@ -83,6 +91,7 @@ pub(crate) fn report_block(record: &BlockDecisions, due: usize, gas_reserved: u6
     counter!("keeper_missed_total").increment(record.missed());
     gauge!("keeper_upkeeps").set(record.active as f64);
     gauge!("keeper_due").set(due as f64);
+    gauge!("keeper_logs_waiting").set(logs_waiting as f64);
     gauge!("keeper_deferred").set(count("deferred") as f64);
     gauge!("keeper_underfunded").set(count("underfunded") as f64);
     gauge!("keeper_block_gas_reserved").set(gas_reserved as f64);

@@ -40,17 +40,18 @@ use Kind::{Counter, Gauge, Histogram, Summary};
 type Metric = (&'static str, Kind, &'static str, &'static str);
 
 #[rustfmt::skip] // a table
-const METRICS: [Metric; 38] = [
+const METRICS: [Metric; 39] = [
     ("keeper_upkeeps", Gauge, "upkeeps", "Active upkeeps in the last block"),
     ("keeper_outcomes_total", Counter, "upkeeps", "What became of active upkeeps, one count each in every block, by `outcome`"),
     ("keeper_performs_total", Counter, "performs", "Performs in sealed blocks, by `outcome`: `performed` or `performedReverted`"),
     ("keeper_missed_total", Counter, "upkeeps", "Active upkeeps without an outcome in a block; must stay 0"),
+    ("keeper_logs_waiting", Gauge, "logs", "Logs that upkeeps wait with after the last block, those of that block included"),
     ("keeper_due", Gauge, "upkeeps", "Length of the queue after the last block: upkeeps that are due, can be performed and wait for gas or a lane"),
     ("keeper_deferred", Gauge, "upkeeps", "Upkeeps with the outcome `deferred` in the last block, for whatever reason"),
     ("keeper_underfunded", Gauge, "upkeeps", "Upkeeps that were due in the last block and could not pay"),
     ("keeper_due_to_performed_blocks", Histogram, "blocks", "Blocks from the one in which an upkeep was found due to the one that performed it"),
     ("keeper_due_to_performed_seconds", Histogram, "seconds", "Time from the start of the tick that found an upkeep due until its perform was durable; not of those that were due before the node was started"),
-    ("keeper_block_gas_reserved", Gauge, "gas", "Gas limits of the last block's performs"),
+    ("keeper_block_gas_reserved", Gauge, "gas", "Gas of the last block's performs, as they were charged"),
     ("keeper_gas_share_used", Gauge, "fraction", "Part of the keeper's share of the last block's gas that its performs reserved, 0 to 1"),
     ("keeper_evaluations_total", Counter, "evaluations", "Upkeeps that were looked at, most of them by simulating their check"),
     ("keeper_lanes", Gauge, "accounts", "The keeper's accounts"),

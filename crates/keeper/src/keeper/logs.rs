@@ -36,7 +36,7 @@ impl Keeper {
 
     /// Whether logs wait that upkeeps were due for when the last block was sealed.
     pub fn logs_wait(&self) -> bool {
-        self.book.any_log_waits()
+        self.book.logs() > 0
     }
 
     /// Takes over what waited when block `head` was sealed, from the record that was made of it and from its logs, so that a

@@ -288,13 +288,14 @@ impl Keeper {
         debug_assert_eq!(record.missed(), 0, "every active upkeep has an outcome");
         let gas_limit = self.open.env.as_ref().map_or(0, |env| env.gas_limit);
         let share = round::gas_share(gas_limit, self.config.gas_share_percent);
-        stats::report_block(&record, self.due.len(), self.open.gas_reserved, share);
         let (gone, performed) = self.book.end_block();
         for slot in gone {
             self.forget(slot);
         }
         self.dirty.extend(performed);
         self.end_logs(block);
+        let (due, logs) = (self.due.len(), self.book.logs());
+        stats::report_block(&record, due, self.open.gas_reserved, share, logs);
         self.news.registered.clear();
         self.open = OpenBlock::default();
         record.encode()
@@ -421,6 +422,7 @@ impl Keeper {
             active: self.book.active() as u64,
             not_needed: self.book.not_needed() as u64,
             due: self.due.len() as u64,
+            logs_waiting: self.book.logs() as u64,
             paused: count(|outcome| matches!(outcome, Outcome::Paused)),
             underfunded: count(|outcome| matches!(outcome, Outcome::Underfunded { .. })),
             every_block: self.every_block.len() as u64,

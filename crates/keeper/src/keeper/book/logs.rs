@@ -80,9 +80,9 @@ impl Book {
         }
     }
 
-    /// Whether any log waits.
-    pub(in crate::keeper) fn any_log_waits(&self) -> bool {
-        !self.by_key.is_empty()
+    /// How many logs wait, those that end with the open block included.
+    pub(in crate::keeper) fn logs(&self) -> usize {
+        self.by_key.len()
     }
 
     /// True for a log of which nothing more becomes, and for a cancelled upkeep.
