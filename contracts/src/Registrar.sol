@@ -10,6 +10,7 @@ interface IUpkeepRegistry {
         uint32 gasLimit,
         address admin,
         uint8 triggerType,
+        address billingToken,
         bytes calldata checkData,
         bytes calldata triggerConfig,
         bytes calldata offchainConfig
@@ -103,7 +104,7 @@ contract Registrar is ITokenReceiver {
     /// @notice Registers an upkeep and funds it with `amount` of the token, which the sender has to approve before.
     /// @return id The upkeep's id.
     function registerUpkeep(RegistrationParams calldata params) external returns (uint256 id) {
-        id = registered(params);
+        id = registered(params, true);
         fundFrom(msg.sender, id, params.amount);
     }
 
@@ -124,7 +125,8 @@ contract Registrar is ITokenReceiver {
                 triggerConfig: params.triggerConfig,
                 offchainConfig: params.offchainConfig,
                 amount: params.amount
-            })
+            }),
+            !sent
         );
         if (!sent) fundFrom(msg.sender, id, params.amount);
         else if (msg.value != 0) REGISTRY.addFunds{value: msg.value}(id, params.amount);
@@ -167,12 +169,14 @@ contract Registrar is ITokenReceiver {
                 triggerConfig: asked.triggerConfig,
                 offchainConfig: asked.offchainConfig,
                 amount: asked.amount
-            })
+            }),
+            true
         );
         fund(id, asked.amount);
     }
 
-    function registered(RegistrationParams memory params) private returns (uint256 id) {
+    /// @param wrapped Whether it is paid for in the token.
+    function registered(RegistrationParams memory params, bool wrapped) private returns (uint256 id) {
         bytes32 hash = keccak256(
             abi.encode(
                 params.upkeepContract,
@@ -202,6 +206,7 @@ contract Registrar is ITokenReceiver {
             params.gasLimit,
             params.adminAddress,
             params.triggerType,
+            wrapped ? address(TOKEN) : address(0),
             params.checkData,
             params.triggerConfig,
             params.offchainConfig

@@ -7,12 +7,15 @@ import {Upkeep} from "./RegistryTypes.sol";
 /// @title Money for upkeeps: native or wrapped, it lies as native token in the upkeep's forwarder
 abstract contract RegistryFunds is RegistryBase {
     /// @dev Puts `amount` wei, which the registry holds at this moment, into the upkeep's forwarder.
-    /// @param wrapped Whether it came as the token. What an upkeep was first funded with is what it is paid out in.
+    /// @param wrapped Whether it came as the token. An upkeep whose admin first funds it with the token is paid out in it; nobody
+    /// else's money decides that.
     function credit(uint256 id, address from, uint96 amount, bool wrapped) internal {
         Upkeep storage upkeep = upkeeps[id];
         if (upkeep.terms.maxValidBlocknumber != ACTIVE) revert UpkeepCancelled();
         uint96 balance = upkeep.ledger.balance;
-        if (wrapped && balance == 0 && upkeep.ledger.amountSpent == 0) upkeep.paidInToken = true;
+        if (wrapped && amount != 0 && from == upkeep.admin && balance == 0 && upkeep.ledger.amountSpent == 0) {
+            upkeep.paidInToken = true;
+        }
         upkeep.ledger.balance = balance + amount;
         emit FundsAdded(id, from, amount);
         (bool sent,) = upkeep.terms.forwarder.call{value: amount}("");

@@ -48,7 +48,7 @@ struct Upkeep {
     uint32 registeredBlock;
     /// Seconds; enough until the year 2106.
     uint32 registeredTimestamp;
-    /// Whether its first money came as the token, in which it is paid out then.
+    /// Whether it is paid out in the token: it was registered for it, or its admin's first money came so.
     bool paidInToken;
     address proposedAdmin;
     address target;

@@ -36,7 +36,8 @@ abstract contract RegistryUpkeeps is RegistryFunds {
         return register(target, gasLimit, admin, triggerType, checkData, triggerConfig, offchainConfig);
     }
 
-    /// @notice Registers an upkeep that is paid for in `billingToken`, which must be the native token: the zero address.
+    /// @notice Registers an upkeep that is paid for, and paid out, in `billingToken`: the native token, which is the zero address, or
+    /// the wrapped one.
     function registerUpkeep(
         address target,
         uint32 gasLimit,
@@ -47,8 +48,10 @@ abstract contract RegistryUpkeeps is RegistryFunds {
         bytes calldata triggerConfig,
         bytes calldata offchainConfig
     ) external returns (uint256 id) {
-        if (billingToken != address(0)) revert InvalidToken();
-        return register(target, gasLimit, admin, triggerType, checkData, triggerConfig, offchainConfig);
+        bool wrapped = billingToken == address(TOKEN);
+        if (billingToken != address(0) && !wrapped) revert InvalidToken();
+        id = register(target, gasLimit, admin, triggerType, checkData, triggerConfig, offchainConfig);
+        if (wrapped) upkeeps[id].paidInToken = true;
     }
 
     /// @notice Registers a conditional upkeep: the older form of registration.
@@ -77,9 +80,9 @@ abstract contract RegistryUpkeeps is RegistryFunds {
     }
 
     /// @notice Pays the whole balance of a cancelled upkeep to `to`, once the cancellation is in effect: as native token, or
-    /// wrapped where its first money came so.
+    /// wrapped where it was registered for that or its admin's first money came so.
     function withdrawFunds(uint256 id, address to) external {
-        if (to == address(0)) revert InvalidRecipient();
+        if (to == address(0) || to == address(this)) revert InvalidRecipient();
         // A target that is called at this moment must not empty the account out of which the call is paid.
         if (UpkeepLock.isHeld(id)) revert ReentrantCall();
         Upkeep storage upkeep = upkeeps[id];

@@ -191,7 +191,9 @@ contract TokensTest is RegistryTest {
         registry.withdrawFunds(upkeep, to);
     }
 
-    function test_whatCameAsTokenIsPaidOutAsToken() public {
+    function test_whatTheAdminPaidInTokensIsPaidOutInThem() public {
+        token.transfer(ADMIN, 3 ether);
+        vm.prank(ADMIN);
         token.transferAndCall(address(registry), 3 ether, abi.encode(id));
         registry.addFunds{value: 1 ether}(id, 1 ether);
         performBy(LANE, id, "");
@@ -200,6 +202,20 @@ contract TokensTest is RegistryTest {
         cancelAndWithdraw(id, STRANGER);
         assertEq(token.balanceOf(STRANGER), left, "tokens");
         assertEq(STRANGER.balance, before, "no ether");
+        settled();
+    }
+
+    /// A stranger's tokens must not decide that the admin, who may not be able to move them, gets tokens.
+    function test_strangersDoNotDecideWhatIsPaidOut(uint96 amount) public {
+        vm.assume(amount <= 1 ether);
+        token.transferAndCall(address(registry), amount, abi.encode(id));
+        registry.addFunds{value: 1 ether}(id, 1 ether);
+        uint256 before = STRANGER.balance;
+        cancelAndWithdraw(id, STRANGER);
+        assertEq(STRANGER.balance - before, uint256(amount) + 1 ether, "ether");
+        vm.expectRevert(InvalidRecipient.selector);
+        vm.prank(ADMIN);
+        registry.withdrawFunds(id, address(registry));
         settled();
     }
 

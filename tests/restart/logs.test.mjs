@@ -66,6 +66,28 @@ for (const [name, type] of [['of earlier blocks', 1], ['of the same block', 5]])
   })
 }
 
+test('what a stranger sends in the shape of a perform is no perform, also after kill -9 in its block', async () => {
+  const datadir = temporaryFolder('logs')
+  const args = ['--block-time', '3s', '--tick', '100ms']
+  let node = await startNode({ datadir, args })
+  const { rpc, listener } = hand(node.url)
+  const { id } = await listener(5)
+  const trigger = encodeAbiParameters(['bytes32', 'bytes32', 'uint32', 'uint32', 'bytes32'].map((kind) => ({ type: kind })),
+    [zeroHash, toHex(7, { size: 32 }), 77, 4_000_000_000, zeroHash])
+  const data = encodeFunctionData({ abi: registry.abi, functionName: 'perform', args: [id, trigger, '0x'] })
+  const hash = await rpc('eth_sendTransaction', { from: sender.address, to: REGISTRY, gas: toHex(300_000), data })
+  await until('it stands in the open block', async () => (await rpc('eth_getBlockByNumber', 'pending', false)).transactions.includes(hash))
+  const sealed = await rpc('eth_getTransactionReceipt', hash)
+  assert.deepEqual(await node.kill(), { code: null, signal: 'SIGKILL' })
+  for (let start = 0; start < 2; start++) {
+    node = await startNode({ datadir, args })
+    assert.equal((await receiptOf(node.url, hash)).status, '0x0')
+    assert.equal((await client(node.url)('keeper_stats')).logsWaiting, 0)
+    assert.equal((await node.stop()).code, 0)
+  }
+  assert.ok(sealed === null || sealed.status === '0x0')
+})
+
 test('when the chain goes back, a log is performed for where it stands again', async () => {
   const node = await startNode({ datadir: temporaryFolder('logs') })
   const { rpc, ring, listener, fund, heard } = hand(node.url)

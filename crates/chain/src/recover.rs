@@ -82,10 +82,15 @@ pub(crate) fn reopen(chain: &Inner, producer: &mut Producer) -> Result<usize, Ch
         }
         open.performs += tick.performs.len();
         if let Some(keeper) = producer.keeper.as_mut() {
+            // Upkeeps that were registered in this block are not known from the state before it.
+            let logs = open.logs_since(open.tick_start());
+            keeper.learn(open.state(), &open.env, &logs)?;
             let registry = keeper.config().registry;
             let performs: Vec<_> = result
                 .included
                 .iter()
+                // Anybody may send the registry what looks like a perform.
+                .filter(|(_, place)| tick.performs.contains(&(*place as u32)))
                 .filter_map(|&(_, place)| {
                     let perform =
                         PlannedPerform::from_transaction(&open.transactions[place], registry)?;

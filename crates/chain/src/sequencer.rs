@@ -145,6 +145,9 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
         }
         if producer.tick(chain, false)? == 0 && !restored {
             producer.open = None;
+            if let Some(keeper) = producer.keeper.as_mut() {
+                keeper.abandon_block();
+            }
             return Ok(());
         }
         producer.seal(chain)?;

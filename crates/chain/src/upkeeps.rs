@@ -42,7 +42,6 @@ pub(crate) fn restore_queue(chain: &Inner, keeper: &mut Keeper) -> Result<(), Ch
     let head = chain.head();
     let record = chain.db.keeper_record(head.number())?.unwrap_or_default();
     keeper.restore_queue(&record, &sealed_block(&head), |number| {
-        let block = chain.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
-        Ok(sealed_block(&block))
+        Ok(chain.block(number)?.map(|block| sealed_block(&block)))
     })
 }

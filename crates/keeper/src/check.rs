@@ -47,11 +47,6 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
-    /// True where the upkeep failed, in its check or in the simulation of its perform.
-    pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, Self::CheckReverted(_) | Self::CheckOutOfGas | Self::SimulationReverted(_))
-    }
-
     /// True where the answer may change by the next block although nothing was written: it hangs
     /// on gas price, lanes or the gas share.
     fn hangs_on_block(&self) -> bool {

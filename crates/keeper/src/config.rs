@@ -22,7 +22,7 @@ pub const MAX_WAITING_LOGS: usize = 1_000;
 /// Blocks for which a log waits for an upkeep that is paused, cannot pay, or would fail.
 pub const LOG_PATIENCE_BLOCKS: u64 = 256;
 
-/// Gas from which on an evaluation that ends in a failure counts as wasteful.
+/// Gas from which on an evaluation that finds nothing to perform counts as wasteful.
 pub const WASTEFUL_CHECK_GAS: u64 = 1_000_000;
 
 /// How a keeper works.

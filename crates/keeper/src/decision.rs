@@ -93,7 +93,8 @@ pub enum DropReason {
     /// It waited for [`crate::LOG_PATIENCE_BLOCKS`] blocks: the upkeep could not pay, was paused, or its perform would
     /// have failed.
     TooOld,
-    /// [`crate::MAX_WAITING_LOGS`] logs waited already.
+    /// [`crate::MAX_WAITING_LOGS`] logs waited already. Told of the first such log of a block, it holds for all later ones of that block,
+    /// too.
     TooMany,
 }
 

@@ -103,7 +103,36 @@ pub(crate) struct TriggerLog {
     pub(crate) timestamp: u64,
 }
 
+/// The block in which a log stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogBlock {
+    pub(crate) number: u64,
+    /// Zero where the log is known without it.
+    pub(crate) hash: B256,
+    pub(crate) timestamp: u64,
+}
+
+impl From<&SealedBlock> for LogBlock {
+    fn from(block: &SealedBlock) -> Self {
+        Self { number: block.number, hash: block.hash, timestamp: block.timestamp }
+    }
+}
+
 impl TriggerLog {
+    pub(crate) fn new(emitted: &EmittedLog, block: LogBlock) -> Self {
+        Self {
+            emitted: emitted.clone(),
+            block: block.number,
+            block_hash: block.hash,
+            timestamp: block.timestamp,
+        }
+    }
+
+    /// Whether this only holds the place of a log that is not known yet: no log that makes an upkeep due has no topics.
+    pub(crate) fn is_placeholder(&self) -> bool {
+        self.emitted.log.topics().is_empty()
+    }
+
     pub(crate) fn position(&self) -> LogPosition {
         LogPosition { block_number: self.block, log_index: self.emitted.index.into() }
     }

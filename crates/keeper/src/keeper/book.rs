@@ -45,8 +45,10 @@ pub(super) struct Entry {
     not_needed: bool,
     /// Over: a cancelled upkeep, or a log of which nothing more becomes. Leaves when the block is sealed.
     gone: bool,
-    /// An upkeep whose last evaluation cost much and failed.
+    /// An upkeep whose last evaluation cost much and came to nothing.
     pub(super) wasteful: bool,
+    /// The block of the last log that found too many waiting with this upkeep; 0: none.
+    full_in: u64,
 }
 
 impl Entry {
@@ -60,6 +62,7 @@ impl Entry {
             not_needed: false,
             gone: false,
             wasteful: false,
+            full_in: 0,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     stats,
     trigger::Trigger,
 };
+use alloy_primitives::map::HashMap;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
@@ -63,10 +64,7 @@ impl Keeper {
         candidates: &[Slot],
     ) -> Result<(), KeeperError> {
         let free = self.fresh || self.config.check_everything;
-        let mut order = candidates.to_vec();
-        let evaluated_in =
-            |slot: &Slot| self.book.entry(*slot).map_or(0, |entry| entry.evaluated_in);
-        order.sort_by_key(|slot| (self.book.is_wasteful(*slot), evaluated_in(slot)));
+        let order = self.in_turn(candidates);
         let wasteful = order.partition_point(|slot| !self.book.is_wasteful(*slot));
         let (usual, wasteful) = order.split_at(wasteful);
         let gas = self.config.check_gas_per_block;
@@ -108,6 +106,24 @@ impl Keeper {
         Ok(())
     }
 
+    /// `candidates` in the order in which they have a claim to check gas: of each upkeep one log after all others' first, then whoever
+    /// was evaluated longest ago.
+    fn in_turn(&self, candidates: &[Slot]) -> Vec<Slot> {
+        let mut nth_of: HashMap<Slot, u32> = HashMap::default();
+        let mut order: Vec<_> = candidates
+            .iter()
+            .map(|slot| {
+                let owner = self.book.owner(*slot).map_or(*slot, |(upkeep, _)| upkeep);
+                let nth = nth_of.entry(owner).or_default();
+                *nth += 1;
+                let evaluated_in = self.book.entry(owner).map_or(0, |entry| entry.evaluated_in);
+                ((self.book.is_wasteful(*slot), *nth, evaluated_in), *slot)
+            })
+            .collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, slot)| slot).collect()
+    }
+
     /// Notes that `slots` may be due, and that nobody has looked.
     fn leave_unchecked(&mut self, number: u64, slots: &[Slot]) {
         for slot in slots {
@@ -144,9 +160,9 @@ impl Keeper {
         stats::count_evaluations(slots.len());
         for (slot, evaluation) in slots.iter().zip(evaluations) {
             gas = gas.saturating_add(evaluation.reads.gas);
-            let wasteful =
-                evaluation.verdict.is_failure() && evaluation.reads.gas >= WASTEFUL_CHECK_GAS;
-            self.book.set_wasteful(*slot, wasteful);
+            let wasteful = !matches!(evaluation.verdict, Verdict::Due(_))
+                && evaluation.reads.gas >= WASTEFUL_CHECK_GAS;
+            self.book.note_evaluation(*slot, number, wasteful);
             if evaluation.verdict == Verdict::NotNeeded && self.book.log(*slot).is_some() {
                 // The target has looked at the log and does not want it.
                 self.forget(*slot);

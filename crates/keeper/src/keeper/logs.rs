@@ -6,27 +6,17 @@ use crate::{
     abi::Registry::RegistryEvents,
     decision::{Decision, Outcome},
     index::Slot,
-    logs::{EmittedLog, LogPosition, SealedBlock, TriggerLog},
+    logs::{EmittedLog, LogBlock, LogPosition, SealedBlock, TriggerLog},
     trigger::Trigger,
 };
 use alloy_primitives::{B256, U256, map::HashMap};
 use alloy_sol_types::SolEventInterface;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The block in which logs stand.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LogBlock {
-    pub(super) number: u64,
-    /// Zero while it is open.
-    pub(super) hash: B256,
-    pub(super) timestamp: u64,
-}
-
-impl From<&SealedBlock> for LogBlock {
-    fn from(block: &SealedBlock) -> Self {
-        Self { number: block.number, hash: block.hash, timestamp: block.timestamp }
-    }
-}
+/// Performs for different logs that one upkeep may have in the first round of a block; twice as many after each round in which
+/// the registry refused none. Whoever makes the registry refuse them, at the lanes' cost, gets one at a time.
+const FIRST_PERFORMS: u32 = 4;
+const MOST_PERFORMS: u32 = 4_096;
 
 impl Keeper {
     /// Whether an upkeep waits for logs, so that those of a sealed block must be told.
@@ -45,12 +35,13 @@ impl Keeper {
     /// `block` answers the block with this number, for logs that have been waiting since earlier blocks.
     ///
     /// # Errors
-    /// [`KeeperError::Record`] where the record cannot be decoded, or names a log that is not there.
+    /// [`KeeperError::Record`] where the record cannot be decoded. A log that is not where the record says is given up with an
+    /// error in the node's log: a chain that cannot be opened would help nobody.
     pub fn restore_queue<E: From<KeeperError>>(
         &mut self,
         record: &[u8],
         head: &SealedBlock,
-        mut block: impl FnMut(u64) -> Result<SealedBlock, E>,
+        mut block: impl FnMut(u64) -> Result<Option<SealedBlock>, E>,
     ) -> Result<(), E> {
         let mut waiting: BTreeMap<LogPosition, Vec<Decision>> = BTreeMap::new();
         for decision in crate::decode_decisions(record)? {
@@ -71,20 +62,27 @@ impl Keeper {
         let mut at: Option<SealedBlock> = None;
         for (position, decisions) in waiting {
             let sealed = match at.take() {
-                Some(sealed) if sealed.number == position.block_number => sealed,
+                Some(sealed) if sealed.number == position.block_number => Some(sealed),
                 _ => block(position.block_number)?,
             };
-            let log = sealed.logs.iter().find(|log| u64::from(log.index) == position.log_index);
-            let log = log.ok_or_else(|| {
-                KeeperError::Record(format!(
-                    "log {} of block {} waits, but there is none in that place",
-                    position.log_index, position.block_number
-                ))
-            })?;
+            let log = sealed.as_ref().and_then(|sealed| {
+                let log =
+                    sealed.logs.iter().find(|log| u64::from(log.index) == position.log_index)?;
+                Some((sealed, log))
+            });
+            let Some((block, log)) = log else {
+                tracing::error!(
+                    block = position.block_number,
+                    log = position.log_index,
+                    upkeeps = decisions.len(),
+                    "the keeper's record names a waiting log that is not there: it is given up"
+                );
+                continue;
+            };
             for decision in decisions {
-                self.restore_log(&decision, (&sealed).into(), log);
+                self.restore_log(&decision, block.into(), log);
             }
-            at = Some(sealed);
+            at = sealed;
         }
         self.end_logs(head);
         Ok(())
@@ -126,6 +124,7 @@ impl Keeper {
         }
         let mut registered = None;
         for log in logs {
+            let mut shared = None;
             for upkeep in self.listeners.of(&log.log, same_block) {
                 let Some(info) = self.book.info(upkeep) else { continue };
                 if info.registered_block == block.number {
@@ -136,7 +135,14 @@ impl Keeper {
                         continue;
                     }
                 }
-                self.wait_with(upkeep, block, log);
+                // All of them know the log by its block, or none does.
+                let log = shared.get_or_insert_with(|| {
+                    let hash = if same_block { B256::ZERO } else { block.hash };
+                    Arc::new(TriggerLog::new(log, LogBlock { hash, ..block }))
+                });
+                if let Some(slot) = self.book.add_log(upkeep, log.clone()) {
+                    self.dirty.insert(slot);
+                }
             }
         }
     }
@@ -145,15 +151,28 @@ impl Keeper {
         let trigger = &self.book.info(upkeep)?.trigger;
         // Known without its block's hash, a log keeps being so when it is still waiting in later blocks.
         let known_by_hash = !matches!(trigger, Trigger::Log { same_block: true, .. });
-        let log = Arc::new(TriggerLog {
-            emitted: log.clone(),
-            block: block.number,
-            block_hash: if known_by_hash { block.hash } else { B256::ZERO },
-            timestamp: block.timestamp,
-        });
+        let hash = if known_by_hash { block.hash } else { B256::ZERO };
+        let log = Arc::new(TriggerLog::new(log, LogBlock { hash, ..block }));
         let slot = self.book.add_log(upkeep, log)?;
         self.dirty.insert(slot);
         Some(slot)
+    }
+
+    /// How many performs an upkeep may have for logs in the next round.
+    pub(super) fn allowance(&self, upkeep: U256) -> u32 {
+        self.open.allowances.get(&upkeep).copied().unwrap_or(FIRST_PERFORMS)
+    }
+
+    /// Changes allowances by what became of performs for logs: of each upkeep, whether one was refused.
+    pub(super) fn change_allowances(&mut self, refused: BTreeMap<U256, bool>) {
+        for (upkeep, refused) in refused {
+            let next = match self.allowance(upkeep) {
+                _ if refused => 1,
+                1 => 1,
+                allowance => (allowance * 2).min(MOST_PERFORMS),
+            };
+            self.open.allowances.insert(upkeep, next);
+        }
     }
 
     /// What a perform is for: an upkeep, or a log that it is due for.

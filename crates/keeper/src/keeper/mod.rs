@@ -24,7 +24,7 @@ use plasma_chainspec::ChainSpec;
 use plasma_evm::{BlockEnv, EvmEnv};
 use plasma_storage::{Receipt, StateChanges, StateReader};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -94,6 +94,8 @@ struct OpenBlock {
     env: Option<BlockEnv>,
     /// Gas that performs have used, or may use.
     gas_reserved: u64,
+    /// Performs for logs that each upkeep may have in the next round.
+    allowances: HashMap<U256, u32>,
     /// Gas that evaluations took so far: those of everybody, and those of the wasteful.
     check_gas: [u64; 2],
     /// Planned performs whose execution was not reported yet.
@@ -206,6 +208,7 @@ impl Keeper {
     /// invalid. Also takes performs that were read back from journaled ticks
     /// ([`PlannedPerform::from_transaction`]) when those are executed again after a restart.
     pub fn on_executed(&mut self, executed: &[(PlannedPerform, Option<&Receipt>)]) {
+        let mut refused: BTreeMap<U256, bool> = BTreeMap::new();
         for (perform, receipt) in executed {
             self.begin_block_if_new(perform.block);
             let Some(slot) = self.slot_of(perform) else { continue };
@@ -222,6 +225,9 @@ impl Keeper {
             // What was reserved and is not used is there for others.
             let limit = perform.transaction.gas_limit();
             self.open.gas_reserved -= limit - used.map_or(limit, |used| used.min(limit));
+            if perform.log_key().is_some() {
+                *refused.entry(perform.upkeep).or_default() |= !outcome.is_performed();
+            }
             let Some(entry) = self.book.entry_mut(slot) else { continue };
             entry.performed_in = perform.block;
             entry.due_data = None;
@@ -230,6 +236,7 @@ impl Keeper {
             }
             self.book.set_outcome(slot, outcome);
         }
+        self.change_allowances(refused);
     }
 
     /// What became of a perform and, where the registry charged it, the gas that it used.

@@ -1,13 +1,13 @@
 //! One round: take in news, evaluate what may have become due, plan performs.
 
-use super::{Keeper, OpenBlock, RoundInput, RoundPlan, logs::LogBlock};
+use super::{Keeper, OpenBlock, RoundInput, RoundPlan};
 use crate::{
     KeeperError, LaneWarning, PlannedPerform,
     check::{Evaluator, Verdict},
     config::MAX_TRANSACTION_GAS,
     decision::{Decision, DeferReason, Outcome},
     index::Slot,
-    logs::TriggerLog,
+    logs::{EmittedLog, LogBlock, TriggerLog},
     perform::{
         LaneAllocator, Unsigned, check_block, encode_perform, perform_gas_limit, trigger_data,
     },
@@ -59,7 +59,7 @@ impl Keeper {
         if self.config.check_everything {
             self.dirty.extend(self.book.slots());
         }
-        self.take_in_news(&input)?;
+        self.take_in_news(input.state, input.env, input.new_logs)?;
         if self.listeners.any_in_same_block() {
             let timestamp = block_timestamp(input.env);
             self.take_in_logs(
@@ -91,6 +91,26 @@ impl Keeper {
         let performs = self.sign(number, chosen);
         let decisions = self.round_decisions(number, &candidates);
         Ok(RoundPlan { performs, decisions, warnings })
+    }
+
+    /// Takes in what `logs` of the open block, at `state`, tell of the registry, without looking whether anything is due: before
+    /// journaled performs are told again ([`Keeper::on_executed`]).
+    ///
+    /// # Errors
+    /// Where the state cannot be read or the registry does not answer.
+    pub fn learn(
+        &mut self,
+        state: &dyn StateReader,
+        env: &EvmEnv,
+        logs: &[EmittedLog],
+    ) -> Result<(), KeeperError> {
+        self.begin_block_if_new(block_number(env));
+        self.take_in_news(state, env, logs)
+    }
+
+    /// Forgets the open block: the attempt to make it was given up before anything stood in it.
+    pub fn abandon_block(&mut self) {
+        self.open = OpenBlock::default();
     }
 
     /// True where a block with this environment and time would perform something, as far as the
@@ -138,13 +158,18 @@ impl Keeper {
     }
 
     /// Reads again what the registry's logs say has changed.
-    fn take_in_news(&mut self, input: &RoundInput<'_>) -> Result<(), KeeperError> {
+    pub(super) fn take_in_news(
+        &mut self,
+        state: &dyn StateReader,
+        env: &EvmEnv,
+        new_logs: &[EmittedLog],
+    ) -> Result<(), KeeperError> {
         let mut news = std::mem::take(&mut self.news);
-        news.add(self.config.registry, input.new_logs.iter().map(|emitted| &emitted.log));
+        news.add(self.config.registry, new_logs.iter().map(|emitted| &emitted.log));
         if news.is_empty() {
             return Ok(());
         }
-        let view = self.view(input);
+        let view = RegistryView { state, env, registry: self.config.registry };
         let ids: Vec<_> = news.changed.iter().copied().collect();
         let read = view.statuses(&ids).and_then(|statuses| {
             let lanes = news.lanes.then(|| view.active_lanes(self.config.lanes.lanes()));
@@ -200,6 +225,7 @@ impl Keeper {
         let mut gas_left = input.gas_left;
         let mut chosen = Vec::new();
         let mut purses = Purses::new(self.view(input));
+        let mut planned: HashMap<U256, u32> = HashMap::default();
         for ((since, ..), slot) in queue {
             let Some(info) = self.book.info(slot) else { continue };
             let Some(data) = self.book.entry(slot).and_then(|entry| entry.due_data.as_ref()) else {
@@ -216,7 +242,10 @@ impl Keeper {
                         Err(DeferReason::GasShare)
                     } else if gas > gas_left {
                         Err(DeferReason::BlockGas)
-                    } else if log.is_some() && !purses.covers(info, gas, lanes.max_fee())? {
+                    } else if log.is_some()
+                        && (planned.get(&id).is_some_and(|count| *count >= self.allowance(id))
+                            || !purses.covers(info, gas, lanes.max_fee())?)
+                    {
                         Err(DeferReason::PerformsBefore)
                     } else {
                         lanes.allocate(calldata, gas)
@@ -232,6 +261,7 @@ impl Keeper {
                 Ok(unsigned) => {
                     self.open.gas_reserved += unsigned.transaction.gas_limit;
                     gas_left -= unsigned.transaction.gas_limit;
+                    *planned.entry(id).or_default() += 1;
                     chosen.push(Chosen { slot, id, since, trigger, unsigned });
                 }
                 Err(reason) => self.book.set_outcome(slot, Outcome::Deferred { reason, since }),

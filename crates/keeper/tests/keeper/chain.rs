@@ -193,7 +193,7 @@ impl TestChain {
     pub fn restart(&self, config: KeeperConfig, record: &[u8]) -> Keeper {
         let mut keeper = self.load(config);
         let head = self.sealed.last().cloned().unwrap_or_default();
-        let block = |number| Ok::<_, KeeperError>(self.sealed[number as usize - 1].clone());
+        let block = |number| Ok::<_, KeeperError>(self.sealed.get(number as usize - 1).cloned());
         keeper.restore_queue(record, &head, block).expect("a good record");
         keeper
     }

@@ -4,8 +4,8 @@ use crate::chain::*;
 use alloy_primitives::{B256, Bytes, Log, U256, keccak256};
 use alloy_sol_types::{SolEvent, SolValue, sol};
 use plasma_keeper::{
-    BlockDecisions, Decision, DeferReason, DropReason, Keeper, LOG_PATIENCE_BLOCKS, LogPosition,
-    MAX_WAITING_LOGS, Outcome, PlannedPerform,
+    BlockDecisions, Decision, DeferReason, DropReason, Keeper, KeeperConfig, LOG_PATIENCE_BLOCKS,
+    LogPosition, MAX_WAITING_LOGS, Outcome, PlannedPerform,
 };
 
 sol! {
@@ -245,7 +245,9 @@ fn what_exceeds_the_queue_is_dropped_and_told() {
     chain.finish_block(&mut keeper);
     let record = chain.finish_block(&mut keeper);
     let told = of(&record, id);
-    assert_eq!(told.len(), MAX_WAITING_LOGS * 3 / 2);
+    // The first that is too much stands for all after it.
+    assert_eq!(told.len(), MAX_WAITING_LOGS + 1);
+    assert_eq!(told[MAX_WAITING_LOGS].log, at(2, MAX_WAITING_LOGS as u64));
     let (kept, dropped) = told.split_at(MAX_WAITING_LOGS);
     assert!(kept.iter().all(|one| matches!(one.outcome, Outcome::Underfunded { .. })));
     let too_many = Outcome::Dropped { reason: DropReason::TooMany };
@@ -413,8 +415,9 @@ fn a_restart_within_a_block_performs_no_log_twice() {
     }
 }
 
+/// A chain that cannot be opened would help nobody: what is not there is given up.
 #[test]
-fn a_record_that_names_a_log_which_is_not_there_is_an_error() {
+fn a_record_may_name_a_log_that_is_not_there() {
     let mut chain = TestChain::new();
     let mut keeper = chain.load(config());
     let id = chain.register(NEXT_BLOCK, 0, 1, 500_000, 0);
@@ -424,17 +427,35 @@ fn a_record_that_names_a_log_which_is_not_there_is_an_error() {
     let record = chain.finish_block(&mut keeper);
     assert!(matches!(outcome(&record, id), Outcome::Underfunded { .. }));
     let head = chain.sealed.last().unwrap();
-    let mut restarted = chain.load(config());
-    let nothing = |number| Ok(plasma_keeper::SealedBlock { number, ..Default::default() });
-    let refused = restarted
-        .restore_queue::<plasma_keeper::KeeperError>(&record.encode(), head, nothing)
-        .unwrap_err()
-        .to_string();
-    assert!(refused.contains("log 0 of block 2 waits, but there is none"), "{refused}");
-    let rubbish = restarted.restore_queue::<plasma_keeper::KeeperError>(
-        &Bytes::from_static(&[7]),
-        head,
-        nothing,
-    );
-    assert!(rubbish.is_err());
+    for empty in [true, false] {
+        let mut restarted = chain.load(config());
+        let block = |number| {
+            let sealed = plasma_keeper::SealedBlock { number, ..Default::default() };
+            Ok::<_, plasma_keeper::KeeperError>(empty.then_some(sealed))
+        };
+        restarted.restore_queue(&record.encode(), head, block).unwrap();
+        assert!(!restarted.logs_wait());
+        let rubbish = restarted.restore_queue(&Bytes::from_static(&[7]), head, block);
+        assert!(rubbish.is_err());
+    }
+}
+
+/// Whoever has many logs waiting has no better claim to check gas than whoever has none.
+#[test]
+fn many_logs_starve_nobody() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(KeeperConfig { check_gas_per_block: 1, ..config() });
+    let noisy = chain.register(NEXT_BLOCK, 0, 1, 500_000, 0);
+    let condition = chain.conditional(0, 2);
+    let beat = chain.register(Trigger::Blocks(1), 0, 3, 500_000, ETHER);
+    chain.finish_block(&mut keeper);
+    for block in 0..20 {
+        chain.shout(7, 10, 40);
+        chain.set(2, 1);
+        let record = chain.finish_block(&mut keeper);
+        assert!(outcome(&record, condition).is_performed(), "{block}: {record:?}");
+        assert!(outcome(&record, beat).is_performed(), "{block}: {record:?}");
+    }
+    assert_eq!(chain.count(1), 0);
+    assert!(upkeep(&keeper, noisy).last_outcome.is_some());
 }

@@ -8,29 +8,47 @@ use crate::{
     logs::TriggerLog,
 };
 use alloy_primitives::B256;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Book {
     /// Lets a log wait with `upkeep`. Returns its slot where it is to be evaluated; it is not where it stands in the book
-    /// already, or where too many wait, which the record tells of.
+    /// already, or where too many wait. The first that is too much has a decision that says so, for itself and for all later ones of
+    /// its block.
     pub(in crate::keeper) fn add_log(
         &mut self,
         upkeep: Slot,
         log: Arc<TriggerLog>,
     ) -> Option<Slot> {
         let key = log.key(self.info(upkeep)?.id);
-        if self.by_key.contains_key(&key) {
-            return None;
+        if let Some(slot) = self.log_slot(key) {
+            return self.replace_placeholder(slot, log);
         }
         let waiting = self.logs.get(&upkeep).map_or(0, |logs| logs.len());
+        let too_many = waiting >= MAX_WAITING_LOGS;
+        if too_many {
+            let owner = self.entry_mut(upkeep)?;
+            if std::mem::replace(&mut owner.full_in, log.block) == log.block {
+                return None;
+            }
+        }
         let slot = self.place(Entry::new(Subject::Log { upkeep, key, log }));
         self.by_key.insert(key, slot);
         self.logs.entry(upkeep).or_default().insert(slot);
-        if waiting < MAX_WAITING_LOGS {
-            return Some(slot);
+        if too_many {
+            self.set_outcome(slot, Outcome::Dropped { reason: DropReason::TooMany });
+            return None;
         }
-        self.set_outcome(slot, Outcome::Dropped { reason: DropReason::TooMany });
-        None
+        Some(slot)
+    }
+
+    /// Puts a log in the place that was held for it; returns the slot where something may still become of it.
+    fn replace_placeholder(&mut self, slot: Slot, log: Arc<TriggerLog>) -> Option<Slot> {
+        let entry = self.entry_mut(slot)?;
+        match &mut entry.subject {
+            Subject::Log { log: known, .. } if known.is_placeholder() => *known = log,
+            _ => return None,
+        }
+        (!entry.gone).then_some(slot)
     }
 
     pub(super) fn unlink_log(&mut self, upkeep: Slot, slot: Slot, key: B256) {
@@ -54,7 +72,7 @@ impl Book {
     }
 
     /// The upkeep's own entry, and the log that this one is about.
-    pub(super) fn owner(&self, slot: Slot) -> Option<(Slot, Option<&TriggerLog>)> {
+    pub(in crate::keeper) fn owner(&self, slot: Slot) -> Option<(Slot, Option<&TriggerLog>)> {
         match &self.entry(slot)?.subject {
             Subject::Upkeep(_) => Some((slot, None)),
             Subject::Log { upkeep, log, .. } => Some((*upkeep, Some(log))),
@@ -67,16 +85,18 @@ impl Book {
         logs.filter(|slot| self.entry(*slot).is_some_and(|entry| !entry.gone)).collect()
     }
 
-    /// Whether the last evaluation of an upkeep, or for one of its logs, cost much and failed.
+    /// Whether the last evaluation of an upkeep, or for one of its logs, cost much and came to nothing.
     pub(in crate::keeper) fn is_wasteful(&self, slot: Slot) -> bool {
         let owner = self.owner(slot).and_then(|(upkeep, _)| self.entry(upkeep));
         owner.is_some_and(|entry| entry.wasteful)
     }
 
-    pub(in crate::keeper) fn set_wasteful(&mut self, slot: Slot, wasteful: bool) {
+    /// Notes with the upkeep that it, or one of its logs, was evaluated, and whether that was wasteful.
+    pub(in crate::keeper) fn note_evaluation(&mut self, slot: Slot, block: u64, wasteful: bool) {
         let owner = self.owner(slot).map(|(upkeep, _)| upkeep);
         if let Some(entry) = owner.and_then(|upkeep| self.entry_mut(upkeep)) {
             entry.wasteful = wasteful;
+            entry.evaluated_in = block;
         }
     }
 
@@ -120,7 +140,7 @@ impl Book {
 
     /// Keeps with each upkeep what became of the newest of the logs that are about to leave.
     pub(super) fn keep_last_log_outcomes(&mut self) {
-        let upkeeps: Vec<_> = self
+        let upkeeps: BTreeSet<_> = self
             .gone
             .iter()
             .filter_map(|slot| self.owner(*slot))
