@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { encodeAbiParameters, encodeFunctionData, parseEventLogs, toHex } from 'viem'
 import { REGISTRY } from '../lib/accounts.mjs'
 import { receiptOf } from '../lib/rpc.mjs'
-import { admin, idIn, performs, read, registry, rpc, send, url } from '../lib/upkeeps.mjs'
+import { admin, idIn, mine, performs, read, registry, rpc, send, url } from '../lib/upkeeps.mjs'
 import { compileAll, linked } from './compile.mjs'
 
 const contracts = compileAll()
@@ -28,6 +28,17 @@ export class Application {
   /** Sends a call, which must succeed; answers the receipt. */
   send(functionName, args = [], options = {}) {
     return send(this.address, this.abi, functionName, args, options)
+  }
+
+  /** The same, in a block that is asked for; answers its number. */
+  async sendAndMine(functionName, args = []) {
+    const hash = await rpc('eth_sendTransaction', {
+      from: admin.address, to: this.address, data: encodeFunctionData({ abi: this.abi, functionName, args })
+    })
+    await mine()
+    const { status, blockNumber } = await receiptOf(url, hash)
+    assert.equal(status, '0x1', `${functionName} reverted`)
+    return Number(blockNumber)
   }
 
   read(functionName, args = [], block = 'latest') {
