@@ -110,15 +110,15 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
         KeeperCommand::Show(args) => show(&rpc, args.id),
         KeeperCommand::Pause(args) => {
             let call = Registry::pauseUpkeepCall { id: args.upkeep.id };
-            send(&rpc, &args, "paused", call.abi_encode(), U256::ZERO)
+            send(&rpc, &args.signer.signer()?, "paused", call.abi_encode())
         }
         KeeperCommand::Unpause(args) => {
             let call = Registry::unpauseUpkeepCall { id: args.upkeep.id };
-            send(&rpc, &args, "goes on", call.abi_encode(), U256::ZERO)
+            send(&rpc, &args.signer.signer()?, "goes on", call.abi_encode())
         }
         KeeperCommand::Cancel(args) => {
             let call = Registry::cancelUpkeepCall { id: args.upkeep.id };
-            send(&rpc, &args, "cancelled", call.abi_encode(), U256::ZERO)
+            send(&rpc, &args.signer.signer()?, "cancelled", call.abi_encode())
         }
         KeeperCommand::Fund(args) => {
             let signer = args.send.signer.signer()?;
@@ -149,9 +149,8 @@ fn fund(rpc: &RpcClient, signer: &Signer, registry: Address, id: U256, amount: U
     Ok(())
 }
 
-fn send(rpc: &RpcClient, args: &SendArgs, done: &str, input: Vec<u8>, value: U256) -> Result<()> {
-    let signer = args.signer.signer()?;
-    let receipt = signer.send(rpc, registry(rpc)?, value, input.into())?;
+fn send(rpc: &RpcClient, signer: &Signer, done: &str, input: Vec<u8>) -> Result<()> {
+    let receipt = signer.send(rpc, registry(rpc)?, U256::ZERO, input.into())?;
     eprintln!("{done} (transaction {})", receipt["transactionHash"].as_str().unwrap_or("?"));
     Ok(())
 }
@@ -162,7 +161,7 @@ fn withdraw(rpc: &RpcClient, args: &WithdrawArgs) -> Result<()> {
         id: args.send.upkeep.id,
         to: args.to.unwrap_or(signer.address),
     };
-    send(rpc, &args.send, "withdrawn", call.abi_encode(), U256::ZERO)
+    send(rpc, &signer, "withdrawn", call.abi_encode())
 }
 
 fn show(rpc: &RpcClient, id: U256) -> Result<()> {
