@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import solc from 'solc'
 
 const folder = path.dirname(fileURLToPath(import.meta.url))
-// What is deployed needs its init code; what the executor's benchmark puts into a state, its runtime code.
+// What is deployed needs its init code; what a benchmark puts into a state, its runtime code.
 const kinds = {
   AllowanceToken: ['runtime'],
   Disperse: ['init'],
@@ -14,7 +14,7 @@ const kinds = {
   Router: ['runtime'],
   Token: ['init', 'runtime'],
   Upkeep: ['runtime'],
-  Watcher: ['runtime'],
+  Watcher: ['init', 'runtime'],
 }
 const input = {
   language: 'Solidity',

@@ -4,10 +4,15 @@ use std::time::Duration;
 
 /// The `quantile` (0 to 1) of some times in milliseconds, by the nearest rank; `None` for none.
 pub(crate) fn quantile_ms(times: &mut [Duration], quantile: f64) -> Option<f64> {
-    let last = times.len().checked_sub(1)?;
-    times.sort_unstable();
-    let rank = (quantile * times.len() as f64).ceil() as usize;
-    Some(times[rank.saturating_sub(1).min(last)].as_secs_f64() * 1000.0)
+    self::quantile(times, quantile).map(|time| time.as_secs_f64() * 1000.0)
+}
+
+/// The `quantile` (0 to 1) of some values, by the nearest rank; `None` for none.
+pub(crate) fn quantile<T: Copy + Ord>(values: &mut [T], quantile: f64) -> Option<T> {
+    let last = values.len().checked_sub(1)?;
+    values.sort_unstable();
+    let rank = (quantile * values.len() as f64).ceil() as usize;
+    Some(values[rank.saturating_sub(1).min(last)])
 }
 
 /// The median of some times; `None` for none.

@@ -58,6 +58,11 @@ impl Endpoint {
         request
     }
 
+    /// The bytes of a request that asks for the path itself.
+    pub(crate) fn get(&self) -> Vec<u8> {
+        format!("GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", self.path, self.authority).into_bytes()
+    }
+
     /// Opens a connection whose reads give up after `timeout`.
     pub(crate) fn connect(&self, timeout: Duration) -> Result<Connection> {
         let stream = TcpStream::connect_timeout(&self.address, timeout)

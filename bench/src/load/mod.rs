@@ -4,12 +4,17 @@
 
 mod accounts;
 mod burst;
+mod due;
 mod http;
+mod metrics;
+mod naive;
 mod paced;
 mod performs;
 mod reads;
 mod rpc;
 mod target;
+mod upkeeps;
+mod watch;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -22,7 +27,9 @@ use crate::{
     report::{Report, Row},
 };
 use burst::{Burst, Payload};
+use due::Due;
 use http::Endpoint;
+use naive::{CheckAt, Naive};
 use paced::{Inclusion, Paced};
 use performs::Performs;
 use target::Target;
@@ -51,6 +58,10 @@ enum Phase {
     EthCall,
     /// Upkeeps due in every block; for a Plasma node only.
     Performs,
+    /// The same, performed by a keeper outside of the node; for a Plasma node with --no-keeper.
+    NaiveKeeper,
+    /// Upkeeps that transactions make due: how long until they are performed; for a Plasma node only.
+    Due,
 }
 
 /// The phases that any node can run.
@@ -70,7 +81,7 @@ pub(crate) struct LoadArgs {
     /// The node's JSON-RPC address. Account 0 of the mnemonic "test test … junk" pays.
     #[arg(long)]
     url: String,
-    /// Phases, separated by commas [default: all but performs].
+    /// Phases, separated by commas [default: all that any node can run].
     #[arg(long, value_enum, value_delimiter = ',')]
     phases: Vec<Phase>,
     /// Transactions of each transfer burst.
@@ -97,12 +108,30 @@ pub(crate) struct LoadArgs {
     /// How long reads last, in seconds.
     #[arg(long, default_value_t = 10)]
     read_seconds: u64,
-    /// Upkeeps of the performs phase, separated by commas: one row each.
+    /// Upkeeps of the phases performs and naive-keeper, separated by commas: one row each.
     #[arg(long, value_delimiter = ',', default_value = "100")]
     upkeeps: Vec<usize>,
-    /// Blocks that the performs phase watches.
+    /// Blocks that the phases performs and naive-keeper watch.
     #[arg(long, default_value_t = 10)]
     perform_blocks: u64,
+    /// The state that the keeper outside of the node asks about.
+    #[arg(long, value_enum, default_value_t = CheckAt::Pending)]
+    check_at: CheckAt,
+    /// Upkeeps of the due phase.
+    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..))]
+    due_upkeeps: u32,
+    /// Upkeeps that each transaction of the due phase makes due.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=600))]
+    due_batch: u32,
+    /// Transactions of the due phase per second.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=200))]
+    due_rate: u32,
+    /// How long the due phase lasts, in seconds.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    due_seconds: u32,
+    /// The node's metrics, like http://127.0.0.1:9001/metrics, whose histogram the due phase reads.
+    #[arg(long)]
+    metrics_url: Option<String>,
     /// Address of the upkeep registry.
     #[arg(long, default_value_t = DEV_REGISTRY)]
     registry: Address,
@@ -201,18 +230,29 @@ fn run_phase(args: &LoadArgs, target: &Target, phase: Phase) -> Result<Vec<Row>>
         Phase::EthCall => {
             Ok(vec![reads::eth_call(target, Duration::from_secs(args.read_seconds))?])
         }
-        Phase::Performs => args
-            .upkeeps
-            .iter()
-            .map(|upkeeps| {
-                Performs {
-                    registry: args.registry,
-                    artifact: args.artifact.clone(),
-                    upkeeps: *upkeeps,
-                    blocks: args.perform_blocks,
-                }
-                .run(target)
-            })
+        Phase::Performs => performs(args).map(|performs| performs.run(target)).collect(),
+        Phase::NaiveKeeper => performs(args)
+            .map(|performs| Naive { performs, check_at: args.check_at }.run(target))
             .collect(),
+        Phase::Due => {
+            let due = Due {
+                registry: args.registry,
+                upkeeps: args.due_upkeeps,
+                batch: args.due_batch.min(args.due_upkeeps),
+                per_second: args.due_rate,
+                seconds: args.due_seconds,
+                metrics: args.metrics_url.as_deref().map(Endpoint::parse).transpose()?,
+            };
+            Ok(vec![due.run(target)?])
+        }
     }
+}
+
+fn performs(args: &LoadArgs) -> impl Iterator<Item = Performs> {
+    args.upkeeps.iter().map(|upkeeps| Performs {
+        registry: args.registry,
+        artifact: args.artifact.clone(),
+        upkeeps: *upkeeps,
+        blocks: args.perform_blocks,
+    })
 }

@@ -57,6 +57,18 @@ impl Rpc {
 
     /// Calls one method with many parameters.
     pub(crate) fn call_all(&mut self, method: &str, params: &[Value]) -> Result<Vec<Value>> {
+        self.call_each(method, params)?
+            .into_iter()
+            .map(|answer| answer.map_err(|error| eyre!("{method}: {error}")))
+            .collect()
+    }
+
+    /// Calls one method with many parameters; what became of each call.
+    pub(crate) fn call_each(
+        &mut self,
+        method: &str,
+        params: &[Value],
+    ) -> Result<Vec<Result<Value>>> {
         let mut results = Vec::with_capacity(params.len());
         for part in params.chunks(BATCH) {
             let calls: Vec<Value> = part
@@ -71,9 +83,7 @@ impl Rpc {
             if answers.len() != part.len() {
                 bail!("{method}: {} answers to {} calls", answers.len(), part.len());
             }
-            for answer in answers {
-                results.push(result(answer).map_err(|error| eyre!("{method}: {error}"))?);
-            }
+            results.extend(answers.into_iter().map(result));
         }
         Ok(results)
     }

@@ -152,8 +152,8 @@ impl Funder {
         self.account.address
     }
 
-    /// Sends one transaction and waits for its receipt.
-    fn deploy(&self, rpc: &mut Rpc, input: Vec<u8>, value: U256) -> Result<Address> {
+    /// Deploys a contract and waits for its receipt.
+    pub(crate) fn deploy(&self, rpc: &mut Rpc, input: Vec<u8>, value: U256) -> Result<Address> {
         let nonce = rpc.nonces(&[self.account.address])?[0];
         let signed =
             self.account.sign(self.terms, nonce, TxKind::Create, value, input.into(), SETUP_GAS);

@@ -1,0 +1,159 @@
+//! Blocks going by, and what was performed in them: the same figures for whoever performs.
+
+use std::time::{Duration, Instant};
+
+use alloy_primitives::{Address, U256, map::HashMap};
+use eyre::{Result, ensure};
+use serde_json::json;
+
+use super::{
+    rpc::{Rpc, quantity},
+    target::{Meter, Target},
+    upkeeps::{Performed, await_block, performed},
+};
+use crate::{
+    machine,
+    report::Row,
+    statistics::{quantile, quantile_ms},
+};
+
+/// Blocks that go by before those that are counted. The first performs of a contract cost more than the others, and a
+/// keeper outside of the node needs two blocks before each upkeep has been performed once.
+const WARM_UP: u64 = 4;
+
+/// Some blocks to watch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    pub(crate) registry: Address,
+    pub(crate) blocks: u64,
+}
+
+/// How long upkeeps waited that are due in every block.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Waits {
+    /// For each perform, blocks since the first in which it could have been done: that after the perform before.
+    blocks: Vec<u64>,
+    /// Performs of an upkeep that had been performed in the same block already.
+    twice: usize,
+}
+
+impl Watch {
+    /// Watches blocks go by, tells `on_head` of each new head, then reads from the chain what was performed in them.
+    pub(crate) fn run(
+        &self,
+        target: &Target,
+        rpc: &mut Rpc,
+        name: String,
+        ids: &[U256],
+        mut on_head: impl FnMut(u64),
+    ) -> Result<Row> {
+        let (mut head, _) = await_block(rpc, 0, target.timeout)?;
+        let before = head;
+        let mut sealed = Instant::now();
+        while head < before + WARM_UP {
+            (head, sealed) = await_block(rpc, head, target.timeout)?;
+            on_head(head);
+        }
+        let first = head + 1;
+        let last = first + self.blocks - 1;
+        let meter = Meter::start(target);
+        let mut intervals = Vec::new();
+        while head < last {
+            let (number, at) = await_block(rpc, head, target.timeout)?;
+            on_head(number);
+            if number == head + 1 {
+                intervals.push(at - sealed);
+            }
+            (head, sealed) = (number, at);
+        }
+        // What is read afterwards is no work of a keeper.
+        let used = meter.stop(target, Row::new(name, machine::cores()));
+        let performs = performed(rpc, self.registry, before, last)?;
+        self.row(rpc, used, ids, first, &performs, &mut intervals)
+    }
+
+    fn row(
+        &self,
+        rpc: &mut Rpc,
+        used: Row,
+        ids: &[U256],
+        first: u64,
+        performs: &[Performed],
+        intervals: &mut [Duration],
+    ) -> Result<Row> {
+        let mut counts = vec![0_usize; self.blocks as usize];
+        let (mut failed, mut gas) = (0, 0);
+        let mut unperformed: HashMap<U256, ()> = ids.iter().map(|id| (*id, ())).collect();
+        for perform in performs.iter().filter(|perform| perform.block >= first) {
+            counts[(perform.block - first) as usize] += 1;
+            failed += usize::from(!perform.success);
+            unperformed.remove(&perform.id);
+        }
+        for number in first..first + self.blocks {
+            let block = rpc.call("eth_getBlockByNumber", json!([format!("{number:#x}"), false]))?;
+            gas += quantity(&block["gasUsed"])?;
+        }
+        let total: usize = counts.iter().sum();
+        ensure!(total > 0, "no upkeep was performed in {} blocks", self.blocks);
+        let mut waits = waits(performs, first);
+        let mut row = Row::new(used.name, used.threads)
+            .figure("performs_per_block", total as f64 / self.blocks as f64)
+            .figure("performs_least", counts.iter().min().copied())
+            .figure("performs_failed", failed)
+            .figure("performs_twice_in_a_block", waits.twice)
+            .figure("upkeeps_never_performed", unperformed.len())
+            .figure("blocks_waited_p50", quantile(&mut waits.blocks, 0.5))
+            .figure("blocks_waited_p99", quantile(&mut waits.blocks, 0.99))
+            .figure("seal_interval_p50_ms", quantile_ms(intervals, 0.5))
+            .figure("seal_interval_max_ms", quantile_ms(intervals, 1.0))
+            .figure("blocks", self.blocks)
+            .figure("gas_per_block", gas / self.blocks);
+        let cpu_s = used.figures.iter().find(|(name, _)| name == "node_cpu_s");
+        let cpu_s = cpu_s.and_then(|(_, value)| value.as_f64());
+        row.figures.extend(used.figures);
+        if let Some(seconds) = cpu_s {
+            row = row
+                .figure("node_cpu_per_block_ms", seconds * 1e3 / self.blocks as f64)
+                .figure("node_cpu_per_perform_us", seconds * 1e6 / total as f64);
+        }
+        Ok(row)
+    }
+}
+
+/// How long each perform from block `first` on had been due; those before it tell since when.
+fn waits(performs: &[Performed], first: u64) -> Waits {
+    let mut waits = Waits::default();
+    let mut latest: HashMap<U256, u64> = HashMap::default();
+    for perform in performs {
+        let before = latest.insert(perform.id, perform.block);
+        let Some(before) = before.filter(|_| perform.block >= first) else { continue };
+        match perform.block.checked_sub(before + 1) {
+            Some(blocks) => waits.blocks.push(blocks),
+            None => waits.twice += 1,
+        }
+    }
+    waits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_count_from_the_block_after_the_perform_before() {
+        let performed =
+            |block, id| Performed { block, index: 0, id: U256::from(id), success: true };
+        let performs = [
+            performed(4, 1),
+            performed(5, 1),
+            performed(5, 2),
+            performed(6, 1),
+            performed(8, 1),
+            performed(8, 1),
+            performed(9, 2),
+            performed(9, 3),
+        ];
+        let waits = waits(&performs, 6);
+        assert_eq!(waits, Waits { blocks: vec![0, 1, 3], twice: 1 });
+    }
+}
