@@ -459,3 +459,30 @@ fn many_logs_starve_nobody() {
     assert_eq!(chain.count(1), 0);
     assert!(upkeep(&keeper, noisy).last_outcome.is_some());
 }
+
+/// After a restart the keeper begins with the state before the open block, in which upkeeps of that block are not known.
+#[test]
+fn a_restart_within_the_block_of_a_registration_tells_the_same() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let mut restarted = chain.load(config());
+    chain.conditional(18, 1);
+    listener(&mut chain, SAME_BLOCK, 0, 2);
+    chain.shout(7, 10, 2);
+    let performs = chain.plan(&mut keeper).performs;
+    assert_eq!(performs.len(), 3);
+    chain.round_done();
+    let executed = chain.perform(&performs);
+    report(&mut keeper, &executed);
+    chain.rounds(&mut keeper);
+
+    restarted.learn(&chain.state, &chain.env, &chain.block_logs).unwrap();
+    replay(&executed, &mut restarted);
+    chain.logs = chain.block_logs.clone();
+    assert!(chain.plan(&mut restarted).performs.is_empty());
+    let sealed = chain.sealed_block();
+    let [one, other] = [keeper.on_sealed(&sealed), restarted.on_sealed(&sealed)]
+        .map(|record| BlockDecisions::decode(&record).unwrap());
+    assert_eq!(one, other);
+    assert_eq!(one.decisions.iter().filter(|one| one.outcome.is_performed()).count(), 3);
+}
