@@ -3,7 +3,7 @@
 #
 #   bench/keeper.sh [--large] [--write] [TARGET_RELEASE_DIR]
 #
-# --large  1,000,000 registered upkeeps, too (12 GiB of memory)
+# --large  1,000,000 registered upkeeps, too (memory for them all, twice)
 # --write  put the tables into bench/RESULTS.md
 set -euo pipefail
 
@@ -26,7 +26,7 @@ done
 
 port=${BENCH_PORT:-18555} metrics_port=${BENCH_METRICS_PORT:-18556}
 gas_limit=1200000000
-upkeeps=400,3000 blocks=20
+upkeeps=400,3000 rare_upkeeps=3000 blocks=20
 work=$(mktemp -d "${TMPDIR:-/tmp}/plasma-keeper.XXXXXX")
 node_pid=
 stop() {
@@ -63,34 +63,52 @@ start() {
   exit 1
 }
 
-# load NAME PHASE ARGUMENTS: runs a phase against the node, then ends the node.
-load() {
-  local name=$1 phase=$2 before
-  shift 2
-  before=$(cut -d' ' -f1 /proc/loadavg)
-  echo "$name: load average before $before" >&2
-  loads+="${loads:+, }$name $before"
-  (cd "$root" && timeout 600 "$bench" load --json --url "http://127.0.0.1:$port" --pid "$node_pid" --accounts 4 --phases "$phase" \
-    --upkeeps "$upkeeps" --perform-blocks "$blocks" "$@") >"$work/$name.json"
-  stop
+# note_load NAME: remembers how busy the machine is before a part.
+loads=
+note_load() {
+  local now
+  now=$(cut -d' ' -f1 /proc/loadavg)
+  echo "$1: load average $now" >&2
+  loads+="${loads:+, }$1 $now"
 }
 
-loads="index $(cut -d' ' -f1 /proc/loadavg)"
-echo "$loads" >&2
+# load NAME PHASE ARGUMENTS: runs a phase against the node.
+load() {
+  local name=$1 phase=$2
+  shift 2
+  note_load "$name"
+  (cd "$root" && timeout 600 "$bench" load --json --url "http://127.0.0.1:$port" --pid "$node_pid" --accounts 4 --phases "$phase" \
+    --upkeeps "$upkeeps" --perform-blocks "$blocks" "$@") >"$work/$name.json"
+}
+
+note_load index
 timeout 1800 "$bench" keeper --json --upkeeps "$counts" >"$work/index.json"
+rare=(--upkeeps "$rare_upkeeps" --perform-every 20)
 start
 load built-in performs
+load built-in-rare performs "${rare[@]}"
+stop
 start --no-keeper
 load naive naive-keeper
+load naive-rare naive-keeper "${rare[@]}"
+stop
 start --no-keeper
 load naive-latest naive-keeper --check-at latest
+load naive-latest-rare naive-keeper --check-at latest "${rare[@]}"
+stop
 start
 load due due --metrics-url "http://127.0.0.1:$metrics_port/metrics"
+stop
 
-# Rows are held against rows of the same name.
-for name in naive naive-latest; do
-  sed 's/"name":"naive-keeper-/"name":"performs-/g' "$work/$name.json" >"$work/$name-renamed.json"
-done
+# beside NAME: the built-in keeper's figures beside those of another; rows are held against rows of the same name.
+beside() {
+  local part
+  for part in "$1" "$1-rare"; do
+    sed 's/"name":"naive-keeper-/"name":"performs-/g' "$work/$part.json" >"$work/$part-renamed.json"
+  done
+  "$bench" compare "$work/built-in.json" "$work/built-in-rare.json" --name built-in \
+    --baseline "$work/$1-renamed.json" --baseline "$work/$1-rare-renamed.json" --baseline-name naive | grep -v '^| memory '
+}
 machine=$(sed -n 's/^{"machine":"\([^"]*\)".*/\1/p' "$work/index.json")
 {
   echo "Machine: $machine. Date: $(date -u +%Y-%m-%d). Command: \`bench/keeper.sh\`. Load average before each part (much above 0"
@@ -98,11 +116,11 @@ machine=$(sed -n 's/^{"machine":"\([^"]*\)".*/\1/p' "$work/index.json")
   echo
   echo "### Beside a naive keeper that asks about the block being made"
   echo
-  "$bench" compare "$work/built-in.json" --name built-in --baseline "$work/naive-renamed.json" --baseline-name naive
+  beside naive
   echo
   echo "### Beside a naive keeper that asks about the latest block"
   echo
-  "$bench" compare "$work/built-in.json" --name built-in --baseline "$work/naive-latest-renamed.json" --baseline-name naive
+  beside naive-latest
   echo
   echo "### From due to performed"
   echo

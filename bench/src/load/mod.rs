@@ -114,11 +114,14 @@ pub(crate) struct LoadArgs {
     /// Blocks that the phases performs and naive-keeper watch.
     #[arg(long, default_value_t = 10)]
     perform_blocks: u64,
+    /// Blocks from one perform of such an upkeep to the next.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    perform_every: u64,
     /// The state that the keeper outside of the node asks about.
     #[arg(long, value_enum, default_value_t = CheckAt::Pending)]
     check_at: CheckAt,
-    /// Upkeeps of the due phase.
-    #[arg(long, default_value_t = 3_000, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Upkeeps of the due phase. An upkeep is performed once per block at most, so that each should be made due less often.
+    #[arg(long, default_value_t = 6_000, value_parser = clap::value_parser!(u32).range(1..))]
     due_upkeeps: u32,
     /// Upkeeps that each transaction of the due phase makes due.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=600))]
@@ -253,6 +256,7 @@ fn performs(args: &LoadArgs) -> impl Iterator<Item = Performs> {
         registry: args.registry,
         artifact: args.artifact.clone(),
         upkeeps: *upkeeps,
+        every: args.perform_every,
         blocks: args.perform_blocks,
     })
 }

@@ -64,7 +64,7 @@ impl Naive {
         set_lane(&mut rpc, &funder, registry, true)?;
         let (heads, new_heads) = mpsc::channel();
         let mut bot = Bot::new(self.check_at, registry, target, &ids)?;
-        let name = format!("naive-keeper-{}", self.performs.upkeeps);
+        let name = self.performs.name("naive-keeper");
         let row = std::thread::scope(|scope| {
             let working = &mut bot;
             let thread = scope.spawn(move || working.run(&new_heads));

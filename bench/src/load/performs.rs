@@ -1,4 +1,4 @@
-//! Upkeeps that are due in every block, on a node that performs them.
+//! Upkeeps that are due in every block, or every few blocks, on a node that performs them.
 
 use alloy_primitives::{Address, Bytes, TxKind, U256, hex};
 use alloy_sol_types::SolValue as _;
@@ -25,6 +25,8 @@ pub(crate) struct Performs {
     /// Hardhat-style artifact of the contract that is performed.
     pub(crate) artifact: std::path::PathBuf,
     pub(crate) upkeeps: usize,
+    /// Blocks from one perform of an upkeep to the next.
+    pub(crate) every: u64,
     pub(crate) blocks: u64,
 }
 
@@ -34,17 +36,24 @@ impl Performs {
         let mut rpc = target.rpc()?;
         let funder = Funder::new(target.terms)?;
         let ids = self.register(&mut rpc, &funder)?;
-        let name = format!("performs-{}", self.upkeeps);
-        let row = self.watch().run(target, &mut rpc, name, &ids, |_| {});
+        let row = self.watch().run(target, &mut rpc, self.name("performs"), &ids, |_| {});
         upkeeps::cancel(&mut rpc, &funder, self.registry, &ids)?;
         row
     }
 
-    pub(crate) fn watch(&self) -> Watch {
-        Watch { registry: self.registry, blocks: self.blocks }
+    /// Name of the row.
+    pub(crate) fn name(&self, phase: &str) -> String {
+        match self.every {
+            1 => format!("{phase}-{}", self.upkeeps),
+            every => format!("{phase}-{}-every-{every}", self.upkeeps),
+        }
     }
 
-    /// Deploys the contracts and registers one upkeep for each, due in every block.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch { registry: self.registry, every: self.every, blocks: self.blocks }
+    }
+
+    /// Deploys the contracts and registers one upkeep for each.
     pub(crate) fn register(&self, rpc: &mut Rpc, funder: &Funder) -> Result<Vec<U256>> {
         let text = std::fs::read(&self.artifact)
             .with_context(|| format!("cannot read {}", self.artifact.display()))?;
@@ -57,8 +66,8 @@ impl Performs {
             .iter()
             .map(|receipt| Ok(serde_json::from_value(receipt["contractAddress"].clone())?))
             .collect::<Result<Vec<Address>>>()?;
-        // Every block: (1 block, 0 milliseconds).
-        let trigger = Bytes::from((1_u64, 0_u64).abi_encode_params());
+        // Blocks, and no milliseconds.
+        let trigger = Bytes::from((self.every, 0_u64).abi_encode_params());
         let beats = contracts.into_iter().map(|contract| Upkeep {
             target: contract,
             perform_gas: PERFORM_GAS,
