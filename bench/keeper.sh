@@ -9,10 +9,10 @@ set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
-counts=1000,10000,100000 write=false release=
+counts=1000,10000,100000 write=false release= command=bench/keeper.sh
 for argument in "$@"; do
   case $argument in
-    --large) counts=$counts,1000000 ;;
+    --large) counts=$counts,1000000 command+=" --large" ;;
     --write) write=true ;;
     -*) echo "bench/keeper.sh: unknown option $argument; see the head of the file" >&2; exit 2 ;;
     *) release=$argument ;;
@@ -78,22 +78,22 @@ load() {
   shift 2
   note_load "$name"
   (cd "$root" && timeout 600 "$bench" load --json --url "http://127.0.0.1:$port" --pid "$node_pid" --accounts 4 --phases "$phase" \
-    --upkeeps "$upkeeps" --perform-blocks "$blocks" "$@") >"$work/$name.json"
+    --perform-blocks "$blocks" "$@") >"$work/$name.json"
 }
 
 note_load index
 timeout 1800 "$bench" keeper --json --upkeeps "$counts" >"$work/index.json"
-rare=(--upkeeps "$rare_upkeeps" --perform-every 20)
+always=(--upkeeps "$upkeeps") rare=(--upkeeps "$rare_upkeeps" --perform-every 20)
 start
-load built-in performs
+load built-in performs "${always[@]}"
 load built-in-rare performs "${rare[@]}"
 stop
 start --no-keeper
-load naive naive-keeper
+load naive naive-keeper "${always[@]}"
 load naive-rare naive-keeper "${rare[@]}"
 stop
 start --no-keeper
-load naive-latest naive-keeper --check-at latest
+load naive-latest naive-keeper --check-at latest "${always[@]}"
 load naive-latest-rare naive-keeper --check-at latest "${rare[@]}"
 stop
 start
@@ -111,7 +111,7 @@ beside() {
 }
 machine=$(sed -n 's/^{"machine":"\([^"]*\)".*/\1/p' "$work/index.json")
 {
-  echo "Machine: $machine. Date: $(date -u +%Y-%m-%d). Command: \`bench/keeper.sh\`. Load average before each part (much above 0"
+  echo "Machine: $machine. Date: $(date -u +%Y-%m-%d). Command: \`$command\`. Load average before each part (much above 0"
   echo "means that others used the machine, too): $loads."
   echo
   echo "### Beside a naive keeper that asks about the block being made"
