@@ -3,14 +3,8 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock,
-    block::ExecutedBlock,
-    dev::DevState,
-    inner::Inner,
-    latency::Latency,
-    metrics,
-    open_block::OpenBlock,
-    upkeeps::{sealed_block, without_logs},
+    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock, block::ExecutedBlock, dev::DevState,
+    inner::Inner, latency::Latency, metrics, open_block::OpenBlock, upkeeps::head_for,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
@@ -291,8 +285,7 @@ impl Producer {
         })?;
         let (trie, updates) = rooted.expect("sealing computes the root once");
         let keeper_record = match self.keeper.as_mut() {
-            Some(keeper) if keeper.listens() => keeper.on_sealed(&sealed_block(&built.executed)),
-            Some(keeper) => keeper.on_sealed(&without_logs(&built.executed)),
+            Some(keeper) => keeper.on_sealed(&head_for(keeper, &built.executed)),
             None => Default::default(),
         };
         self.keeper_carry.merge(Arc::unwrap_or_clone(built.closing));

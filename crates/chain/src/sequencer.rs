@@ -133,7 +133,7 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
         }
         let ready = chain.pool.status().pending > 0;
         // What waits for its log's block to be over is not left waiting for the next look.
-        let look = !woken || producer.keeper.as_ref().is_some_and(Keeper::logs_wait);
+        let look = !woken || producer.keeper.as_ref().is_some_and(Keeper::logs_press);
         let wanted = ready || (look && upkeep_due(chain, &producer)?);
         if !wanted {
             return Ok(());
@@ -152,7 +152,7 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
         }
         producer.seal(chain)?;
         if !ready {
-            if producer.keeper.as_ref().is_some_and(Keeper::logs_wait) {
+            if producer.keeper.as_ref().is_some_and(Keeper::logs_press) {
                 // Again, but not without asking first whether the node is to stop.
                 chain.signal.wake();
             }

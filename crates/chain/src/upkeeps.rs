@@ -19,21 +19,18 @@ pub(crate) fn emitted_logs(
     placed.map(|(index, (tx_hash, log))| EmittedLog { log, tx_hash, index }).collect()
 }
 
-/// A block as the keeper gets to know it.
-pub(crate) fn sealed_block(block: &ExecutedBlock) -> SealedBlock {
-    SealedBlock {
-        logs: emitted_logs(&block.transactions, &block.receipts, 0),
-        ..without_logs(block)
-    }
+/// A new head as the keeper gets to know it: with its logs only where somebody listens.
+pub(crate) fn head_for(keeper: &Keeper, block: &ExecutedBlock) -> SealedBlock {
+    sealed_block(block, keeper.listens())
 }
 
-/// The same for a keeper that nobody has asked to listen.
-pub(crate) fn without_logs(block: &ExecutedBlock) -> SealedBlock {
+fn sealed_block(block: &ExecutedBlock, with_logs: bool) -> SealedBlock {
+    let logs = || emitted_logs(&block.transactions, &block.receipts, 0);
     SealedBlock {
         number: block.number(),
         hash: block.hash,
         timestamp: block.header.timestamp,
-        logs: Vec::new(),
+        logs: with_logs.then(logs).unwrap_or_default(),
     }
 }
 
@@ -41,7 +38,8 @@ pub(crate) fn without_logs(block: &ExecutedBlock) -> SealedBlock {
 pub(crate) fn restore_queue(chain: &Inner, keeper: &mut Keeper) -> Result<(), ChainError> {
     let head = chain.head();
     let record = chain.db.keeper_record(head.number())?.unwrap_or_default();
-    keeper.restore_queue(&record, &sealed_block(&head), |number| {
-        Ok(chain.block(number)?.map(|block| sealed_block(&block)))
+    let head = head_for(keeper, &head);
+    keeper.restore_queue(&record, &head, |number| {
+        Ok(chain.block(number)?.map(|block| sealed_block(&block, true)))
     })
 }

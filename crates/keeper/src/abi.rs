@@ -68,7 +68,6 @@ sol! {
 sol! {
     /// The form of `checkUpkeep` that is told the log: `abi.encode(Automation.Log)`.
     interface RegistryLogs {
-        event UpkeepRegistered(uint256 indexed id, uint32 performGas, address admin);
         function checkUpkeep(uint256 id, bytes triggerData) external returns (bool upkeepNeeded, bytes performData,
             uint8 reason, uint256 gasUsed, uint256 gasLimit, uint256 fastGasWei, uint256 linkNative);
     }

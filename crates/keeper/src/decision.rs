@@ -205,6 +205,15 @@ impl Outcome {
         }
     }
 
+    /// True where a due perform waits for nothing but the next tick or block.
+    pub(crate) fn waits_for_next_block(&self) -> bool {
+        use DeferReason::{BlockGas, GasShare, PerformsBefore, RoundLimit};
+        matches!(
+            self,
+            Self::Deferred { reason: BlockGas | GasShare | PerformsBefore | RoundLimit, .. }
+        )
+    }
+
     /// True where the upkeep was fired, whatever its target did.
     pub fn is_performed(&self) -> bool {
         matches!(self, Self::Performed { .. } | Self::PerformedReverted { .. })

@@ -107,7 +107,7 @@ pub(crate) struct TriggerLog {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogBlock {
     pub(crate) number: u64,
-    /// Zero where the log is known without it.
+    /// Zero while the block is open.
     pub(crate) hash: B256,
     pub(crate) timestamp: u64,
 }
@@ -119,11 +119,12 @@ impl From<&SealedBlock> for LogBlock {
 }
 
 impl TriggerLog {
-    pub(crate) fn new(emitted: &EmittedLog, block: LogBlock) -> Self {
+    /// A log of `block`. Where it is wanted within its block it is known without the block's hash, also while it waits in later ones.
+    pub(crate) fn new(emitted: &EmittedLog, block: LogBlock, same_block: bool) -> Self {
         Self {
             emitted: emitted.clone(),
             block: block.number,
-            block_hash: block.hash,
+            block_hash: if same_block { B256::ZERO } else { block.hash },
             timestamp: block.timestamp,
         }
     }

@@ -65,14 +65,17 @@ impl PlannedPerform {
         Some(dedup_key(self.upkeep, trigger.logBlockHash, trigger.txHash, trigger.logIndex))
     }
 
-    /// The log of this perform's own block that it is for, as far as its trigger tells: for performs that are read back
-    /// from the journal before the log is.
-    pub(crate) fn log_of_same_block(&self, source: Address) -> Option<TriggerLog> {
+    /// Holds the place of the log of this perform's own block that it is for: for performs that are read back from the journal
+    /// before the log is.
+    pub(crate) fn place_of_log(&self) -> Option<TriggerLog> {
         let trigger =
             log_trigger(&self.trigger).filter(|trigger| trigger.logBlockHash.is_zero())?;
-        let log = Log { address: source, ..Log::default() };
         Some(TriggerLog {
-            emitted: EmittedLog { log, tx_hash: trigger.txHash, index: trigger.logIndex },
+            emitted: EmittedLog {
+                log: Log::default(),
+                tx_hash: trigger.txHash,
+                index: trigger.logIndex,
+            },
             block: self.block,
             block_hash: B256::ZERO,
             timestamp: 0,

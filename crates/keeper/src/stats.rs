@@ -102,13 +102,18 @@ pub(crate) fn report_block(
 /// Names of outcomes that are performs.
 const PERFORMED: [&str; 2] = ["performed", "performedReverted"];
 
-/// How many upkeeps had each outcome.
+/// How many upkeeps, or logs that they were looked at for, had each outcome.
 fn outcome_counts(record: &BlockDecisions) -> [(&'static str, u64); Outcome::NAMES.len()] {
-    Outcome::NAMES.map(|name| {
-        let listed = record.decisions.iter().filter(|decision| decision.outcome.name() == name);
-        let uncounted = if name == Outcome::NotNeeded.name() { record.not_needed } else { 0 };
-        (name, listed.count() as u64 + uncounted)
-    })
+    let mut counts = Outcome::NAMES.map(|name| (name, 0));
+    let mut add = |name, more| {
+        let found = counts.iter_mut().find(|(known, _)| *known == name);
+        found.expect("every name of an outcome is among the names").1 += more;
+    };
+    add(Outcome::NotNeeded.name(), record.not_needed);
+    for decision in &record.decisions {
+        add(decision.outcome.name(), 1);
+    }
+    counts
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ type Metric = (&'static str, Kind, &'static str, &'static str);
 #[rustfmt::skip] // a table
 const METRICS: [Metric; 39] = [
     ("keeper_upkeeps", Gauge, "upkeeps", "Active upkeeps in the last block"),
-    ("keeper_outcomes_total", Counter, "upkeeps", "What became of active upkeeps, one count each in every block, by `outcome`"),
+    ("keeper_outcomes_total", Counter, "upkeeps", "What became of active upkeeps, one count each in every block (of a log upkeep one for each log), by `outcome`"),
     ("keeper_performs_total", Counter, "performs", "Performs in sealed blocks, by `outcome`: `performed` or `performedReverted`"),
     ("keeper_missed_total", Counter, "upkeeps", "Active upkeeps without an outcome in a block; must stay 0"),
     ("keeper_logs_waiting", Gauge, "logs", "Logs that upkeeps wait with after the last block, those of that block included"),

@@ -70,11 +70,10 @@ impl Keeper {
         let gas = self.config.check_gas_per_block;
         for (class, slots, limit) in [(0, usual, gas), (1, wasteful, gas / WASTEFUL_PART)] {
             let size = if free { EVALUATED_FREELY } else { EVALUATED_AT_ONCE[class] };
-            let mut pieces = slots.chunks(size);
-            for some in pieces.by_ref() {
+            for some in slots.chunks(size) {
                 if !free && self.open.check_gas[class] >= limit {
                     self.leave_unchecked(number, some);
-                    break;
+                    continue;
                 }
                 match self.evaluate_all(evaluator, some) {
                     Ok(evaluations) => {
@@ -87,9 +86,6 @@ impl Keeper {
                         return Err(error);
                     }
                 }
-            }
-            for some in pieces {
-                self.leave_unchecked(number, some);
             }
         }
         // those evaluated in this very round are up to date

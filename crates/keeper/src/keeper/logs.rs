@@ -9,7 +9,7 @@ use crate::{
     logs::{EmittedLog, LogBlock, LogPosition, SealedBlock, TriggerLog},
     trigger::Trigger,
 };
-use alloy_primitives::{B256, U256, map::HashMap};
+use alloy_primitives::{U256, map::HashMap};
 use alloy_sol_types::SolEventInterface;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,9 +24,14 @@ impl Keeper {
         !self.listeners.is_empty()
     }
 
-    /// Whether logs wait that upkeeps were due for when the last block was sealed.
-    pub fn logs_wait(&self) -> bool {
-        self.book.logs() > 0
+    /// Whether logs wait that the next block will look at or perform as it comes: not those for which something has to change
+    /// first, such as the upkeep's balance. For chains that make blocks on demand.
+    pub fn logs_press(&self) -> bool {
+        let is_log = |slot: &&Slot| self.book.log(**slot).is_some();
+        let mut unseen = self.dirty.iter().filter(is_log);
+        let mut due = self.due.iter().filter(is_log);
+        unseen.any(|slot| self.book.entry(*slot).is_some_and(|entry| entry.evaluated_in == 0))
+            || due.any(|slot| self.book.outcome(*slot).is_some_and(Outcome::waits_for_next_block))
     }
 
     /// Takes over what waited when block `head` was sealed, from the record that was made of it and from its logs, so that a
@@ -90,7 +95,10 @@ impl Keeper {
 
     fn restore_log(&mut self, decision: &Decision, block: LogBlock, log: &EmittedLog) {
         let Some(upkeep) = self.book.slot(decision.upkeep) else { return };
-        let Some(slot) = self.wait_with(upkeep, block, log) else { return };
+        let Some(info) = self.book.info(upkeep) else { return };
+        let same_block = matches!(info.trigger, Trigger::Log { same_block: true, .. });
+        let log = Arc::new(TriggerLog::new(log, block, same_block));
+        let Some(slot) = self.wait_with(upkeep, log) else { return };
         if let Outcome::Deferred { since, .. } = decision.outcome {
             self.set_due_since(Some(slot), Some(since));
         } else {
@@ -136,23 +144,15 @@ impl Keeper {
                     }
                 }
                 // All of them know the log by its block, or none does.
-                let log = shared.get_or_insert_with(|| {
-                    let hash = if same_block { B256::ZERO } else { block.hash };
-                    Arc::new(TriggerLog::new(log, LogBlock { hash, ..block }))
-                });
-                if let Some(slot) = self.book.add_log(upkeep, log.clone()) {
-                    self.dirty.insert(slot);
-                }
+                let log = shared
+                    .get_or_insert_with(|| Arc::new(TriggerLog::new(log, block, same_block)))
+                    .clone();
+                self.wait_with(upkeep, log);
             }
         }
     }
 
-    fn wait_with(&mut self, upkeep: Slot, block: LogBlock, log: &EmittedLog) -> Option<Slot> {
-        let trigger = &self.book.info(upkeep)?.trigger;
-        // Known without its block's hash, a log keeps being so when it is still waiting in later blocks.
-        let known_by_hash = !matches!(trigger, Trigger::Log { same_block: true, .. });
-        let hash = if known_by_hash { block.hash } else { B256::ZERO };
-        let log = Arc::new(TriggerLog::new(log, LogBlock { hash, ..block }));
+    fn wait_with(&mut self, upkeep: Slot, log: Arc<TriggerLog>) -> Option<Slot> {
         let slot = self.book.add_log(upkeep, log)?;
         self.dirty.insert(slot);
         Some(slot)
@@ -181,8 +181,7 @@ impl Keeper {
         let Some(key) = perform.log_key() else { return Some(upkeep) };
         self.book.log_slot(key).or_else(|| {
             // Read back from the journal before the log of its own block was.
-            let source = self.book.info(upkeep)?.target;
-            self.book.add_log(upkeep, Arc::new(perform.log_of_same_block(source)?))
+            self.book.add_log(upkeep, Arc::new(perform.place_of_log()?))
         })
     }
 }

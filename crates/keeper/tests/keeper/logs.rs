@@ -73,7 +73,7 @@ fn a_log_is_served_in_the_next_block_with_all_that_is_known_of_it() {
     let logs = chain.shout(7, 1, 1);
     let record = chain.finish_block(&mut keeper);
     assert_eq!(outcome(&record, id), Outcome::NotNeeded, "its block has no hash yet");
-    assert!(keeper.logs_wait());
+    assert!(keeper.stats().logs_waiting > 0);
 
     let record = chain.finish_block(&mut keeper);
     assert!(outcome(&record, id).is_performed(), "{record:?}");
@@ -81,7 +81,7 @@ fn a_log_is_served_in_the_next_block_with_all_that_is_known_of_it() {
     assert_eq!(chain.count(1), 1);
     let seen = chain.call(SUBJECT, Subject::seenLogCall {});
     assert_eq!(seen, heard(&chain, &logs[0], 1, Some(2)));
-    assert!(!keeper.logs_wait());
+    assert_eq!(keeper.stats().logs_waiting, 0);
 
     // Once.
     let record = chain.finish_block(&mut keeper);
@@ -219,7 +219,7 @@ fn a_perform_that_would_fail_is_tried_again_until_patience_ends() {
     assert!(outcome(&chain.finish_block(&mut keeper), mended).is_performed());
 
     let (mut blocks, mut dropped) = (0, None);
-    while keeper.logs_wait() {
+    while keeper.stats().logs_waiting > 0 {
         let record = chain.finish_block(&mut keeper);
         if let Outcome::Dropped { reason } = outcome(&record, stuck) {
             dropped = Some((record.block, reason));
@@ -327,7 +327,7 @@ fn a_cancelled_upkeeps_logs_end_with_it() {
     let told: Vec<_> = of(&record, id).iter().map(|one| (one.log, &one.outcome)).collect();
     let cancelled = &Outcome::Cancelled;
     assert_eq!(told, [(None, cancelled), (at(2, 0), cancelled), (at(2, 1), cancelled)]);
-    assert!(!keeper.logs_wait() && !keeper.listens());
+    assert_eq!((keeper.stats().logs_waiting, keeper.listens()), (0, false));
     let record = chain.finish_block(&mut keeper);
     assert_eq!((record.active, record.decisions.len(), chain.count(1)), (0, 0, 0));
 }
@@ -434,7 +434,7 @@ fn a_record_may_name_a_log_that_is_not_there() {
             Ok::<_, plasma_keeper::KeeperError>(empty.then_some(sealed))
         };
         restarted.restore_queue(&record.encode(), head, block).unwrap();
-        assert!(!restarted.logs_wait());
+        assert_eq!(restarted.stats().logs_waiting, 0);
         let rubbish = restarted.restore_queue(&Bytes::from_static(&[7]), head, block);
         assert!(rubbish.is_err());
     }
@@ -485,4 +485,28 @@ fn a_restart_within_the_block_of_a_registration_tells_the_same() {
         .map(|record| BlockDecisions::decode(&record).unwrap());
     assert_eq!(one, other);
     assert_eq!(one.decisions.iter().filter(|one| one.outcome.is_performed()).count(), 3);
+}
+
+/// A chain on demand makes a block at once for logs that it can serve, not for those that wait for something else: with an upkeep
+/// that is due in every block beside them it would make blocks without end.
+#[test]
+fn only_logs_that_the_next_block_can_serve_press() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let poor = chain.register(NEXT_BLOCK, 0, 1, 500_000, 0);
+    chain.register(Trigger::Blocks(1), 0, 2, 500_000, ETHER);
+    chain.finish_block(&mut keeper);
+    assert!(!keeper.logs_press());
+    chain.shout(7, 10, 100);
+    chain.finish_block(&mut keeper);
+    assert!(keeper.logs_press(), "nobody has looked at them");
+    chain.finish_block(&mut keeper);
+    assert_eq!(keeper.stats().logs_waiting, 100);
+    assert!(!keeper.logs_press(), "they wait for money");
+    chain.fund(poor, ETHER);
+    chain.finish_block(&mut keeper);
+    assert!(keeper.stats().logs_waiting > 0);
+    assert!(keeper.logs_press(), "the rest is performed in the next block");
+    chain.finish_block(&mut keeper);
+    assert_eq!((keeper.stats().logs_waiting, keeper.logs_press()), (0, false));
 }

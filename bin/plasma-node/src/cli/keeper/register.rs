@@ -6,13 +6,11 @@ use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolEvent, SolValue, sol};
 use clap::{Args, ValueEnum};
 use eyre::{Result, bail, ensure, eyre};
-use plasma_keeper::Schedule;
+use plasma_keeper::{Schedule, abi::Registry::UpkeepRegistered};
 use serde_json::Value;
 
 sol! {
     interface Registry {
-        event UpkeepRegistered(uint256 indexed id, uint32 performGas, address admin);
-
         function registerUpkeep(
             address target,
             uint32 gasLimit,
@@ -204,7 +202,7 @@ pub(super) fn run(rpc: &RpcClient, args: &RegisterArgs) -> Result<()> {
 }
 
 fn registered_id(receipt: &Value) -> Option<U256> {
-    let topic = Registry::UpkeepRegistered::SIGNATURE_HASH;
+    let topic = UpkeepRegistered::SIGNATURE_HASH;
     receipt["logs"].as_array()?.iter().find_map(|log| {
         let topics: Vec<B256> = serde_json::from_value(log["topics"].clone()).ok()?;
         (topics.first() == Some(&topic)).then(|| topics.get(1).map(|id| (*id).into()))?

@@ -113,6 +113,9 @@ impl Book {
     /// Gives up logs that have waited for too long in block `number`, save those that only lack gas or a lane. The record of
     /// the block to come tells of it. Returns their slots.
     pub(in crate::keeper) fn drop_old_logs(&mut self, number: u64) -> Vec<Slot> {
+        if self.by_key.is_empty() {
+            return Vec::new();
+        }
         let old: Vec<_> = self
             .outcomes
             .iter()

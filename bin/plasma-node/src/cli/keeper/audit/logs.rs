@@ -10,7 +10,11 @@ use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use eyre::{Result, eyre};
 use plasma_keeper::{
     Decision, LogFilter, LogPosition, Outcome, Trigger, UpkeepInfo,
-    abi::{Automation, Registry::getUpkeepStatusCall, RegistryLogs},
+    abi::{
+        Automation,
+        Registry::{UpkeepRegistered, getUpkeepStatusCall},
+        RegistryLogs,
+    },
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -65,8 +69,7 @@ impl Past<'_> {
         if upkeep.registered_block < self.number {
             return Ok(Some((*filter, 0)));
         }
-        let topics =
-            [Some(RegistryLogs::UpkeepRegistered::SIGNATURE_HASH), Some(id.into()), None, None];
+        let topics = [Some(UpkeepRegistered::SIGNATURE_HASH), Some(id.into()), None, None];
         let registration = self.logs(&LogFilter { address: self.registry, topics })?;
         let place = registration.first().map_or(0, |log| log.log_index.to());
         Ok(Some((*filter, place)))
