@@ -5,6 +5,7 @@ use crate::{
     PreparedBlock,
     block::ExecutedBlock,
     dev::DevState,
+    engine::EngineControl,
     explain::{self, Dependencies},
     fork::StateFork,
     genesis::ensure_genesis,
@@ -76,6 +77,7 @@ impl Chain {
             tip: RwLock::new(Tip { trie, snapshot }),
             recent: RwLock::default(),
             side: Mutex::default(),
+            engine: Mutex::default(),
             conflicts: RwLock::default(),
             producer: Mutex::new(producer),
             signal: Signal::default(),
@@ -286,7 +288,9 @@ impl Chain {
         let view = self.inner.view();
         let osaka = self.inner.spec.is_osaka_active_at_timestamp(view.pool_head.timestamp);
         let transaction = if osaka { with_cell_proofs(transaction)? } else { transaction };
-        let added = self.inner.pool.add(transaction, &*view.pending.state, &view.pool_head)?;
+        // What stands in a payload may still come to nothing: its nonces are not taken yet.
+        let state = if self.inner.config.driven { &view.state } else { &view.pending.state };
+        let added = self.inner.pool.add(transaction, &**state, &view.pool_head)?;
         drop(submission);
         if added.pending {
             self.inner.signal.wake();
@@ -409,6 +413,23 @@ impl Chain {
         each: impl FnMut(&Imported),
     ) -> Result<(), ChainError> {
         crate::import::import_batch(&self.inner, blocks, each)
+    }
+
+    /// What a consensus layer commands; `None` where none drives this chain ([`ChainConfig::driven`]).
+    pub fn engine(&self) -> Option<EngineControl> {
+        self.inner.config.driven.then(|| EngineControl::new(self.inner.clone()))
+    }
+
+    /// The latest block that is safe from reorganisations under honest majority assumptions: what the consensus
+    /// layer says, or the head where there is none. `None` before it has said so.
+    pub fn safe(&self) -> Option<u64> {
+        if self.inner.config.driven { self.inner.engine.lock().safe } else { Some(self.head().number()) }
+    }
+
+    /// The latest block that is final: what the consensus layer says, or the head where there is none, since sealed
+    /// blocks are final then. `None` before it has said so.
+    pub fn finalized(&self) -> Option<u64> {
+        if self.inner.config.driven { self.inner.engine.lock().finalized } else { Some(self.head().number()) }
     }
 
     /// Developers' commands; `None` outside `--dev`.

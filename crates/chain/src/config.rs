@@ -22,6 +22,9 @@ pub struct ChainConfig {
     pub tick: Duration,
     /// A block as soon as transactions are ready, instead of one per `block_time`.
     pub automine: bool,
+    /// A consensus layer drives the chain by the Engine API: blocks are made when it asks for one, and the head
+    /// is what it says. Not together with `automine` or `dev`.
+    pub driven: bool,
     /// Developers' commands (time, snapshots, patches of state) are allowed.
     pub dev: bool,
     /// Receives the priority fees.
@@ -50,6 +53,7 @@ impl Default for ChainConfig {
             block_time: Duration::from_secs(1),
             tick: Duration::from_millis(100),
             automine: false,
+            driven: false,
             dev: false,
             beneficiary: Address::ZERO,
             gas_limit_target: 250_000_000,

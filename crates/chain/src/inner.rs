@@ -6,6 +6,7 @@
 use crate::{
     ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock, Tick, TickedBlock,
     block::ExecutedBlock,
+    engine::EngineState,
     import::SideChains,
     latency::Latency,
     metrics,
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) recent: RwLock<Recent>,
     /// Valid blocks beside the canonical chain.
     pub(crate) side: Mutex<SideChains>,
+    /// What a consensus layer has said, and what it has asked for.
+    pub(crate) engine: Mutex<EngineState>,
     pub(crate) conflicts: RwLock<VecDeque<(u64, Arc<ConflictReport>)>>,
     pub(crate) events: broadcast::Sender<ChainEvent>,
     pub(crate) head_number: watch::Sender<u64>,
@@ -170,7 +173,7 @@ impl Inner {
     }
 
     /// Shows `block`, whose state is the database's tip, as the head.
-    fn set_head(
+    pub(crate) fn set_head(
         &self,
         block: Arc<ExecutedBlock>,
         producer: &Producer,
@@ -206,10 +209,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Shows the open block to readers after tick `number`, which begins with transaction `first`.
-    pub(crate) fn publish_pending(&self, open: &OpenBlock, number: u32, first: usize) {
+    /// Shows the open block to readers.
+    pub(crate) fn show_pending(&self, open: &OpenBlock) -> Arc<PendingBlock> {
         let pending = Arc::new(open.pending());
         self.view.write().pending = pending.clone();
+        pending
+    }
+
+    /// Shows the open block to readers after tick `number`, which begins with transaction `first`, and tells listeners.
+    pub(crate) fn publish_pending(&self, open: &OpenBlock, number: u32, first: usize) {
+        let pending = self.show_pending(open);
         let block = TickedBlock::Open(pending);
         self.announce(ChainEvent::Tick(Tick { number, first, block }));
     }

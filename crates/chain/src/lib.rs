@@ -18,6 +18,7 @@ mod block;
 mod chain;
 mod config;
 mod dev;
+mod engine;
 mod error;
 mod events;
 pub mod explain;
@@ -41,6 +42,9 @@ pub use block::{ExecutedBlock, PendingBlock};
 pub use chain::{Chain, Submission};
 pub use config::{ChainConfig, ExecutorKind};
 pub use dev::DevControl;
+pub use engine::{
+    BuiltPayload, EngineControl, Forkchoice, ForkchoiceVerdict, PayloadId, PayloadRequest, PayloadVerdict,
+};
 pub use error::ChainError;
 pub use events::{ChainEvent, Tick, TickedBlock};
 pub use fork::StateFork;

@@ -5,7 +5,7 @@
 
 use crate::{ChainError, ExecutorKind, PendingBlock, block::ExecutedBlock, upkeeps::emitted_logs};
 use alloy_consensus::{Header, Transaction as _, transaction::Recovered};
-use alloy_eips::eip4895::Withdrawals;
+use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{B256, Bytes};
 use plasma_chainspec::ChainSpec;
@@ -54,6 +54,8 @@ pub(crate) struct BuiltBlock {
     pub(crate) changes: StateChanges,
     /// Those of the changes that came after the last transaction.
     pub(crate) closing: Arc<StateChanges>,
+    /// Requests for the consensus layer (EIP-7685).
+    pub(crate) requests: Requests,
 }
 
 /// What became of a batch.
@@ -68,11 +70,13 @@ pub(crate) struct BatchResult {
 impl OpenBlock {
     /// Opens the block after `parent`, whose post-state is `state`, and runs its first system
     /// calls. `patch` is applied before them; `dev` allows for impersonated contracts.
+    #[allow(clippy::too_many_arguments)] // each is a part of the block, and none belongs to another
     pub(crate) fn open(
         spec: &Arc<ChainSpec>,
         parent: Arc<ExecutedBlock>,
         state: Arc<dyn StateReader>,
         attributes: NextBlockAttributes,
+        frame: Frame,
         extra_data: Bytes,
         patch: Option<StateChanges>,
         dev: bool,
@@ -80,7 +84,6 @@ impl OpenBlock {
         let mut env = next_block_env(spec, &parent.header, &attributes);
         // EIP-3607 is about keys that collide with contracts; a developer may impersonate one.
         env.cfg_env.disable_eip3607 = dev;
-        let frame = Frame::new(spec, attributes.timestamp);
         let mut block_state = BlockState::new(state);
         if let Some(patch) = &patch {
             block_state.apply(patch.clone());
@@ -237,6 +240,7 @@ impl OpenBlock {
             &self.parent,
             &self.attributes,
             &self.env,
+            &self.frame,
             self.extra_data.clone(),
         );
         block.header.gas_used = self.committer.gas_used();
@@ -289,19 +293,23 @@ impl OpenBlock {
             },
             changes: finished.changes,
             closing: finished.closing,
+            requests: finished.requests,
         })
     }
 }
 
-/// The parts of a block that the fork demands and that a sequencer leaves empty.
+/// The parts of a block that the fork demands and that come from the consensus layer.
 #[derive(Clone, Debug)]
-struct Frame {
-    withdrawals: Option<Withdrawals>,
-    parent_beacon_block_root: Option<B256>,
+pub(crate) struct Frame {
+    /// Withdrawals, from Shanghai on.
+    pub(crate) withdrawals: Option<Withdrawals>,
+    /// Root of the parent's beacon block, from Cancun on.
+    pub(crate) parent_beacon_block_root: Option<B256>,
 }
 
 impl Frame {
-    fn new(spec: &ChainSpec, timestamp: u64) -> Self {
+    /// As a sequencer leaves them: empty.
+    pub(crate) fn empty(spec: &ChainSpec, timestamp: u64) -> Self {
         Self {
             withdrawals: spec.is_shanghai_active_at_timestamp(timestamp).then(Withdrawals::default),
             parent_beacon_block_root: spec
@@ -317,9 +325,9 @@ pub(crate) fn pending_block(
     parent: &ExecutedBlock,
     attributes: &NextBlockAttributes,
     env: &EvmEnv,
+    frame: &Frame,
     extra_data: Bytes,
 ) -> ExecutedBlock {
-    let frame = Frame::new(spec, attributes.timestamp);
     let number = parent.number() + 1;
     let block = &env.block_env;
     ExecutedBlock {
@@ -340,7 +348,7 @@ pub(crate) fn pending_block(
             extra_data,
             ..Header::default()
         },
-        withdrawals: frame.withdrawals,
+        withdrawals: frame.withdrawals.clone(),
         total_difficulty: parent.total_difficulty,
         ..ExecutedBlock::default()
     }

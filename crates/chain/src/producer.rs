@@ -3,17 +3,27 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock, block::ExecutedBlock, dev::DevState,
-    inner::Inner, latency::Latency, metrics, open_block::OpenBlock, upkeeps::head_for,
+    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock,
+    block::ExecutedBlock,
+    dev::DevState,
+    inner::Inner,
+    latency::Latency,
+    metrics,
+    open_block::{Frame, OpenBlock},
+    upkeeps::{head_for, restore_queue},
 };
 use alloy_consensus::transaction::Recovered;
-use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
+use alloy_eips::{
+    eip4844::DATA_GAS_PER_BLOB, eip7594::BlobTransactionSidecarVariant, eip7685::Requests,
+};
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::{Address, keccak256};
+use alloy_primitives::{Address, B256, Bytes, keccak256, map::B256Map};
 use plasma_chainspec::ChainSpec;
 use plasma_evm::{EvmEnv, NextBlockAttributes};
 use plasma_keeper::{Keeper, PlannedPerform, RoundInput};
-use plasma_storage::{BlockRecord, StateChanges, StateReader, TickRecord, Transaction};
+use plasma_parallel::ConflictReport;
+use plasma_storage::{BlockRecord, StateChanges, StateReader, TickRecord, Transaction, TrieUpdates};
+use plasma_trie::StateTrie;
 use plasma_txpool::PoolHead;
 use std::{
     sync::Arc,
@@ -38,6 +48,40 @@ pub(crate) struct Producer {
     /// Performs in the tick in progress, as positions in the block.
     tick_performs: Vec<u32>,
     pub(crate) latency: Latency,
+    /// What the keeper has seen beyond the head.
+    pub(crate) keeper_ahead: KeeperAhead,
+    /// Blobs of the payload under construction: they are asked for with it, whatever has become of the pool.
+    pub(crate) sidecars: B256Map<Arc<BlobTransactionSidecarVariant>>,
+}
+
+/// What the keeper has seen beyond the head, in a chain that a consensus layer drives: there a block may be built and
+/// come to nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum KeeperAhead {
+    /// Nothing, or what will be part of the chain.
+    #[default]
+    Nothing,
+    /// Some of a payload that is still open.
+    OpenPayload,
+    /// All of the payload with this hash.
+    Payload(B256),
+}
+
+/// A block that is complete and stands in no journal yet.
+pub(crate) struct Built {
+    pub(crate) block: Arc<ExecutedBlock>,
+    pub(crate) changes: Arc<StateChanges>,
+    /// Requests for the consensus layer (EIP-7685).
+    pub(crate) requests: Requests,
+    /// The keeper's decisions in the block.
+    pub(crate) keeper_record: Bytes,
+    conflicts: Arc<ConflictReport>,
+    updates: TrieUpdates,
+    trie: StateTrie,
+    patch: Option<StateChanges>,
+    performs: usize,
+    untold: Option<(u32, usize)>,
+    opened: Instant,
 }
 
 impl Producer {
@@ -50,6 +94,8 @@ impl Producer {
             keeper_carry: StateChanges::default(),
             tick_performs: Vec::new(),
             latency: Latency::default(),
+            keeper_ahead: KeeperAhead::Nothing,
+            sidecars: B256Map::default(),
         }
     }
 
@@ -61,7 +107,8 @@ impl Producer {
         let parent = chain.head();
         let attributes = self.next_attributes(&chain.spec, &chain.config, &parent);
         let patch = self.dev.patch.clone();
-        self.open_with(chain, parent, attributes, (!patch.is_empty()).then_some(patch))
+        let frame = Frame::empty(&chain.spec, attributes.timestamp);
+        self.open_with(chain, parent, attributes, frame, (!patch.is_empty()).then_some(patch))
     }
 
     /// Opens the next block with given attributes (restart, or [`Self::open`]).
@@ -70,14 +117,17 @@ impl Producer {
         chain: &Inner,
         parent: Arc<ExecutedBlock>,
         attributes: NextBlockAttributes,
+        frame: Frame,
         patch: Option<StateChanges>,
     ) -> Result<(), ChainError> {
+        let (spec, dev) = (&chain.spec, chain.config.dev);
         let state: Arc<dyn StateReader> = Arc::new(chain.db.latest()?);
         let extra_data = chain.config.extra_data.clone();
-        let dev = chain.config.dev;
-        let open = OpenBlock::open(&chain.spec, parent, state, attributes, extra_data, patch, dev)?;
+        let open =
+            OpenBlock::open(spec, parent, state, attributes, frame, extra_data, patch, dev)?;
         self.keeper_seen = 0;
         self.tick_performs.clear();
+        self.sidecars.clear();
         self.open = Some(open);
         Ok(())
     }
@@ -105,6 +155,7 @@ impl Producer {
                 .dev
                 .next_base_fee
                 .filter(|_| spec.is_london_active_at_block(parent.number() + 1)),
+            slot_number: None,
         }
     }
 
@@ -114,14 +165,7 @@ impl Producer {
     pub(crate) fn tick(&mut self, chain: &Inner, durable: bool) -> Result<usize, ChainError> {
         let started = Instant::now();
         self.open(chain)?;
-        for _ in 0..BATCHES_PER_TICK {
-            if self.take_batch(chain)? == 0 {
-                break;
-            }
-        }
-        self.keeper_rounds(chain, started)?;
-        let Some(open) = self.open.as_mut() else { return Ok(0) };
-        let added = open.transactions.len() - open.tick_start();
+        let added = self.grow(chain, started)?;
         if added == 0 {
             return Ok(0);
         }
@@ -150,6 +194,41 @@ impl Producer {
         Ok(added)
     }
 
+    /// One tick of a payload that the consensus layer has asked for: readers see it as pending, but nothing is promised and
+    /// nothing leaves the pool, as the payload may come to nothing. Does nothing where none is open.
+    pub(crate) fn tick_payload(&mut self, chain: &Inner) -> Result<usize, ChainError> {
+        let started = Instant::now();
+        let added = self.grow(chain, started)?;
+        let Some(open) = self.open.as_mut().filter(|_| added > 0) else { return Ok(0) };
+        let changes = open.end_tick();
+        self.tick_performs.clear();
+        chain.show_pending(open);
+        open.trie.get_or_insert_with(|| chain.open_trie()).add(changes);
+        metrics::tick(started.elapsed(), added);
+        Ok(added)
+    }
+
+    /// Executes what the pool and the keeper have for the open block, and answers how many transactions that added.
+    fn grow(&mut self, chain: &Inner, started: Instant) -> Result<usize, ChainError> {
+        for _ in 0..BATCHES_PER_TICK {
+            if self.take_batch(chain)? == 0 {
+                break;
+            }
+        }
+        self.keeper_rounds(chain, started)?;
+        Ok(self.open.as_ref().map_or(0, |open| open.transactions.len() - open.tick_start()))
+    }
+
+    /// Brings a keeper that has seen a payload that came to nothing back to the head.
+    pub(crate) fn keeper_to_head(&mut self, chain: &Inner) -> Result<(), ChainError> {
+        self.keeper_ahead = KeeperAhead::Nothing;
+        self.keeper_carry = StateChanges::default();
+        let Some(keeper) = self.keeper.as_mut() else { return Ok(()) };
+        let env = plasma_evm::block_env(&chain.spec, &chain.head().header);
+        keeper.reload(&chain.db.latest()?, &env)?;
+        restore_queue(chain, keeper)
+    }
+
     /// Takes one batch from the pool and executes it; returns how many transactions it included.
     fn take_batch(&mut self, chain: &Inner) -> Result<usize, ChainError> {
         let Some(open) = self.open.as_mut() else { return Ok(0) };
@@ -164,6 +243,9 @@ impl Producer {
         let mut hashes = Vec::with_capacity(ready.len());
         let mut batch = Vec::with_capacity(ready.len());
         for pooled in ready {
+            if let Some(sidecar) = pooled.sidecar.as_ref().filter(|_| chain.config.driven) {
+                self.sidecars.insert(pooled.hash, sidecar.clone());
+            }
             hashes.push(pooled.hash);
             batch.push(Recovered::new_unchecked(pooled.transaction.clone(), pooled.sender));
         }
@@ -263,15 +345,11 @@ impl Producer {
         Ok(chain.db.append_tick(&record)?)
     }
 
-    /// Seals the open block (opening one first where there is none) and makes it the head.
-    pub(crate) fn seal(&mut self, chain: &Inner) -> Result<Arc<ExecutedBlock>, ChainError> {
-        self.open(chain)?;
-        let started = Instant::now();
+    /// Completes the open block. Nothing is durable or visible by that.
+    pub(crate) fn build(&mut self, chain: &Inner) -> Result<Built, ChainError> {
         let mut open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
         let patch = open.patch.clone();
-        let performs = open.performs;
-        let untold = open.untold;
-        let opened = open.opened;
+        let (performs, untold, opened) = (open.performs, open.untold, open.opened);
         let conflicts = Arc::new(open.conflicts.clone());
         let trie = open.trie.take().unwrap_or_else(|| chain.open_trie());
         let mut rooted = None;
@@ -289,30 +367,41 @@ impl Producer {
             None => Default::default(),
         };
         self.keeper_carry.merge(Arc::unwrap_or_clone(built.closing));
-        let block = Arc::new(built.executed);
+        Ok(Built {
+            block: Arc::new(built.executed),
+            changes: Arc::new(built.changes),
+            requests: built.requests,
+            keeper_record,
+            conflicts,
+            updates,
+            trie,
+            patch,
+            performs,
+            untold,
+            opened,
+        })
+    }
+
+    /// Seals the open block (opening one first where there is none) and makes it the head.
+    pub(crate) fn seal(&mut self, chain: &Inner) -> Result<Arc<ExecutedBlock>, ChainError> {
+        self.open(chain)?;
+        let started = Instant::now();
+        let built = self.build(chain)?;
+        let block = built.block;
         let record = BlockRecord {
-            header: block.header.clone(),
-            hash: block.hash,
-            transactions: block.transactions.iter().map(|tx| tx.inner().clone()).collect(),
-            senders: block.transactions.iter().map(Recovered::signer).collect(),
-            receipts: block.receipts.clone(),
-            ommers: Vec::new(),
-            withdrawals: block.withdrawals.clone(),
-            keeper: keeper_record,
-            dev_patch: patch,
-            total_difficulty: block.total_difficulty,
-            post_states: Vec::new(),
-            access_list: block.access_list.clone(),
+            keeper: built.keeper_record,
+            dev_patch: built.patch,
+            ..BlockRecord::from(&*block)
         };
         chain.db.append_block(&record)?;
         let keeper = self.keeper.as_ref();
         self.latency.sealed(|upkeep| keeper?.due_since(upkeep));
         self.dev.block_sealed();
-        chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
-        let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
-        report(&block, performs, incarnations, opened.elapsed(), started.elapsed());
-        chain.remember_conflicts(block.number(), conflicts);
-        if let Some((number, first)) = untold {
+        chain.adopt(block.clone(), built.changes, Arc::new(built.updates), built.trie, self)?;
+        let incarnations: u64 = built.conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
+        report(&block, built.performs, incarnations, built.opened.elapsed(), started.elapsed());
+        chain.remember_conflicts(block.number(), built.conflicts);
+        if let Some((number, first)) = built.untold {
             let block = TickedBlock::Sealed(block.clone());
             chain.announce(ChainEvent::Tick(Tick { number, first, block }));
         }
@@ -373,7 +462,7 @@ pub(crate) fn next_pool_head(
 }
 
 /// The next gas limit on the way from `parent` to `target`.
-fn towards(parent: u64, target: u64) -> u64 {
+pub(crate) fn towards(parent: u64, target: u64) -> u64 {
     let step = (parent / GAS_LIMIT_BOUND_DIVISOR).saturating_sub(1);
     target.clamp(parent.saturating_sub(step), parent.saturating_add(step))
 }

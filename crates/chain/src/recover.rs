@@ -2,7 +2,13 @@
 //! are the ticks of the block that was open.
 
 use crate::{
-    ChainError, block::ExecutedBlock, inner::Inner, producer::Producer, replay::execute_record,
+    ChainError,
+    block::ExecutedBlock,
+    import::give_back,
+    inner::Inner,
+    open_block::Frame,
+    producer::Producer,
+    replay::execute_record,
 };
 use alloy_consensus::transaction::Recovered;
 use plasma_evm::NextBlockAttributes;
@@ -40,6 +46,17 @@ pub(crate) fn catch_up(chain: &Inner, producer: &Producer) -> Result<u64, ChainE
 pub(crate) fn reopen(chain: &Inner, producer: &mut Producer) -> Result<usize, ChainError> {
     let ticks = chain.db.open_ticks()?;
     let Some(first) = ticks.first() else { return Ok(0) };
+    if chain.config.driven {
+        // The consensus layer says what the next block is; what stood in this one is pending again.
+        let transactions: Vec<_> = ticks
+            .into_iter()
+            .flat_map(|tick| tick.transactions.into_iter().zip(tick.senders))
+            .map(|(transaction, sender)| Recovered::new_unchecked(transaction, sender))
+            .collect();
+        tracing::warn!(target: "plasma::chain", transactions = transactions.len(), "the journal has an open block of this node's own, which the consensus layer knows nothing of: its transactions are pending again");
+        give_back(chain, &transactions, []);
+        return Ok(0);
+    }
     let parent = chain.head();
     if first.block_number != parent.number() + 1 {
         return Err(ChainError::invalid(
@@ -55,11 +72,13 @@ pub(crate) fn reopen(chain: &Inner, producer: &mut Producer) -> Result<usize, Ch
         prev_randao: first.prev_randao,
         gas_limit: first.gas_limit,
         base_fee: Some(first.base_fee),
+        slot_number: None,
     };
     if let Some(patch) = &first.dev_patch {
         producer.dev.patch = patch.clone();
     }
-    producer.open_with(chain, parent, attributes, first.dev_patch.clone())?;
+    let frame = Frame::empty(&chain.spec, attributes.timestamp);
+    producer.open_with(chain, parent, attributes, frame, first.dev_patch.clone())?;
     let mut recovered = 0;
     for tick in ticks {
         let Some(open) = producer.open.as_mut() else { return Ok(recovered) };

@@ -72,6 +72,9 @@ impl Signal {
 
 /// Runs until stopped. Every error of production ends it: going on could break what was promised.
 pub(crate) fn run(chain: &Arc<Inner>) -> Result<(), ChainError> {
+    if chain.config.driven {
+        return run_driven(chain);
+    }
     let mut block_due = Instant::now() + chain.config.block_time;
     let mut upkeeps_due = Instant::now() + UPKEEP_PERIOD;
     loop {
@@ -117,6 +120,14 @@ pub(crate) fn run(chain: &Arc<Inner>) -> Result<(), ChainError> {
             }
         }
     }
+}
+
+/// Lets the payload that the consensus layer has asked for grow, tick by tick, until it is asked for.
+fn run_driven(chain: &Arc<Inner>) -> Result<(), ChainError> {
+    while chain.signal.wait(Instant::now() + chain.config.tick, false).is_some() {
+        chain.producer.lock().tick_payload(chain)?;
+    }
+    Ok(())
 }
 
 /// Seals blocks while transactions are ready; without any, one block where an upkeep is due.

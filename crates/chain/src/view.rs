@@ -3,7 +3,7 @@
 use crate::{
     ChainConfig, ChainError, PendingBlock,
     block::ExecutedBlock,
-    open_block::pending_block,
+    open_block::{Frame, pending_block},
     producer::{Producer, next_pool_head},
 };
 use plasma_chainspec::ChainSpec;
@@ -42,7 +42,8 @@ pub(crate) fn empty_view(
     let env = next_block_env(spec, &head.header, &attributes);
     let state = with_patch(snapshot, producer);
     let pool_head = next_pool_head(head.number() + 1, &attributes, &env);
-    let block = pending_block(spec, &head, &attributes, &env, config.extra_data.clone());
+    let frame = Frame::empty(spec, attributes.timestamp);
+    let block = pending_block(spec, &head, &attributes, &env, &frame, config.extra_data.clone());
     let pending = Arc::new(PendingBlock { block, state: state.clone(), env });
     Ok(View { head, state, pending, pool_head })
 }

@@ -37,6 +37,13 @@ pub enum BlockError {
     State(#[from] StateDbError),
 }
 
+impl BlockError {
+    /// True where the block itself breaks a rule; false where it could not be executed.
+    pub fn is_the_blocks(&self) -> bool {
+        matches!(self, Self::Execution(BlockExecutionError::Validation(_)))
+    }
+}
+
 /// What a block's execution needs beside its environment.
 #[derive(Clone, Debug, Default)]
 pub struct BlockContext<'a> {

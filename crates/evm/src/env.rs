@@ -22,6 +22,8 @@ pub struct NextBlockAttributes {
     pub gas_limit: u64,
     /// Base fee in wei, where it is not to follow from the parent (developers' override).
     pub base_fee: Option<u64>,
+    /// The slot (EIP-7843), where a consensus layer tells it; without one it counts on from the parent's.
+    pub slot_number: Option<u64>,
 }
 
 /// The environment in which the block with `header` executes.
@@ -41,7 +43,7 @@ pub fn next_block_env(spec: &ChainSpec, parent: &Header, next: &NextBlockAttribu
             suggested_fee_recipient: next.beneficiary,
             prev_randao: next.prev_randao,
             gas_limit: next.gas_limit,
-            slot_number: next_slot(spec, parent, next.timestamp),
+            slot_number: next_slot(spec, parent, next),
         },
         base_fee,
         BlockRules::of_next(spec),
@@ -52,9 +54,10 @@ pub fn next_block_env(spec: &ChainSpec, parent: &Header, next: &NextBlockAttribu
 
 /// The slot of the block after `parent` (EIP-7843): nobody tells a node without a consensus layer,
 /// so it counts on. `None` before Amsterdam.
-fn next_slot(spec: &ChainSpec, parent: &Header, timestamp: u64) -> Option<u64> {
-    spec.is_amsterdam_active_at_timestamp(timestamp)
-        .then(|| parent.slot_number.map_or(0, |slot| slot.saturating_add(1)))
+fn next_slot(spec: &ChainSpec, parent: &Header, next: &NextBlockAttributes) -> Option<u64> {
+    let counted = || parent.slot_number.map_or(0, |slot| slot.saturating_add(1));
+    spec.is_amsterdam_active_at_timestamp(next.timestamp)
+        .then(|| next.slot_number.unwrap_or_else(counted))
 }
 
 /// The execution form of a transaction whose sender is known.

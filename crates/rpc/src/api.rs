@@ -33,6 +33,8 @@ pub struct Parts {
     /// Where transactions are decoded and their senders recovered; apart from `workers`, so that
     /// heavy reading does not hold up submissions.
     pub submitters: Workers,
+    /// Where the consensus layer's commands run, one after the other.
+    pub(crate) engine_workers: Workers,
     /// Submissions that wait for their blocks.
     pub(crate) waiting: AtomicUsize,
     /// Filters that clients have installed.
@@ -85,12 +87,14 @@ impl Api {
         let workers = Workers::new(config.workers, config.max_queued);
         // Whoever waits here holds one raw transaction, so the queue may be long.
         let submitters = Workers::new(0, config.max_queued.saturating_mul(16));
+        let engine_workers = Workers::new(1, config.max_queued);
         let filters = Filters::new(config.max_filters, config.filter_timeout);
         Self(Arc::new(Parts {
             chain,
             config,
             workers,
             submitters,
+            engine_workers,
             waiting: AtomicUsize::new(0),
             filters,
             tips: TipOracle::default(),
@@ -99,16 +103,20 @@ impl Api {
 
     /// The number that a tag or a number stands for; `None` for `pending`.
     ///
-    /// Blocks are final for this node once sealed, as long as no consensus layer drives it: `safe`
-    /// and `finalized` are the latest block.
-    pub fn sealed_number(&self, tag: BlockNumberOrTag) -> Option<u64> {
+    /// # Errors
+    /// -32000 for `safe` and `finalized` before a consensus layer that drives this node has named one.
+    pub fn sealed_number(&self, tag: BlockNumberOrTag) -> RpcResult<Option<u64>> {
+        let named = |block: Option<u64>, name: &str| {
+            let absent = || error::server_error(format!("{name} block not found"));
+            block.ok_or_else(absent).map(Some)
+        };
         match tag {
-            BlockNumberOrTag::Number(number) => Some(number),
-            BlockNumberOrTag::Earliest => Some(0),
-            BlockNumberOrTag::Latest | BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized => {
-                Some(self.chain.head().number())
-            }
-            BlockNumberOrTag::Pending => None,
+            BlockNumberOrTag::Number(number) => Ok(Some(number)),
+            BlockNumberOrTag::Earliest => Ok(Some(0)),
+            BlockNumberOrTag::Latest => Ok(Some(self.chain.head().number())),
+            BlockNumberOrTag::Safe => named(self.chain.safe(), "safe"),
+            BlockNumberOrTag::Finalized => named(self.chain.finalized(), "finalized"),
+            BlockNumberOrTag::Pending => Ok(None),
         }
     }
 
@@ -119,7 +127,7 @@ impl Api {
     pub fn target(&self, id: BlockId) -> RpcResult<Option<Target>> {
         let sealed = match id {
             BlockId::Hash(hash) => self.chain.block_by_hash(hash.block_hash),
-            BlockId::Number(tag) => match self.sealed_number(tag) {
+            BlockId::Number(tag) => match self.sealed_number(tag)? {
                 None => return Ok(Some(Target::Pending(self.chain.pending()))),
                 Some(number) => {
                     let head = self.chain.head();
@@ -147,7 +155,7 @@ impl Api {
     /// -32000 where there is no such block or its state is pruned.
     pub fn state(&self, id: Option<BlockId>) -> RpcResult<Arc<dyn StateReader>> {
         let number = match id.unwrap_or_default() {
-            BlockId::Number(tag) => match self.sealed_number(tag) {
+            BlockId::Number(tag) => match self.sealed_number(tag)? {
                 None => return Ok(self.chain.pending().state.clone()),
                 Some(number) if number > self.chain.head().number() => {
                     return Err(error::header_not_found());

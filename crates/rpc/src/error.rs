@@ -10,6 +10,7 @@
 //! | -32602 | the parameters are wrong |
 //! | -32603 | the node failed |
 
+pub mod engine;
 pub mod simulation;
 
 use alloy_primitives::{Bytes, U256};

@@ -26,6 +26,7 @@ mod config;
 pub mod convert;
 mod debug;
 mod dev;
+mod engine;
 pub mod error;
 mod eth;
 pub mod exec;
@@ -46,5 +47,6 @@ mod txpool;
 pub mod workers;
 
 pub use config::{AuthConfig, RpcConfig};
+pub use engine::EngineCaller;
 pub use server::{RpcError, RpcHandle, serve};
 pub use sign::{AccountsError, DEV_ACCOUNTS, DEV_MNEMONIC, DevAccount, DevAccounts};

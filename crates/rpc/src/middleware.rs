@@ -1,6 +1,6 @@
 //! What happens to every request: names of unknown methods, limits on batches, figures.
 
-use crate::{api::Api, auth::engine, error, eth::submit};
+use crate::{api::Api, engine, error, eth::submit};
 use alloy_primitives::B256;
 use futures::{FutureExt, StreamExt, stream};
 use jsonrpsee::{
@@ -67,7 +67,7 @@ impl Front {
     fn unknown(&self, method: &str) -> ErrorObjectOwned {
         let name = cut(method);
         if self.engine && engine::is_engine(&name) {
-            return engine::not_served(&name);
+            return engine::not_served(&name, self.api.chain.engine().is_some());
         }
         error::method_not_found(&name)
     }

@@ -133,6 +133,7 @@ impl<'a> Builder<'a> {
                 api.chain.config().gas_limit_target,
             ),
             base_fee: None,
+            slot_number: None,
         };
         Ok(Self {
             api,

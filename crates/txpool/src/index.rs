@@ -6,7 +6,11 @@ use alloy_primitives::{
     Address, B256,
     map::{AddressMap, B256Map},
 };
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Order in which transactions run: higher tip first, then earlier arrival. Arrivals are unique.
 pub(crate) type ReadyKey = (Reverse<u128>, u64);
@@ -29,6 +33,8 @@ pub(crate) struct Fees {
 pub(crate) struct Index {
     senders: AddressMap<SenderQueue>,
     by_hash: B256Map<Arc<PoolTransaction>>,
+    /// Transactions by the versioned hashes of the blobs that they carry: several may carry the same.
+    by_blob: BTreeSet<(B256, B256)>,
     /// Senders whose next transaction can pay the fees, in the order of that transaction.
     ready: BTreeMap<ReadyKey, Address>,
     /// Every sender by its last transaction: the only one that leaves no gap when dropped.
@@ -71,6 +77,14 @@ impl Index {
         self.by_hash.get(hash)
     }
 
+    /// A transaction that carries the blob with this versioned hash, and the place of the blob in it.
+    pub(crate) fn with_blob(&self, versioned: B256) -> Option<(&Arc<PoolTransaction>, usize)> {
+        let (_, hash) = self.by_blob.range((versioned, B256::ZERO)..).next()?;
+        let pooled = self.by_hash.get(hash)?;
+        let place = blob_hashes(pooled).iter().position(|blob| *blob == versioned)?;
+        Some((pooled, place))
+    }
+
     /// One sender's transactions; never empty.
     pub(crate) fn sender(&self, address: &Address) -> Option<&SenderQueue> {
         self.senders.get(address)
@@ -111,6 +125,7 @@ impl Index {
         }
         self.bytes += pooled.encoded_length;
         self.blob_transactions += usize::from(pooled.sidecar.is_some());
+        self.by_blob.extend(blob_hashes(&pooled).iter().map(|blob| (*blob, pooled.hash)));
         self.by_hash.insert(pooled.hash, Arc::clone(&pooled));
         (pooled, replaced)
     }
@@ -199,9 +214,19 @@ impl Index {
 
     fn forget(&mut self, pooled: &PoolTransaction) {
         self.by_hash.remove(&pooled.hash);
+        for blob in blob_hashes(pooled) {
+            self.by_blob.remove(&(*blob, pooled.hash));
+        }
         self.bytes -= pooled.encoded_length;
         self.blob_transactions -= usize::from(pooled.sidecar.is_some());
     }
+}
+
+/// Versioned hashes of the blobs that a transaction has here; none where they did not come with it.
+fn blob_hashes(pooled: &PoolTransaction) -> &[B256] {
+    use alloy_consensus::Transaction as _;
+    let hashes = pooled.transaction.blob_versioned_hashes().filter(|_| pooled.sidecar.is_some());
+    hashes.unwrap_or_default()
 }
 
 /// Key of the sender's next transaction, where it can pay the fees.

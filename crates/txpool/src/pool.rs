@@ -257,6 +257,20 @@ impl TxPool {
         self.index.read().get(&hash)?.sidecar.clone()
     }
 
+    /// The blobs with these versioned hashes (EIP-4844), as far as transactions that wait here carry them: each with
+    /// the sidecar that has it and its place there.
+    pub fn blobs(
+        &self,
+        versioned: &[B256],
+    ) -> Vec<Option<(Arc<BlobTransactionSidecarVariant>, usize)>> {
+        let index = self.index.read();
+        let find = |hash: &B256| {
+            let (pooled, place) = index.with_blob(*hash)?;
+            Some((pooled.sidecar.clone()?, place))
+        };
+        versioned.iter().map(find).collect()
+    }
+
     /// The nonce that the sender should use next, its pending transactions counted; `state_nonce`
     /// is its account's nonce.
     pub fn next_nonce(&self, sender: Address, state_nonce: u64) -> u64 {

@@ -4,6 +4,7 @@ mod blockchain_test;
 mod blocks;
 mod chain_file;
 mod db;
+mod engine_test;
 mod explain;
 mod export;
 mod fixture_files;
@@ -56,6 +57,8 @@ enum TestCommand {
     State(state_test::StateTestArgs),
     /// Blockchain tests in the ethereum/tests format; one JSON line per case.
     Blockchain(blockchain_test::BlockchainTestArgs),
+    /// Blockchain tests in the Engine API's form; one JSON line per case.
+    Engine(engine_test::EngineTestArgs),
 }
 
 impl Cli {
@@ -72,6 +75,7 @@ impl Cli {
             Command::Db(command) => db::run(&command),
             Command::Test(TestCommand::State(args)) => state_test::run(&args),
             Command::Test(TestCommand::Blockchain(args)) => blockchain_test::run(&args),
+            Command::Test(TestCommand::Engine(args)) => engine_test::run(&args),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::units;
 use alloy_primitives::Address;
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use eyre::{Context as _, Result};
 use plasma_chain::{ChainConfig, ExecutorKind};
 use plasma_keeper::DEFAULT_LANES;
@@ -21,6 +21,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// How far a development node can be taken back: long test suites go back far.
 const DEV_REORG_BLOCKS: u64 = 1_000_000;
 
+/// Where consensus layers look for the Engine API.
+const ENGINE_PORT: u16 = 8551;
+
 /// The default of `--trie.cache`.
 fn trie_cache_mib() -> usize {
     ChainConfig::default().trie_cache_bytes >> 20
@@ -28,6 +31,7 @@ fn trie_cache_mib() -> usize {
 
 /// Arguments of `plasma-node node`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("authenticated").args(["auth_port", "engine"]).multiple(true)))]
 pub(crate) struct NodeArgs {
     /// Development node: chain 1337, known keys, developers' methods, a block as soon as a
     /// transaction arrives.
@@ -46,6 +50,10 @@ pub(crate) struct NodeArgs {
     /// How often an open block takes transactions and fires upkeeps.
     #[arg(long, env = "PLASMA_TICK", default_value = "100ms", value_parser = units::duration, help_heading = "Blocks")]
     tick: Duration,
+    /// Leave it to a consensus layer which blocks there are: it drives the node by the Engine API, on the
+    /// authenticated port, and the node's own sequencer is off.
+    #[arg(long, env = "PLASMA_ENGINE", conflicts_with_all = ["dev", "block_time"], help_heading = "Blocks")]
+    engine: bool,
     /// Receives the priority fees.
     #[arg(long, alias = "miner.etherbase", env = "PLASMA_BENEFICIARY", default_value_t = Address::ZERO, help_heading = "Blocks")]
     beneficiary: Address,
@@ -163,10 +171,10 @@ struct RpcArgs {
 #[derive(Debug, Args)]
 struct AuthArgs {
     /// Address of the authenticated port.
-    #[arg(long = "authrpc.addr", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), requires = "auth_port", help_heading = "Authenticated JSON-RPC")]
+    #[arg(long = "authrpc.addr", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), requires = "authenticated", help_heading = "Authenticated JSON-RPC")]
     auth_addr: IpAddr,
     /// Port for HTTP and WebSocket with JWT authentication, usually 8551; 0 takes a free one
-    /// [default: none].
+    /// [default: none; with --engine 8551].
     #[arg(long = "authrpc.port", help_heading = "Authenticated JSON-RPC")]
     auth_port: Option<u16>,
     /// Host names that the authenticated port serves, separated by commas; * allows all.
@@ -174,7 +182,7 @@ struct AuthArgs {
         long = "authrpc.vhosts",
         value_delimiter = ',',
         default_value = "localhost",
-        requires = "auth_port",
+        requires = "authenticated",
         help_heading = "Authenticated JSON-RPC"
     )]
     auth_vhosts: Vec<String>,
@@ -183,16 +191,18 @@ struct AuthArgs {
     #[arg(
         long = "authrpc.jwtsecret",
         value_name = "FILE",
-        requires = "auth_port",
+        requires = "authenticated",
         help_heading = "Authenticated JSON-RPC"
     )]
     auth_secret: Option<PathBuf>,
 }
 
 impl AuthArgs {
-    fn config(self, datadir: &Path) -> Option<AuthConfig> {
+    /// Without a port there is none, unless a consensus layer needs it.
+    fn config(self, datadir: &Path, engine: bool) -> Option<AuthConfig> {
+        let port = self.auth_port.or(engine.then_some(ENGINE_PORT))?;
         Some(AuthConfig {
-            address: SocketAddr::new(self.auth_addr, self.auth_port?),
+            address: SocketAddr::new(self.auth_addr, port),
             virtual_hosts: self.auth_vhosts,
             secret_file: self.auth_secret.unwrap_or_else(|| datadir.join("jwt.hex")),
         })
@@ -297,6 +307,7 @@ fn config(args: NodeArgs) -> NodeConfig {
         block_time: args.block_time.unwrap_or(defaults.block_time),
         tick: args.tick,
         automine,
+        driven: args.engine,
         dev: args.dev,
         beneficiary: args.beneficiary,
         gas_limit_target: args.gas_limit,
@@ -316,7 +327,7 @@ fn config(args: NodeArgs) -> NodeConfig {
     let rpc = RpcConfig {
         http_address: SocketAddr::new(args.rpc.http_addr, args.rpc.http_port),
         ws_address: args.rpc.ws_port.map(|port| SocketAddr::new(args.rpc.ws_addr, port)),
-        auth: args.auth.config(&args.datadir),
+        auth: args.auth.config(&args.datadir, args.engine),
         cors_origins: args.rpc.cors,
         virtual_hosts: args.rpc.vhosts,
         max_request_bytes: args.rpc.max_request_size,

@@ -5,15 +5,15 @@ mod reorg;
 mod side;
 
 pub use prepare::PreparedBlock;
+pub(crate) use reorg::{give_back, reorganise};
 pub(crate) use side::SideChains;
 
 use crate::{
     ChainError, ChainEvent, access_list,
     block::ExecutedBlock,
     inner::Inner,
-    producer::Producer,
+    producer::{KeeperAhead, Producer},
     replay::execute_with_report,
-    upkeeps,
     validation::{Ancestors, proof_of_stake, validate_block},
 };
 use alloy_consensus::{
@@ -47,9 +47,9 @@ impl Imported {
 }
 
 /// A block found valid, and what it makes of its parent's state.
-struct Verified {
-    record: BlockRecord,
-    changes: StateChanges,
+pub(crate) struct Verified {
+    pub(crate) record: BlockRecord,
+    pub(crate) changes: StateChanges,
     updates: TrieUpdates,
     trie: StateTrie,
     conflicts: ConflictReport,
@@ -136,7 +136,7 @@ fn import_one(
     if !heavier(&block, &head, proof_of_stake(&chain.spec, &parent)) {
         return Ok(Imported::Side(block));
     }
-    reorg::reorganise(chain, producer, &block)?;
+    reorganise(chain, producer, &block)?;
     Ok(Imported::Head(block))
 }
 
@@ -148,7 +148,7 @@ fn heavier(block: &ExecutedBlock, head: &ExecutedBlock, proof_of_stake: bool) ->
 }
 
 /// Executes `block` on its parent's state and holds the outcome against its header.
-fn verify(
+pub(crate) fn verify(
     chain: &Inner,
     parent: &Arc<ExecutedBlock>,
     block: PreparedBlock,
@@ -198,7 +198,7 @@ fn extend(
     chain.adopt(block.clone(), Arc::new(changes), Arc::new(updates), trie, producer)?;
     follow(chain, producer, &block, conflicts)?;
     if let Some(open) = open {
-        reorg::give_back(chain, &open.transactions, [&block]);
+        give_back(chain, &open.transactions, [&block]);
     }
     Ok(block)
 }
@@ -210,10 +210,11 @@ fn follow(
     block: &Arc<ExecutedBlock>,
     conflicts: ConflictReport,
 ) -> Result<(), ChainError> {
-    if let Some(keeper) = producer.keeper.as_mut() {
-        let env = plasma_evm::block_env(&chain.spec, &block.header);
-        keeper.reload(&chain.db.latest()?, &env)?;
-        upkeeps::restore_queue(chain, keeper)?;
+    if producer.keeper_ahead == KeeperAhead::Payload(block.hash) {
+        // It planned this block's performs and knows what became of them.
+        producer.keeper_ahead = KeeperAhead::Nothing;
+    } else {
+        producer.keeper_to_head(chain)?;
     }
     chain.remember_conflicts(block.number(), Arc::new(conflicts));
     chain.announce(ChainEvent::Sealed(block.clone()));

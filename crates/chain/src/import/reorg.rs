@@ -1,4 +1,4 @@
-//! Another chain has become the heavier one.
+//! The head moves to another block: to that of a heavier chain, or to what a consensus layer says.
 //!
 //! A crash in between leaves a valid, shorter chain: the fork point with as much of the new branch as
 //! the journal has.
@@ -12,9 +12,9 @@ use plasma_storage::{BlockRecord, StateChanges, StorageError, Transaction};
 use plasma_txpool::PoolTransaction;
 use std::sync::Arc;
 
-/// Makes side block `target` the head: goes back to where its branch begins, then adopts the
-/// branch block by block.
-pub(super) fn reorganise(
+/// Makes `target`, a side block or an ancestor of the head, the head: goes back to where its branch
+/// begins, then adopts the branch block by block.
+pub(crate) fn reorganise(
     chain: &Inner,
     producer: &mut Producer,
     target: &Arc<ExecutedBlock>,
@@ -22,40 +22,53 @@ pub(super) fn reorganise(
     // All that can fail for want of data fails here, before anything is undone.
     let StateAfter { fork, branch, .. } = chain.state_after(target)?;
     let from = chain.head().number();
-    tracing::warn!(
-        target: "plasma::chain",
-        from, fork, to = target.number(), hash = %target.hash,
-        "another chain is heavier: the head moves to it"
-    );
     let open = producer.open.take();
-    let removed = match chain.unwind(fork) {
-        // Nothing was changed: the fork lies deeper than the way back is kept.
-        Err(error @ ChainError::Storage(StorageError::BeyondReorgs { .. })) => {
-            producer.open = open;
-            return Err(error);
+    let removed = if fork == from {
+        Vec::new()
+    } else {
+        tracing::warn!(
+            target: "plasma::chain",
+            from, fork, to = target.number(), hash = %target.hash,
+            "the head moves to another chain"
+        );
+        match chain.unwind(fork) {
+            // Nothing was changed: the fork lies deeper than the way back is kept.
+            Err(error @ ChainError::Storage(StorageError::BeyondReorgs { .. })) => {
+                producer.open = open;
+                return Err(error);
+            }
+            other => chain.or_stop(other)?,
         }
-        other => chain.or_stop(other)?,
     };
-    chain.or_stop(adopt_branch(chain, producer, from, fork, &removed, &branch))?;
+    chain.or_stop(adopt_branch(chain, producer, from, target, &removed, &branch))?;
     let oldest_first = removed.iter().rev().flat_map(|block| &block.transactions);
-    let open = open.iter().flat_map(|open| &open.transactions);
+    // What stood in a payload never left the pool.
+    let open = open.iter().filter(|_| !chain.config.driven).flat_map(|open| &open.transactions);
     give_back(chain, oldest_first.chain(open), branch.iter().map(|(block, _)| block));
     Ok(())
 }
 
-/// Adopts `branch` on top of block `fork`, to which the chain has been unwound from block `from`.
+/// Adopts `branch`, which ends in `target`, on top of the block to which the chain has been unwound from block `from`. Without
+/// a branch that is `target` itself.
 fn adopt_branch(
     chain: &Inner,
     producer: &mut Producer,
     from: u64,
-    fork: u64,
+    target: &Arc<ExecutedBlock>,
     removed: &[Arc<ExecutedBlock>],
     branch: &[(Arc<ExecutedBlock>, Arc<StateChanges>)],
 ) -> Result<(), ChainError> {
     for block in removed {
         chain.side.lock().insert(block.clone(), None);
     }
-    chain.announce(ChainEvent::Reverted { from, to: fork, removed: removed.to_vec() });
+    let fork = target.number() - branch.len() as u64;
+    if fork < from {
+        chain.announce(ChainEvent::Reverted { from, to: fork, removed: removed.to_vec() });
+    }
+    if branch.is_empty() {
+        chain.set_head(target.clone(), producer, None)?;
+        return producer.keeper_to_head(chain);
+    }
     for (block, changes) in branch {
         let (mut trie, nodes) = chain.trie_at_head()?;
         let updates = trie.update(&nodes, changes)?;
@@ -63,7 +76,9 @@ fn adopt_branch(
             let expected = block.header.state_root;
             return Err(ChainError::invalid(block.number(), "state root", trie.root(), expected));
         }
-        chain.db.append_block(&BlockRecord::from(&**block))?;
+        // A payload of this node's own has a record of its keeper.
+        let keeper = chain.engine.lock().keeper_record(block.hash);
+        chain.db.append_block(&BlockRecord { keeper, ..BlockRecord::from(&**block) })?;
         chain.adopt(block.clone(), changes.clone(), Arc::new(updates), trie, producer)?;
         chain.side.lock().remove(block);
         follow(chain, producer, block, ConflictReport::default())?;
@@ -72,7 +87,7 @@ fn adopt_branch(
 }
 
 /// Puts those of `transactions` back into the pool that are not in the blocks of `adopted`.
-pub(super) fn give_back<'a>(
+pub(crate) fn give_back<'a>(
     chain: &Inner,
     transactions: impl IntoIterator<Item = &'a Recovered<Transaction>>,
     adopted: impl IntoIterator<Item = &'a Arc<ExecutedBlock>>,

@@ -31,7 +31,7 @@ pub(crate) struct SideChains {
 }
 
 impl SideChains {
-    pub(super) fn insert(&mut self, block: Arc<ExecutedBlock>, changes: Option<Arc<StateChanges>>) {
+    pub(crate) fn insert(&mut self, block: Arc<ExecutedBlock>, changes: Option<Arc<StateChanges>>) {
         self.by_number.insert((block.number(), block.hash));
         self.blocks.insert(block.hash, SideBlock { block, changes });
         while self.blocks.len() > MAX_SIDE_BLOCKS {
@@ -92,6 +92,19 @@ impl Inner {
             branch.push((block, changes));
         }
         Ok(StateAfter { state: Arc::new(state), trie, nodes, fork, branch })
+    }
+
+    /// Whether `block` stands in the chain that ends in `target`.
+    pub(crate) fn is_ancestor(
+        &self,
+        block: &ExecutedBlock,
+        target: &Arc<ExecutedBlock>,
+    ) -> Result<bool, ChainError> {
+        let (fork, branch) = self.branch(target)?;
+        if block.number() > fork {
+            return Ok(branch.iter().any(|found| found.hash == block.hash));
+        }
+        Ok(self.block(block.number())?.is_some_and(|found| found.hash == block.hash))
     }
 
     /// The canonical block above which `block` lies, and the side blocks from there up to and

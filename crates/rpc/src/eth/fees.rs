@@ -148,7 +148,7 @@ fn fee_history(
     check_percentiles(&percentiles)?;
     let head = api.chain.head().number();
     // The open block's figures change with every tick; its base fee is the entry after the head's.
-    let newest = api.sealed_number(newest).unwrap_or(head);
+    let newest = api.sealed_number(newest)?.unwrap_or(head);
     if newest > head {
         return Err(error::server_error(format!(
             "request beyond head block: requested {newest}, head {head}"

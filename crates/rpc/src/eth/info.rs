@@ -12,12 +12,24 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     quick(module, "eth_chainId", 0, |api, _| Ok(U64::from(api.chain.spec().chain_id())));
     quick(module, "eth_blockNumber", 0, |api, _| Ok(U64::from(api.chain.head().number())));
     quick(module, "eth_protocolVersion", 0, |_, _| Ok(U64::from(PROTOCOL_VERSION)));
-    // Plasma is the only source of its chain, hence never behind.
-    quick(module, "eth_syncing", 0, |_, _| Ok(false));
+    quick(module, "eth_syncing", 0, |api, _| Ok(syncing(api)));
     quick(module, "eth_mining", 0, |_, _| Ok(false));
     quick(module, "eth_hashrate", 0, |_, _| Ok(U256::ZERO));
     quick(module, "eth_coinbase", 0, |api, _| Ok(api.chain.config().beneficiary));
     quick(module, "eth_capabilities", 0, |api, _| Ok(capabilities(api)));
+}
+
+/// `false`, as the only source of its chain is never behind; under a consensus layer the numbers of the head and of the
+/// highest block that waits, while the head that it has named cannot be reached.
+fn syncing(api: &Api) -> Value {
+    let Some((current, highest)) = api.chain.engine().and_then(|engine| engine.syncing()) else {
+        return json!(false);
+    };
+    json!({
+        "startingBlock": U64::from(current),
+        "currentBlock": U64::from(current),
+        "highestBlock": U64::from(highest),
+    })
 }
 
 /// Which data of which blocks this node can answer from.

@@ -47,8 +47,8 @@ pub(crate) fn query(api: &Api, filter: &Filter) -> RpcResult<Vec<Log>> {
         FilterBlockOption::AtBlockHash(hash) => of_block(api, filter, *hash),
         FilterBlockOption::Range { from_block, to_block } => {
             let head = api.chain.head().number();
-            let first = bound(api, *from_block, head);
-            let last = bound(api, *to_block, head);
+            let first = bound(api, *from_block, head)?;
+            let last = bound(api, *to_block, head)?;
             if first > last {
                 return Err(error::invalid_params("invalid block range params"));
             }
@@ -68,8 +68,9 @@ pub(crate) fn query(api: &Api, filter: &Filter) -> RpcResult<Vec<Log>> {
 }
 
 /// Without a bound the query is about the latest block. `pending` counts as the block after it.
-fn bound(api: &Api, tag: Option<BlockNumberOrTag>, head: u64) -> u64 {
-    api.sealed_number(tag.unwrap_or(BlockNumberOrTag::Latest)).unwrap_or(head + 1)
+fn bound(api: &Api, tag: Option<BlockNumberOrTag>, head: u64) -> RpcResult<u64> {
+    let number = api.sealed_number(tag.unwrap_or(BlockNumberOrTag::Latest))?;
+    Ok(number.unwrap_or(head + 1))
 }
 
 fn of_block(api: &Api, filter: &Filter, hash: B256) -> RpcResult<Vec<Log>> {

@@ -50,7 +50,7 @@ fn registry(api: &Api) -> RpcResult<Address> {
 /// or has no record.
 fn decisions(api: &Api, arguments: Arguments<'_>) -> RpcResult<Option<BlockDecisions>> {
     let number = match arguments.required(0)? {
-        BlockId::Number(tag) => api.sealed_number(tag),
+        BlockId::Number(tag) => api.sealed_number(tag)?,
         BlockId::Hash(hash) => {
             let block = api.chain.block_by_hash(hash.block_hash).map_err(error::from_chain)?;
             block.map(|block| block.number())
@@ -76,7 +76,8 @@ fn history(api: &Api, arguments: Arguments<'_>) -> RpcResult<Vec<Decision>> {
     let head = api.chain.head().number();
     let block = |index| -> RpcResult<Option<u64>> {
         let tag: Option<BlockNumberOrTag> = arguments.optional(index)?;
-        Ok(tag.map(|tag| api.sealed_number(tag).unwrap_or(head)))
+        let number = tag.map(|tag| api.sealed_number(tag)).transpose()?;
+        Ok(number.map(|number| number.unwrap_or(head)))
     };
     let to = block(2)?.unwrap_or(head).min(head);
     let from = block(1)?.unwrap_or_else(|| to.saturating_sub(DEFAULT_HISTORY_BLOCKS - 1));

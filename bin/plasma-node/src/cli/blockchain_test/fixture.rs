@@ -24,19 +24,40 @@ pub(super) fn is_blockchain_test(text: &str) -> bool {
 /// One chain: its first state, blocks that are sent to it, and the head at the end.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Case {
-    pub(super) network: String,
-    pub(super) genesis_block_header: GenesisHeader,
-    pub(super) pre: BTreeMap<Address, PreAccount>,
-    pub(super) blocks: Vec<TestBlock>,
-    pub(super) lastblockhash: B256,
+pub(crate) struct Case {
+    pub(crate) network: String,
+    genesis_block_header: GenesisHeader,
+    pre: BTreeMap<Address, PreAccount>,
+    /// The blocks, in tests that import them.
     #[serde(default)]
-    pub(super) config: Config,
+    pub(super) blocks: Vec<TestBlock>,
+    /// The blocks, in tests by the Engine API.
+    #[serde(default)]
+    pub(crate) engine_new_payloads: Vec<EnginePayload>,
+    pub(crate) lastblockhash: B256,
+    #[serde(default)]
+    config: Config,
+}
+
+/// A block as a consensus layer brings it, and what is to be answered.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EnginePayload {
+    /// All parameters of the method.
+    pub(crate) params: serde_json::Value,
+    /// Version of `engine_newPayload`.
+    pub(crate) new_payload_version: String,
+    /// Version of `engine_forkchoiceUpdated`.
+    pub(crate) forkchoice_updated_version: String,
+    /// Why the block is invalid; `None`: it is valid.
+    pub(crate) validation_error: Option<String>,
+    /// The code of the error, where one is to be answered.
+    pub(crate) error_code: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct GenesisHeader {
+struct GenesisHeader {
     coinbase: Address,
     difficulty: Quantity,
     extra_data: Bytes,
@@ -72,11 +93,22 @@ impl TestBlock {
 }
 
 impl Case {
+    /// Tells tests by the Engine API from other kinds of files by the members of their cases.
+    pub(crate) fn is_engine_test(text: &str) -> bool {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Probe {
+            engine_new_payloads: Option<de::IgnoredAny>,
+        }
+        let cases: Result<BTreeMap<String, Probe>, _> = serde_json::from_str(text);
+        cases.is_ok_and(|cases| cases.values().any(|case| case.engine_new_payloads.is_some()))
+    }
+
     /// The chain's rules and genesis block; `None` where its network is not implemented.
     ///
     /// # Errors
     /// Where the genesis block does not come out as the file says.
-    pub(super) fn spec(&self) -> Result<Option<ChainSpec>, String> {
+    pub(crate) fn spec(&self) -> Result<Option<ChainSpec>, String> {
         let Some(mut config) = networks::config(&self.network, &self.config.blob_schedule) else {
             return Ok(None);
         };

@@ -6,6 +6,8 @@
 mod fixture;
 mod networks;
 
+pub(crate) use fixture::{Case, EnginePayload};
+
 use super::fixture_files::{self, Tally, json_files};
 use alloy_consensus::Block;
 use alloy_rlp::Decodable;
@@ -18,7 +20,7 @@ use plasma_txpool::{PoolConfig, TxPool};
 use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc};
 
 /// Address space for the database of one case, in bytes.
-const MAP_BYTES: usize = 1 << 28;
+pub(crate) const MAP_BYTES: usize = 1 << 28;
 
 /// Arguments of `plasma-node test blockchain`.
 #[derive(Debug, Args)]

@@ -186,6 +186,7 @@ impl<'a> Simulator<'a> {
             prev_randao: overrides.random.unwrap_or_default(),
             gas_limit: overrides.gas_limit.unwrap_or(self.parent.gas_limit),
             base_fee,
+            slot_number: None,
         };
         let mut env = next_block_env(self.api.chain.spec(), &self.parent, &attributes);
         if let Some(blobs) = &mut env.block_env.blob_excess_gas_and_price

@@ -1,0 +1,112 @@
+//! A chain that a consensus layer drives by the Engine API: it brings blocks, says which of them is
+//! the head, and asks for blocks to be built.
+//!
+//! Invariants:
+//! - only [`EngineControl::forkchoice_updated`] moves the head; what [`EngineControl::new_payload`]
+//!   brings is executed and held beside the chain until then;
+//! - a block is called invalid by its hash only where the hash covers all that made it invalid;
+//! - a payload under construction takes nothing out of the pool and promises nothing.
+//!
+//! Source: execution-apis, `src/engine` (paris.md to osaka.md).
+
+mod build;
+mod forkchoice;
+mod payloads;
+
+pub use build::{BuiltPayload, PayloadRequest};
+pub use forkchoice::{Forkchoice, ForkchoiceVerdict};
+pub use payloads::PayloadVerdict;
+
+use crate::{block::ExecutedBlock, inner::Inner};
+use alloy_primitives::{B64, B256, Bytes};
+use payloads::{Invalid, Orphans};
+use std::{collections::VecDeque, sync::Arc};
+
+/// What names a payload under construction.
+pub type PayloadId = B64;
+
+/// Payloads of this node's own that are kept, and payloads that were asked for.
+const MAX_PAYLOADS: usize = 16;
+
+/// What a consensus layer has said, and what it has asked for.
+#[derive(Default)]
+pub(crate) struct EngineState {
+    /// Number of the safe block.
+    pub(crate) safe: Option<u64>,
+    /// Number of the finalized block.
+    pub(crate) finalized: Option<u64>,
+    /// The head that was named and could not be reached; `None` while the chain follows.
+    missing_head: Option<B256>,
+    orphans: Orphans,
+    invalid: Invalid,
+    /// The payload that is under construction.
+    open: Option<PayloadId>,
+    /// What was asked for, each with its parent's hash: one that made way for another can be taken up again.
+    requests: VecDeque<(PayloadId, B256, PayloadRequest)>,
+    built: VecDeque<Arc<BuiltPayload>>,
+}
+
+impl EngineState {
+    fn built(&self, id: PayloadId) -> Option<Arc<BuiltPayload>> {
+        self.built.iter().find(|built| built.id == id).cloned()
+    }
+
+    fn built_block(&self, hash: B256) -> Option<Arc<BuiltPayload>> {
+        self.built.iter().find(|built| built.block.hash == hash).cloned()
+    }
+
+    fn remember_built(&mut self, built: Arc<BuiltPayload>) {
+        if self.built.len() >= MAX_PAYLOADS {
+            self.built.pop_front();
+        }
+        self.built.push_back(built);
+    }
+
+    fn remember_request(&mut self, id: PayloadId, parent: B256, request: PayloadRequest) {
+        self.requests.retain(|(known, ..)| *known != id);
+        if self.requests.len() >= MAX_PAYLOADS {
+            self.requests.pop_front();
+        }
+        self.requests.push_back((id, parent, request));
+    }
+
+    /// What was asked for as `id` on top of `parent`.
+    fn request(&self, id: PayloadId, parent: B256) -> Option<PayloadRequest> {
+        let mut requests = self.requests.iter();
+        requests.find(|(known, on, _)| *known == id && *on == parent).map(|found| found.2.clone())
+    }
+
+    /// The keeper's record of a block that this node has built; empty for all others.
+    pub(crate) fn keeper_record(&self, hash: B256) -> Bytes {
+        self.built_block(hash).map(|built| built.keeper_record.clone()).unwrap_or_default()
+    }
+}
+
+/// What a consensus layer commands. A cheap handle; all calls may execute blocks, and so belong on blocking threads.
+#[derive(Clone, Debug)]
+pub struct EngineControl {
+    chain: Arc<Inner>,
+}
+
+impl EngineControl {
+    pub(crate) fn new(chain: Arc<Inner>) -> Self {
+        Self { chain }
+    }
+
+    /// The head and the highest block that waits for its ancestors, while the head that the consensus layer has named is
+    /// not known here.
+    pub fn syncing(&self) -> Option<(u64, u64)> {
+        let state = self.chain.engine.lock();
+        state.missing_head?;
+        let head = self.chain.head().number();
+        Some((head, state.orphans.highest().unwrap_or(head).max(head)))
+    }
+
+    /// The block with this hash, canonical or not.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub fn block(&self, hash: B256) -> Result<Option<Arc<ExecutedBlock>>, crate::ChainError> {
+        crate::validation::Ancestors::ancestor(&*self.chain, hash)
+    }
+}
