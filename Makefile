@@ -36,7 +36,7 @@ test-e2e: build ## End-to-end tests with forge, cast, Hardhat, ethers, viem and 
 crash-test: build ## Kill a loaded node with -9 at 300 random moments and count what was lost.
 	@KILLS=$${KILLS:-300} tests/crash.sh $(TARGET)/release/plasma-node
 
-conformance: build ## State and blockchain tests of the folder PLASMA_FIXTURES, held against the known failures.
+conformance: build ## State, blockchain and engine tests of the folder PLASMA_FIXTURES, held against the known failures.
 	@scripts/conformance.sh $(TARGET)/release/plasma-node "$${PLASMA_FIXTURES:?set it to the folder of the fixtures}"
 
 fuzz-parallel: ## Hold a million random transactions in parallel against one by one (PLASMA_FUZZ_TRANSACTIONS, PLASMA_FUZZ_SEED).

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the state and blockchain tests of the fixtures and compares the failures with the checked-in
+# Runs the state, blockchain and engine tests of the fixtures and compares the failures with the checked-in
 # lists, which may only shrink.
-# Usage: scripts/conformance.sh BINARY FIXTURES [state|blockchain]
+# Usage: scripts/conformance.sh BINARY FIXTURES [state|blockchain|engine]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 binary=$1
@@ -32,11 +32,15 @@ PYTHON
   rm -f "$found"
 }
 
-if [ "$only" != blockchain ]; then
+if [ -z "$only" ] || [ "$only" = state ]; then
   compare state tests/state-test-failures.txt \
     "$fixtures/ethereum-tests/GeneralStateTests" "$fixtures/legacytests" "$fixtures/eest"
 fi
-if [ "$only" != state ]; then
+if [ -z "$only" ] || [ "$only" = blockchain ]; then
   compare blockchain tests/blockchain-test-failures.txt \
     "$fixtures/ethereum-tests/BlockchainTests" "$fixtures/legacytests" "$fixtures/eest"
+fi
+if [ -z "$only" ] || [ "$only" = engine ]; then
+  # None is known to fail.
+  "$binary" test engine --failures "$fixtures/eest/blockchain_tests_engine"
 fi

@@ -423,13 +423,21 @@ impl Chain {
     /// The latest block that is safe from reorganisations under honest majority assumptions: what the consensus
     /// layer says, or the head where there is none. `None` before it has said so.
     pub fn safe(&self) -> Option<u64> {
-        if self.inner.config.driven { self.inner.engine.lock().safe } else { Some(self.head().number()) }
+        if self.inner.config.driven {
+            self.inner.engine.lock().safe
+        } else {
+            Some(self.head().number())
+        }
     }
 
     /// The latest block that is final: what the consensus layer says, or the head where there is none, since sealed
     /// blocks are final then. `None` before it has said so.
     pub fn finalized(&self) -> Option<u64> {
-        if self.inner.config.driven { self.inner.engine.lock().finalized } else { Some(self.head().number()) }
+        if self.inner.config.driven {
+            self.inner.engine.lock().finalized
+        } else {
+            Some(self.head().number())
+        }
     }
 
     /// Developers' commands; `None` outside `--dev`.

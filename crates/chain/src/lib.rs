@@ -43,7 +43,8 @@ pub use chain::{Chain, Submission};
 pub use config::{ChainConfig, ExecutorKind};
 pub use dev::DevControl;
 pub use engine::{
-    BuiltPayload, EngineControl, Forkchoice, ForkchoiceVerdict, PayloadId, PayloadRequest, PayloadVerdict,
+    BuiltPayload, EngineControl, Forkchoice, ForkchoiceVerdict, PayloadId, PayloadRequest,
+    PayloadVerdict,
 };
 pub use error::ChainError;
 pub use events::{ChainEvent, Tick, TickedBlock};

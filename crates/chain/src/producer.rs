@@ -22,7 +22,9 @@ use plasma_chainspec::ChainSpec;
 use plasma_evm::{EvmEnv, NextBlockAttributes};
 use plasma_keeper::{Keeper, PlannedPerform, RoundInput};
 use plasma_parallel::ConflictReport;
-use plasma_storage::{BlockRecord, StateChanges, StateReader, TickRecord, Transaction, TrieUpdates};
+use plasma_storage::{
+    BlockRecord, StateChanges, StateReader, TickRecord, Transaction, TrieUpdates,
+};
 use plasma_trie::StateTrie;
 use plasma_txpool::PoolHead;
 use std::{
@@ -123,8 +125,7 @@ impl Producer {
         let (spec, dev) = (&chain.spec, chain.config.dev);
         let state: Arc<dyn StateReader> = Arc::new(chain.db.latest()?);
         let extra_data = chain.config.extra_data.clone();
-        let open =
-            OpenBlock::open(spec, parent, state, attributes, frame, extra_data, patch, dev)?;
+        let open = OpenBlock::open(spec, parent, state, attributes, frame, extra_data, patch, dev)?;
         self.keeper_seen = 0;
         self.tick_performs.clear();
         self.sidecars.clear();

@@ -2,13 +2,8 @@
 //! are the ticks of the block that was open.
 
 use crate::{
-    ChainError,
-    block::ExecutedBlock,
-    import::give_back,
-    inner::Inner,
-    open_block::Frame,
-    producer::Producer,
-    replay::execute_record,
+    ChainError, block::ExecutedBlock, import::give_back, inner::Inner, open_block::Frame,
+    producer::Producer, replay::execute_record,
 };
 use alloy_consensus::transaction::Recovered;
 use plasma_evm::NextBlockAttributes;

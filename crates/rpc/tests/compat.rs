@@ -13,7 +13,7 @@ use alloy_rlp::Decodable;
 use jsonrpsee::Methods;
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
-use plasma_rpc::{DevAccounts, RpcConfig, RpcHandle, serve};
+use plasma_rpc::{DevAccounts, EngineCaller, RpcConfig, RpcHandle, serve};
 use plasma_storage::{Database, DatabaseOptions, Transaction};
 use plasma_txpool::{PoolConfig, TxPool};
 use serde_json::Value;
@@ -84,20 +84,26 @@ async fn conversations_go_as_the_execution_apis_recorded_them() {
     assert!(different.is_empty(), "{} of {} differ: {different:#?}", different.len(), cases.len());
 }
 
-/// A node over the fixtures' chain that makes no blocks.
+/// A node over the fixtures' chain, whose head a consensus layer has named, as the fixtures do.
 async fn start(folder: &Path, data: &Path) -> (Chain, RpcHandle) {
     let genesis = fs::read_to_string(folder.join("genesis.json")).unwrap();
     let spec = Arc::new(ChainSpec::from_json(&genesis).unwrap());
     let db = Database::open(data, DatabaseOptions::default()).unwrap();
     let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
     // Where the recording node wants its blocks' gas limit to be.
-    let config = ChainConfig { gas_limit_target: 60_000_000, ..ChainConfig::default() };
+    let config =
+        ChainConfig { gas_limit_target: 60_000_000, driven: true, ..ChainConfig::default() };
     let chain = Chain::open(config, spec, db, pool, None).unwrap();
     let encoded = fs::read(folder.join("chain.rlp")).unwrap();
     let mut rest = encoded.as_slice();
     while !rest.is_empty() {
         chain.import_block(Block::<Transaction>::decode(&mut rest).unwrap()).unwrap();
     }
+    let head: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("headfcu.json")).unwrap()).unwrap();
+    let engine = EngineCaller::new(RpcConfig::default(), chain.clone()).unwrap();
+    let updated = engine.call(head["method"].as_str().unwrap(), &head["params"]).await.unwrap();
+    assert_eq!(updated["result"]["payloadStatus"]["status"], "VALID", "{updated}");
     let config =
         RpcConfig { http_address: SocketAddr::from(([127, 0, 0, 1], 0)), ..RpcConfig::default() };
     let accounts = Arc::new(DevAccounts::dev());

@@ -10,9 +10,7 @@ use crate::{
     producer::{KeeperAhead, Producer, towards},
 };
 use alloy_consensus::Transaction as _;
-use alloy_eips::{
-    eip4895::Withdrawals, eip7594::BlobTransactionSidecarVariant, eip7685::Requests,
-};
+use alloy_eips::{eip4895::Withdrawals, eip7594::BlobTransactionSidecarVariant, eip7685::Requests};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use plasma_evm::NextBlockAttributes;
 use plasma_storage::StateChanges;
@@ -108,10 +106,7 @@ impl EngineControl {
     ///
     /// # Errors
     /// Where the node itself fails.
-    pub fn finish_payload(
-        &self,
-        id: PayloadId,
-    ) -> Result<Option<Arc<BuiltPayload>>, ChainError> {
+    pub fn finish_payload(&self, id: PayloadId) -> Result<Option<Arc<BuiltPayload>>, ChainError> {
         let chain = &*self.chain;
         let mut producer = chain.producer.lock();
         {

@@ -60,7 +60,8 @@ impl EngineControl {
             None => return Ok(inconsistent("safe", named.safe)),
         };
         let head = chain.head();
-        let canonical = chain.block(target.number())?.is_some_and(|found| found.hash == target.hash);
+        let canonical =
+            chain.block(target.number())?.is_some_and(|found| found.hash == target.hash);
         let final_before = chain.engine.lock().finalized;
         if canonical && final_before.is_some_and(|number| target.number() < number) {
             return Ok(ForkchoiceVerdict::Old(target));

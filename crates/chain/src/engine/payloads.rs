@@ -71,7 +71,8 @@ impl Orphans {
 
     /// Takes the next block out whose parent is `parent`.
     fn child_of(&mut self, parent: B256) -> Option<Orphan> {
-        let place = self.blocks.iter().position(|orphan| orphan.block.header.parent_hash == parent)?;
+        let place =
+            self.blocks.iter().position(|orphan| orphan.block.header.parent_hash == parent)?;
         let orphan = self.blocks.remove(place)?;
         self.bytes -= orphan.bytes;
         Some(orphan)
@@ -203,11 +204,7 @@ impl EngineControl {
         }
     }
 
-    fn execute(
-        &self,
-        orphan: Orphan,
-        parent: &Arc<ExecutedBlock>,
-    ) -> Result<Verified, ChainError> {
+    fn execute(&self, orphan: Orphan, parent: &Arc<ExecutedBlock>) -> Result<Verified, ChainError> {
         let chain = &*self.chain;
         validate_block(&chain.spec, chain, parent, &orphan.block)?;
         let mut prepared = PreparedBlock::new(&chain.spec, orphan.block)?;

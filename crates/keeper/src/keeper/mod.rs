@@ -159,6 +159,12 @@ impl Keeper {
             performs: 0,
         };
         keeper.reload(state, env)?;
+        tracing::info!(
+            upkeeps = keeper.book.active(),
+            lanes = keeper.active_lanes.iter().filter(|active| **active).count(),
+            registry = %keeper.config.registry,
+            "keeper loaded"
+        );
         Ok(keeper)
     }
 
@@ -195,12 +201,7 @@ impl Keeper {
             self.put(upkeep);
         }
         self.set_active_lanes(active_lanes);
-        tracing::info!(
-            upkeeps = self.book.active(),
-            lanes = self.active_lanes.iter().filter(|active| **active).count(),
-            registry = %self.config.registry,
-            "keeper loaded"
-        );
+        tracing::debug!(upkeeps = self.book.active(), "the registry was read anew");
         Ok(())
     }
 

@@ -41,12 +41,24 @@ struct Version {
     last: Fork,
 }
 
-const V1: Version =
-    Version { number: 1, name: "engine_forkchoiceUpdatedV1", first: Fork::Paris, last: Fork::Paris };
-const V2: Version =
-    Version { number: 2, name: "engine_forkchoiceUpdatedV2", first: Fork::Paris, last: Fork::Shanghai };
-const V3: Version =
-    Version { number: 3, name: "engine_forkchoiceUpdatedV3", first: Fork::Cancun, last: Fork::Osaka };
+const V1: Version = Version {
+    number: 1,
+    name: "engine_forkchoiceUpdatedV1",
+    first: Fork::Paris,
+    last: Fork::Paris,
+};
+const V2: Version = Version {
+    number: 2,
+    name: "engine_forkchoiceUpdatedV2",
+    first: Fork::Paris,
+    last: Fork::Shanghai,
+};
+const V3: Version = Version {
+    number: 3,
+    name: "engine_forkchoiceUpdatedV3",
+    first: Fork::Cancun,
+    last: Fork::Osaka,
+};
 const V4: Version = Version {
     number: 4,
     name: "engine_forkchoiceUpdatedV4",
@@ -109,7 +121,11 @@ fn check(
     let refuse = |reason: String| Err(error::engine::invalid_payload_attributes(reason));
     let fork = Fork::at(api, attributes.timestamp);
     let members = [
-        ("parentBeaconBlockRoot", attributes.parent_beacon_block_root.is_some(), version.number >= 3),
+        (
+            "parentBeaconBlockRoot",
+            attributes.parent_beacon_block_root.is_some(),
+            version.number >= 3,
+        ),
         ("slotNumber", attributes.slot_number.is_some(), version.number >= 4),
     ];
     for (name, there, wanted) in members {

@@ -105,12 +105,8 @@ pub(crate) fn register(module: &mut RpcModule<Api>, api: &Api) {
 }
 
 /// Registers a method that moves the chain or builds on it: one after the other, in the order of arrival.
-fn serial<T, F>(
-    module: &mut RpcModule<Api>,
-    name: &'static str,
-    arguments: usize,
-    answer: F,
-) where
+fn serial<T, F>(module: &mut RpcModule<Api>, name: &'static str, arguments: usize, answer: F)
+where
     T: Serialize + Clone + Send + 'static,
     F: Fn(&Api, &EngineControl, Arguments<'_>) -> RpcResult<T> + Copy + Send + Sync + 'static,
 {
@@ -150,8 +146,5 @@ pub(crate) fn not_served(method: &str, driven: bool) -> ErrorObjectOwned {
     } else {
         "this node's own sequencer makes the blocks; started with --engine, it leaves that to a consensus layer"
     };
-    error::error(
-        error::METHOD_NOT_FOUND,
-        format!("the method {method} is not available: {reason}"),
-    )
+    error::error(error::METHOD_NOT_FOUND, format!("the method {method} is not available: {reason}"))
 }

@@ -1,10 +1,6 @@
 //! `engine_newPayload`: a block that the consensus layer brings.
 
-use super::{
-    failed, serial,
-    status::PayloadStatus,
-    version::Fork,
-};
+use super::{failed, serial, status::PayloadStatus, version::Fork};
 use crate::{
     api::Api,
     error::{self, RpcResult},
@@ -33,7 +29,10 @@ pub(super) fn register(module: &mut RpcModule<Api>) {
     serial(module, "engine_newPayloadV1", 1, |_, engine, arguments| {
         let payload: ExecutionPayloadV1 = arguments.required(0)?;
         let payload = ExecutionPayload::V1(payload);
-        take(engine, Given { payload, sidecar: ExecutionPayloadSidecar::none(), first_version: true })
+        take(
+            engine,
+            Given { payload, sidecar: ExecutionPayloadSidecar::none(), first_version: true },
+        )
     });
     serial(module, "engine_newPayloadV2", 1, |api, engine, arguments| {
         let payload: ExecutionPayloadInputV2 = arguments.required(0)?;
@@ -44,11 +43,14 @@ pub(super) fn register(module: &mut RpcModule<Api>) {
                 "a payload has withdrawals from Shanghai on, and none before",
             ));
         }
-        take(engine, Given {
-            payload: payload.into_payload(),
-            sidecar: ExecutionPayloadSidecar::none(),
-            first_version: false,
-        })
+        take(
+            engine,
+            Given {
+                payload: payload.into_payload(),
+                sidecar: ExecutionPayloadSidecar::none(),
+                first_version: false,
+            },
+        )
     });
     serial(module, "engine_newPayloadV3", 3, |api, engine, arguments| {
         let payload: ExecutionPayloadV3 = arguments.required(0)?;
@@ -56,21 +58,30 @@ pub(super) fn register(module: &mut RpcModule<Api>) {
         let fork = Fork::at(api, payload.timestamp());
         fork.within("engine_newPayloadV3", Fork::Cancun, Fork::Cancun)?;
         let sidecar = ExecutionPayloadSidecar::v3(cancun);
-        take(engine, Given { payload: ExecutionPayload::V3(payload), sidecar, first_version: false })
+        take(
+            engine,
+            Given { payload: ExecutionPayload::V3(payload), sidecar, first_version: false },
+        )
     });
     serial(module, "engine_newPayloadV4", 4, |api, engine, arguments| {
         let payload: ExecutionPayloadV3 = arguments.required(0)?;
         let sidecar = prague(&arguments)?;
         let fork = Fork::at(api, payload.timestamp());
         fork.within("engine_newPayloadV4", Fork::Prague, Fork::Osaka)?;
-        take(engine, Given { payload: ExecutionPayload::V3(payload), sidecar, first_version: false })
+        take(
+            engine,
+            Given { payload: ExecutionPayload::V3(payload), sidecar, first_version: false },
+        )
     });
     serial(module, "engine_newPayloadV5", 4, |api, engine, arguments| {
         let payload: ExecutionPayloadV4 = arguments.required(0)?;
         let sidecar = prague(&arguments)?;
         let fork = Fork::at(api, payload.timestamp());
         fork.within("engine_newPayloadV5", Fork::Amsterdam, Fork::Amsterdam)?;
-        take(engine, Given { payload: ExecutionPayload::V4(payload), sidecar, first_version: false })
+        take(
+            engine,
+            Given { payload: ExecutionPayload::V4(payload), sidecar, first_version: false },
+        )
     });
 }
 
@@ -122,7 +133,8 @@ fn take(engine: &EngineControl, given: Given) -> RpcResult<PayloadStatus> {
     let decoded = raw.try_map_transactions(|bytes| {
         let transaction = Transaction::decode_2718_exact(bytes.as_ref());
         index += 1;
-        transaction.map_err(|reason| format!("transaction {} cannot be decoded: {reason}", index - 1))
+        transaction
+            .map_err(|reason| format!("transaction {} cannot be decoded: {reason}", index - 1))
     });
     let block = match decoded {
         Ok(block) => block,

@@ -55,7 +55,8 @@ struct BlobsBundle {
 
 pub(super) fn register(module: &mut RpcModule<Api>) {
     serial(module, "engine_getPayloadV1", 1, |api, engine, arguments| {
-        let built = built(api, engine, &arguments, "engine_getPayloadV1", Fork::Paris, Fork::Paris)?;
+        let built =
+            built(api, engine, &arguments, "engine_getPayloadV1", Fork::Paris, Fork::Paris)?;
         Ok(payload(&built))
     });
     serial(module, "engine_getPayloadV2", 1, |api, engine, arguments| {
@@ -160,4 +161,3 @@ fn blobs_bundle(
     }
     Ok(bundle)
 }
-

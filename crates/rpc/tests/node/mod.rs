@@ -3,10 +3,12 @@
 
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its own part")]
 
+mod driven;
 mod genesis;
 mod socket;
 mod upkeeps;
 
+pub use driven::{Driven, attributes, state};
 pub use genesis::{ANSWERER, CHAIN_ID, INVALID, LOG_TOPIC, LOOPER, REVERTER, STORER};
 pub use socket::Socket;
 pub use upkeeps::{Registration, TARGET, Upkeeps};
