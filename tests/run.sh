@@ -13,7 +13,7 @@ E2E_TMP="$cache/run.$$"
 mkdir -p "$E2E_TMP"
 export PLASMA_BINARY E2E_TMP
 
-all=(sample foundry hardhat3 hardhat3-ethers js python amsterdam explain keeper dropin examples restart faults badinput)
+all=(sample foundry hardhat3 hardhat3-ethers js python amsterdam explain keeper dropin examples restart faults badinput fuzz)
 # Ubuntu's package of the browser is not one that can be used without its store: there the suite must be asked for.
 { command -v "${CHROMIUM:-chromium}" || grep -qs '^ID=debian$' /etc/os-release; } >/dev/null && all+=(wallet)
 [ -n "${E2E_ALL:-}" ] && all+=(hardhat2 ape)
@@ -71,6 +71,7 @@ suite() {
     hardhat3-ethers) (node24; npm_ci "$tests/hardhat3"; cd "$tests/hardhat3"
       with_node "$name" npx --no-install hardhat --config hardhat.ethers.config.ts test --network ext) ;;
     wallet) "$root/scripts/setup.sh" browser; npm_ci "$tests/wallet"; "${node_test[@]}" "$tests/wallet/" ;;
+    fuzz) node "$tests/fuzz/fuzz.mjs" --seconds "${FUZZ_SECONDS:-10}" ${FUZZ_SEED:+--seed "$FUZZ_SEED"} ;;
     hardhat2) (npm_ci "$tests/hardhat2"; cd "$tests/hardhat2"
       with_node hardhat2 npx --no-install hardhat test --network ext) ;;
     *) echo "tests/run.sh: no suite $name" >&2; return 2 ;;
