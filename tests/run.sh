@@ -94,7 +94,7 @@ counts() {
     /^ *[0-9]+ passing/ { passed += $1 }
     /^ *[0-9]+ failing/ { failed += $1 }
     /^ℹ (todo|skipped) [0-9]+/ { open += $3 }
-    END { print passed + 0, failed + 0, open + 0 }' "$1"
+    END { print (passed > 0 ? passed : 0), failed + 0, open + 0 }' "$1"
 }
 
 prepare
