@@ -4,7 +4,7 @@ SHELL := /bin/bash
 DATADIR ?= .cache/run
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: help setup build run test test-rust test-contracts test-e2e crash-test conformance fuzz-parallel lint fmt bench soak clean
+.PHONY: help setup build run test test-rust test-contracts test-e2e test-tools fuzz-rpc crash-test conformance fuzz-parallel lint fmt bench soak clean
 
 help: ## This list.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 22
@@ -30,8 +30,14 @@ test-contracts: ## Solidity and genesis tests, and that rebuilding gives the che
 	@scripts/setup.sh contracts
 	@scripts/contracts/check.sh
 
-test-e2e: build ## End-to-end tests with forge, cast, Hardhat, ethers, viem and web3.py.
+test-e2e: build ## End-to-end tests with forge, cast, Hardhat, ethers, viem, web3.js, wagmi and web3.py.
 	@tests/run.sh $(TARGET)/release/plasma-node
+
+test-tools: build ## The same tools and more, the large ones too: eth-ape, Hardhat 2, a wallet's page in a browser.
+	@tests/tools.sh $(TARGET)/release/plasma-node
+
+fuzz-rpc: build ## Random requests against a node that others use, for 10 minutes (FUZZ_SECONDS=..., FUZZ_SEED=...).
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-600} tests/run.sh $(TARGET)/release/plasma-node fuzz
 
 crash-test: build ## Kill a loaded node with -9 at 300 random moments and count what was lost.
 	@KILLS=$${KILLS:-300} tests/crash.sh $(TARGET)/release/plasma-node

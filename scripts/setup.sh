@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing for a purpose: build, contracts, test, e2e. Says what it installs.
+# Installs what is missing for a purpose: build, contracts, test, e2e, browser. Says what it installs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -66,5 +66,6 @@ case "${1:-build}" in
     python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install python3-venv
     need_command curl curl
     ;;
+  browser) [ -n "${CHROMIUM:-}" ] || need_command chromium chromium ;;
   *) echo "setup: unknown purpose $1" >&2; exit 2 ;;
 esac

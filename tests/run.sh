@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # End-to-end tests: real tools against the node program. Usage: tests/run.sh BINARY [SUITE...]
-# E2E_ALL=1 adds the slow suites. E2E_URL=http://... tests a running node instead of fresh ones (for suites that need
+# E2E_ALL=1 adds the suites that need much space or time. E2E_URL=http://... tests a running node instead of fresh ones (for suites that need
 # only one).
 set -euo pipefail
 tests=$(cd "$(dirname "$0")" && pwd)
@@ -13,8 +13,10 @@ E2E_TMP="$cache/run.$$"
 mkdir -p "$E2E_TMP"
 export PLASMA_BINARY E2E_TMP
 
-all=(sample foundry hardhat3 js python amsterdam engine explain keeper dropin examples restart faults badinput)
-[ -n "${E2E_ALL:-}" ] && all+=(hardhat2)
+all=(sample foundry hardhat3 hardhat3-ethers js python amsterdam engine explain keeper dropin examples restart faults badinput fuzz)
+# Ubuntu's package of the browser is not one that can be used without its store: there the suite must be asked for.
+{ command -v "${CHROMIUM:-chromium}" || grep -qs '^ID=debian$' /etc/os-release; } >/dev/null && all+=(wallet)
+[ -n "${E2E_ALL:-}" ] && all+=(hardhat2 ape)
 suites=("${@:-${all[@]}}")
 [ $# -gt 0 ] || suites=("${all[@]}")
 
@@ -30,14 +32,15 @@ npm_ci() {
 # Hardhat 3 wants a newer Node.js than distributions have, and npm must run under it to find its native parts.
 node24() { npm_ci "$tests/node24"; PATH="$tests/node24/node_modules/.bin:$PATH"; }
 
+# The Python packages of a suite, in an environment of its own.
 python_venv() {
-  local venv="$cache/venv" stamp="$cache/venv/.requirements"
-  cmp -s "$tests/python/requirements.txt" "$stamp" && return
-  echo "installing the Python packages of tests/python" >&2
+  local requirements="$tests/$1/requirements.txt" venv="$cache/venv-$1" stamp="$cache/venv-$1/.requirements"
+  cmp -s "$requirements" "$stamp" && return
+  echo "installing the Python packages of tests/$1" >&2
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$tests/python/requirements.txt"
-  cp "$tests/python/requirements.txt" "$stamp"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$requirements"
+  cp "$requirements" "$stamp"
 }
 
 prepare() {
@@ -60,9 +63,15 @@ suite() {
       with_node "$name" "${node_test[@]}" "$tests/$name/" ;;
     amsterdam | engine | explain | restart | faults | sample) "${node_test[@]}" "$tests/$name/" ;;
     dropin) npm_ci "$tests/dropin"; with_node dropin "${node_test[@]}" "$tests/dropin/dropin.test.mjs" ;;
-    python) python_venv; with_node python "$cache/venv/bin/python" "$tests/python/test_web3.py" ;;
+    python) python_venv python; with_node python "$cache/venv-python/bin/python" "$tests/python/test_web3.py" ;;
+    # Settings are read from the folder in which it is started.
+    ape) python_venv ape; (cd "$tests/ape"; with_node ape "$cache/venv-ape/bin/python" test_ape.py) ;;
     hardhat3) (node24; npm_ci "$tests/hardhat3"; cd "$tests/hardhat3"
       with_node hardhat3 npx --no-install hardhat test --network ext) ;;
+    hardhat3-ethers) (node24; npm_ci "$tests/hardhat3"; cd "$tests/hardhat3"
+      with_node "$name" npx --no-install hardhat --config hardhat.ethers.config.ts test --network ext) ;;
+    wallet) "$root/scripts/setup.sh" browser; npm_ci "$tests/wallet"; "${node_test[@]}" "$tests/wallet/" ;;
+    fuzz) node "$tests/fuzz/fuzz.mjs" --seconds "${FUZZ_SECONDS:-10}" ${FUZZ_SEED:+--seed "$FUZZ_SEED"} ;;
     hardhat2) (npm_ci "$tests/hardhat2"; cd "$tests/hardhat2"
       with_node hardhat2 npx --no-install hardhat test --network ext) ;;
     *) echo "tests/run.sh: no suite $name" >&2; return 2 ;;
@@ -80,10 +89,12 @@ counts() {
         $0 = substr($0, RSTART + RLENGTH) } }
     /^ℹ pass [0-9]+/ { passed += $3 }
     /^ℹ (fail|cancelled) [0-9]+/ { failed += $3 }
+    # Hardhat 3 says it once more for all runners together: "7 passing (7 mocha)".
+    / mocha\)$/ { next }
     /^ *[0-9]+ passing/ { passed += $1 }
     /^ *[0-9]+ failing/ { failed += $1 }
     /^ℹ (todo|skipped) [0-9]+/ { open += $3 }
-    END { print passed + 0, failed + 0, open + 0 }' "$1"
+    END { print (passed > 0 ? passed : 0), failed + 0, open + 0 }' "$1"
 }
 
 prepare
@@ -95,7 +106,7 @@ for name in "${suites[@]}"; do
   # A suite that ran nothing, or ended badly without a failed test, has failed.
   if [ "$failed" = 0 ] && { [ "$passed" = 0 ] || [ "$status" != 0 ]; }; then failed=1; fi
   rest=; [ "$open" = 0 ] || rest=", $open skipped or to do"
-  printf '%-9s %4d passed, %d failed%s (%d s)\n' "$name" "$passed" "$failed" "$rest" $((SECONDS - began))
+  printf '%-15s %4d passed, %d failed%s (%d s)\n' "$name" "$passed" "$failed" "$rest" $((SECONDS - began))
   if [ "$failed" != 0 ]; then
     cut -c1-400 "$log" | sed -n '/^ℹ tests/,$p;/failing$/,$p;/^=====/,$p' | grep . | head -150 || true
     [ "$passed" = 0 ] && tail -20 "$log" | cut -c1-400

@@ -327,6 +327,15 @@ describe('methods and parameters', () => {
     assert.equal((await errorOf(url, 'eth_getLogs', [{ fromBlock: '0x5', toBlock: '0x1' }])).code < 0, true)
   })
 
+  test('a precompile that is none cannot be moved', async () => {
+    const overrides = { [sender.address]: { movePrecompileToAddress: '0x00000000000000000000000000000000000000aa' } }
+    for (const method of ['eth_call', 'eth_estimateGas', 'eth_createAccessList']) {
+      const error = await errorOf(url, method, [{ to: sender.address }, 'latest', overrides])
+      assert.equal(error.code, -32000)
+      assert.match(error.message, /is not a precompile/)
+    }
+  })
+
   test('reverts carry code 3, the reason and the data', async () => {
     const { abi } = artifact('Store')
     const attempt = (functionName, args = []) => errorOf(url, 'eth_call',

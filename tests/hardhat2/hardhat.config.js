@@ -1,5 +1,7 @@
 require('@nomicfoundation/hardhat-ethers')
 require('@nomicfoundation/hardhat-chai-matchers')
+require('@nomicfoundation/hardhat-ignition-ethers')
+require('@nomicfoundation/hardhat-viem')
 const path = require('node:path')
 const { subtask } = require('hardhat/config')
 const { TASK_COMPILE_SOLIDITY_GET_SOLC_BUILD } = require('hardhat/builtin-tasks/task-names')

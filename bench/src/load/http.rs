@@ -45,6 +45,11 @@ impl Endpoint {
         Ok(Self { address, authority: authority.to_owned(), path: path.to_owned() })
     }
 
+    /// Host and port.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The bytes of a request with this body.
     pub(crate) fn request(&self, body: &[u8]) -> Vec<u8> {
         let mut request = format!(

@@ -10,8 +10,10 @@ mod metrics;
 mod naive;
 mod paced;
 mod performs;
+mod queries;
 mod reads;
 mod rpc;
+mod subscribers;
 mod target;
 mod upkeeps;
 mod watch;
@@ -32,6 +34,7 @@ use http::Endpoint;
 use naive::{CheckAt, Naive};
 use paced::{Inclusion, Paced};
 use performs::Performs;
+use subscribers::Subscribers;
 use target::Target;
 
 /// Where Plasma's development chain has its registry.
@@ -56,6 +59,10 @@ enum Phase {
     Sync,
     /// ERC-20 balances through eth_call as fast as they come.
     EthCall,
+    /// What clients ask for most, as fast as it comes, on blocks that are made first; for a node that mines on demand.
+    Queries,
+    /// WebSocket connections that wait for heads and logs; for a node that mines on demand.
+    Subscribers,
     /// Upkeeps due in every block; for a Plasma node only.
     Performs,
     /// The same, performed by a keeper outside of the node; for a Plasma node with --no-keeper.
@@ -108,6 +115,18 @@ pub(crate) struct LoadArgs {
     /// How long reads last, in seconds.
     #[arg(long, default_value_t = 10)]
     read_seconds: u64,
+    /// Blocks with one log each that the queries search.
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    query_blocks: u32,
+    /// Only the queries whose row has a name that begins so.
+    #[arg(long, default_value = "")]
+    queries: String,
+    /// WebSocket connections of the phase subscribers.
+    #[arg(long, default_value_t = 1_000)]
+    subscribers: usize,
+    /// Events that the subscribers wait for.
+    #[arg(long, default_value_t = 20)]
+    events: usize,
     /// Upkeeps of the phases performs and naive-keeper, separated by commas: one row each.
     #[arg(long, value_delimiter = ',', default_value = "100")]
     upkeeps: Vec<usize>,
@@ -231,7 +250,16 @@ fn run_phase(args: &LoadArgs, target: &Target, phase: Phase) -> Result<Vec<Row>>
             Ok(Vec::new())
         }
         Phase::EthCall => {
-            Ok(vec![reads::eth_call(target, Duration::from_secs(args.read_seconds))?])
+            let read = reads::token_balances(target, "eth-call");
+            Ok(vec![read.run(target, Duration::from_secs(args.read_seconds))?])
+        }
+        Phase::Queries => {
+            let duration = Duration::from_secs(args.read_seconds);
+            queries::run(target, args.query_blocks as usize, duration, &args.queries)
+        }
+        Phase::Subscribers => {
+            let subscribers = Subscribers { connections: args.subscribers, events: args.events };
+            Ok(vec![subscribers.run(target)?])
         }
         Phase::Performs => performs(args).map(|performs| performs.run(target)).collect(),
         Phase::NaiveKeeper => performs(args)

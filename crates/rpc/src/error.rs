@@ -119,6 +119,8 @@ pub fn from_storage(source: StorageError) -> ErrorObjectOwned {
         StorageError::Pruned { .. } | StorageError::BeyondReorgs { .. } => {
             server_error(source.to_string())
         }
+        // The chain went back after the block was found.
+        StorageError::Unknown { .. } => header_not_found(),
         other => internal(other.to_string()),
     }
 }
@@ -245,6 +247,12 @@ pub fn invalid_transaction_message(invalid: &InvalidTransaction) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_that_went_away_is_not_found() {
+        let object = from_storage(StorageError::Unknown { number: 6, latest: 4 });
+        assert_eq!((object.code(), object.message()), (SERVER_ERROR, "header not found"));
+    }
 
     #[test]
     fn a_revert_carries_code_data_and_reason() {

@@ -1,7 +1,10 @@
 // A usual Hardhat 2 test suite, run against a node over HTTP.
 const helpers = require('@nomicfoundation/hardhat-network-helpers')
 const { expect } = require('chai')
-const { ethers, network } = require('hardhat')
+const { rmSync } = require('node:fs')
+const path = require('node:path')
+const { ethers, ignition, network, viem } = require('hardhat')
+const VaultModule = require('../ignition/modules/Vault')
 
 const YEAR = 365 * 24 * 3600
 
@@ -119,9 +122,54 @@ describe('network helpers', () => {
     }
   })
 
+  it('increaseTo, and a storage slot of a stranger', async () => {
+    const later = (await helpers.time.latest()) + 777
+    await helpers.time.increaseTo(later)
+    expect(await helpers.time.latest()).to.equal(later)
+    const address = '0x00000000000000000000000000000000000c0de9'
+    await helpers.setStorageAt(address, '0x5', '0x' + '00'.repeat(31) + '2a')
+    expect(BigInt(await helpers.getStorageAt(address, 5))).to.equal(42n)
+  })
+
   it('reset', async () => {
     await helpers.reset()
     expect(await helpers.time.latestBlock()).to.be.at.most(1)
     await helpers.mine()
+  })
+})
+
+describe('Ignition', () => {
+  // Ignition remembers what it deployed by chain id; this chain is new.
+  before(() => rmSync(path.join(__dirname, '../ignition/deployments'), { recursive: true, force: true }))
+
+  it('deploys a module and calls the contract', async () => {
+    const { vault } = await ignition.deploy(VaultModule)
+    expect(await vault.note()).to.equal(17n)
+    expect(await vault.unlockTime()).to.equal(4_000_000_000n)
+    expect(await ethers.provider.getBalance(vault)).to.equal(5n)
+  })
+
+  it('goes on where an earlier deployment ended', async () => {
+    const options = { deploymentId: 'twice' }
+    const first = await ignition.deploy(VaultModule, options)
+    const block = await helpers.time.latestBlock()
+    const second = await ignition.deploy(VaultModule, options)
+    expect(second.vault.target).to.equal(first.vault.target)
+    expect(await helpers.time.latestBlock()).to.equal(block)
+  })
+})
+
+describe('viem', () => {
+  it('deploys, writes, reads and sees events', async () => {
+    const client = await viem.getPublicClient()
+    expect(await client.getChainId()).to.equal(1337)
+    const [owner] = await viem.getWalletClients()
+    const vault = await viem.deployContract('Vault', [4_000_000_000n], { value: 3n })
+    expect(await client.getBalance({ address: vault.address })).to.equal(3n)
+    const hash = await vault.write.setNote([21n])
+    expect((await client.waitForTransactionReceipt({ hash })).status).to.equal('success')
+    expect(await vault.read.note()).to.equal(21n)
+    expect((await vault.read.owner()).toLowerCase()).to.equal(owner.account.address)
+    await expect(vault.write.withdraw()).to.be.rejectedWith('TooEarly')
   })
 })

@@ -148,8 +148,10 @@ async fn the_next_block_has_what_was_set() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_automining_transactions_wait() {
     let node = Node::start();
+    assert_eq!(node.call("eth_mining", json!([])).await, json!(true));
     assert_eq!(node.call("evm_setAutomine", json!([false])).await, json!(true));
     assert_eq!(node.call("hardhat_getAutomine", json!([])).await, json!(false));
+    assert_eq!(node.call("eth_mining", json!([])).await, json!(false));
     let transfer = json!({"from": node.accounts[0], "to": SOMEBODY, "value": "0x1"});
     let first = node.call("eth_sendTransaction", json!([transfer])).await;
     let second = node.call("eth_sendTransaction", json!([transfer])).await;
@@ -343,8 +345,11 @@ async fn intervals_are_told_in_seconds() {
     assert_eq!(node.call("anvil_getIntervalMining", json!([])).await, json!(4));
     node.call("evm_setIntervalMining", json!([600])).await;
     assert_eq!(node.call("anvil_getIntervalMining", json!([])).await, json!(600));
+    node.call("evm_setAutomine", json!([false])).await;
+    assert_eq!(node.call("eth_mining", json!([])).await, json!(true));
     node.call("evm_setIntervalMining", json!([0])).await;
     assert_eq!(node.call("anvil_getIntervalMining", json!([])).await, Value::Null);
+    assert_eq!(node.call("eth_mining", json!([])).await, json!(false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,9 @@
 //! What the node and the chain are: ids, height, sync, capabilities.
 
-use crate::api::{Api, quick};
+use crate::{
+    api::{Api, heavy, quick},
+    error::{self, RpcResult},
+};
 use alloy_primitives::{U64, U256};
 use jsonrpsee::RpcModule;
 use serde_json::{Value, json};
@@ -13,7 +16,7 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     quick(module, "eth_blockNumber", 0, |api, _| Ok(U64::from(api.chain.head().number())));
     quick(module, "eth_protocolVersion", 0, |_, _| Ok(U64::from(PROTOCOL_VERSION)));
     quick(module, "eth_syncing", 0, |api, _| Ok(syncing(api)));
-    quick(module, "eth_mining", 0, |_, _| Ok(false));
+    heavy(module, "eth_mining", 0, |api, _| makes_blocks(api));
     quick(module, "eth_hashrate", 0, |_, _| Ok(U256::ZERO));
     quick(module, "eth_coinbase", 0, |api, _| Ok(api.chain.config().beneficiary));
     quick(module, "eth_capabilities", 0, |api, _| Ok(capabilities(api)));
@@ -30,6 +33,15 @@ fn syncing(api: &Api) -> Value {
         "currentBlock": U64::from(current),
         "highestBlock": U64::from(highest),
     })
+}
+
+/// Whether this node makes blocks by itself: always, but under a consensus layer and on a development node that mines only when
+/// it is told to. eth-ape waits for no receipt where this is false.
+fn makes_blocks(api: &Api) -> RpcResult<bool> {
+    let Some(dev) = api.chain.dev().filter(|_| api.chain.config().automine) else {
+        return Ok(!api.chain.config().driven);
+    };
+    Ok(dev.automine() || dev.interval_mining().map_err(error::from_chain)?.is_some())
 }
 
 /// Which data of which blocks this node can answer from.

@@ -75,6 +75,13 @@ impl Prepared {
                 .collect();
             apply_state_overrides(accounts, state.overlay()).map_err(override_error)?;
         }
+        if !moved_precompiles.is_empty() {
+            // Tried here, where it is the request that is at fault.
+            let mut evm = watched_evm(WrapDatabaseRef(&state), env.clone());
+            evm.precompiles_mut()
+                .move_precompiles(moved_precompiles.iter().copied())
+                .map_err(|reason| error::server_error(reason.to_string()))?;
+        }
         Ok(Self {
             state,
             env,
