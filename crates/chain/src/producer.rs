@@ -3,8 +3,14 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock, block::ExecutedBlock, dev::DevState,
-    inner::Inner, latency::Latency, metrics, open_block::OpenBlock, upkeeps::head_for,
+    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock,
+    block::{Effects, ExecutedBlock},
+    dev::DevState,
+    inner::Inner,
+    latency::Latency,
+    metrics,
+    open_block::OpenBlock,
+    upkeeps::head_for,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
@@ -308,7 +314,8 @@ impl Producer {
         let keeper = self.keeper.as_ref();
         self.latency.sealed(|upkeep| keeper?.due_since(upkeep));
         self.dev.block_sealed();
-        chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
+        let effects = Effects::new(built.changes, built.appearances);
+        chain.adopt(block.clone(), effects, Arc::new(updates), trie, self)?;
         let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
         report(&block, performs, incarnations, opened.elapsed(), started.elapsed());
         chain.remember_conflicts(block.number(), conflicts);

@@ -12,6 +12,7 @@
 //! - [`assemble_header`]: the header that follows from an executed block;
 //! - [`simulate`]: a call whose changes are thrown away;
 //! - [`record_accesses`]: what a transaction reads and writes;
+//! - [`complete_appearances`]: by which addresses a transaction can be found;
 //! - [`tracing`]: the tracers of geth and of OpenEthereum.
 //!
 //! Invariant: nothing above this crate and `plasma-parallel` names a revm type that is not
@@ -20,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod accesses;
+mod appearances;
 mod assemble;
 mod block_state;
 mod committer;
@@ -32,6 +34,7 @@ pub mod tracing;
 
 pub use accesses::{Accesses, Location, Recorded, record_accesses};
 pub use alloy_evm;
+pub use appearances::complete as complete_appearances;
 pub use assemble::{BlockParts, assemble_header};
 pub use block_state::{BlockState, LayeredState};
 pub use committer::{
