@@ -27,6 +27,7 @@ mod block_state;
 mod committer;
 mod dao;
 mod env;
+mod rewards;
 mod rules;
 mod simulate;
 mod state_db;
@@ -51,6 +52,7 @@ pub use revm::{
     primitives::hardfork::SpecId,
     state::EvmState,
 };
+pub use rewards::{BlockRewards, block_rewards};
 pub use simulate::{SimulationError, simulate};
 pub use state_db::{StateDb, StateDbError};
 
