@@ -36,6 +36,7 @@ mod live;
 mod middleware;
 mod modules;
 mod net;
+mod ots;
 pub mod params;
 mod plasma;
 mod server;
