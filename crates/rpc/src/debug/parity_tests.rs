@@ -1,6 +1,6 @@
 //! Parity's traces of calls, gas by opcode, and small readers, against what other methods answer.
 
-use crate::dev::harness::{GENESIS, Node, quantity};
+use crate::dev::harness::{Node, genesis_of_amsterdam, quantity};
 use alloy_consensus::{TxEip1559, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256, keccak256};
@@ -191,11 +191,7 @@ async fn an_account_is_told_as_its_proof_has_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn access_lists_are_told_in_geths_shape() {
-    let mut genesis: Value = serde_json::from_str(GENESIS).unwrap();
-    genesis["config"]["amsterdamTime"] = json!(0);
-    genesis["config"]["blobSchedule"]["amsterdam"] =
-        genesis["config"]["blobSchedule"]["bpo2"].clone();
-    let node = Node::on(&genesis.to_string(), true);
+    let node = Node::on(&genesis_of_amsterdam(), true);
     node.call("anvil_setCode", json!([ADDING, "0x5f35600155600254005f"])).await;
     node.send(json!({"to": ADDING, "data": word(5), "gas": "0x493e0"})).await;
     let block = node.latest().await;

@@ -18,6 +18,13 @@ use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 /// The genesis file of development nodes.
 pub(crate) const GENESIS: &str = include_str!("../../../../genesis/dev.json");
 
+/// The same with Amsterdam from the beginning.
+pub(crate) fn genesis_of_amsterdam() -> String {
+    let mut genesis: Value = serde_json::from_str(GENESIS).expect("JSON");
+    genesis["config"]["amsterdamTime"] = json!(0);
+    genesis.to_string()
+}
+
 /// A node without a server: methods are called on the module itself.
 pub(crate) struct Node {
     pub(crate) module: RpcModule<Api>,
