@@ -5,8 +5,10 @@ use alloy_consensus::{
 };
 use alloy_eips::eip4895::Withdrawals;
 use alloy_primitives::{Address, B256, Bytes, U256};
-use plasma_evm::EvmEnv;
-use plasma_storage::{BlockRecord, Receipt, StateReader, Transaction};
+use plasma_evm::{EvmEnv, complete_appearances};
+use plasma_storage::{
+    Appearances, BlockRecord, Receipt, StateChanges, StateReader, Transaction, TransactionEntry,
+};
 use std::sync::Arc;
 
 /// A block with its receipts and senders.
@@ -100,6 +102,35 @@ impl From<BlockRecord> for ExecutedBlock {
             access_list: record.access_list,
         }
     }
+}
+
+/// What a block does beside its receipts.
+#[derive(Clone, Debug)]
+pub(crate) struct Effects {
+    /// Its changes of the state.
+    pub(crate) changes: Arc<StateChanges>,
+    /// By what each of its transactions can be found, as its execution told.
+    pub(crate) appearances: Arc<Vec<Appearances>>,
+}
+
+impl Effects {
+    pub(crate) fn new(changes: StateChanges, appearances: Vec<Appearances>) -> Self {
+        Self { changes: Arc::new(changes), appearances: Arc::new(appearances) }
+    }
+}
+
+/// What the database's indexes take in of the transactions of `block`.
+pub(crate) fn transaction_entries(
+    block: &ExecutedBlock,
+    appearances: Vec<Appearances>,
+) -> Vec<TransactionEntry> {
+    debug_assert_eq!(block.transactions.len(), appearances.len());
+    let entry = |(transaction, mut appearances): (&Recovered<Transaction>, Appearances)| {
+        let (sender, nonce) = (transaction.signer(), transaction.nonce());
+        complete_appearances(&mut appearances, sender, nonce, transaction.kind());
+        TransactionEntry { hash: *transaction.tx_hash(), sender, nonce, appearances }
+    };
+    block.transactions.iter().zip(appearances).map(entry).collect()
 }
 
 /// The open block as of its last tick.

@@ -18,6 +18,7 @@ use crate::{
     upkeeps,
     view::empty_view,
 };
+use alloy_consensus::Transaction as _;
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{Address, B256, U256};
 use parking_lot::{Mutex, RwLock};
@@ -231,6 +232,24 @@ impl Chain {
             return Err(ChainError::UnknownBlock(number));
         }
         Ok(Arc::new(self.inner.db.snapshot(number)?))
+    }
+
+    /// The block with the last transaction by which `sender` used `nonce`, and its index there.
+    pub fn sealed_by_nonce(
+        &self,
+        sender: Address,
+        nonce: u64,
+    ) -> Result<Option<(Arc<ExecutedBlock>, usize)>, ChainError> {
+        let Some((number, index)) = self.inner.db.nonce_location(sender, nonce)? else {
+            return Ok(None);
+        };
+        let index = index as usize;
+        // Another chain may have come in between.
+        let is_it = |block: &Arc<ExecutedBlock>| {
+            let found = block.transactions.get(index);
+            found.is_some_and(|found| found.signer() == sender && found.nonce() == nonce)
+        };
+        Ok(self.block(number)?.filter(is_it).map(|block| (block, index)))
     }
 
     /// Merkle proof of an account and some of its slots after block `number` (EIP-1186).

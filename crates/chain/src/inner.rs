@@ -5,7 +5,7 @@
 
 use crate::{
     ChainConfig, ChainError, ChainEvent, DevControl, PendingBlock, Tick, TickedBlock,
-    block::ExecutedBlock,
+    block::{Effects, ExecutedBlock, transaction_entries},
     engine::EngineState,
     import::SideChains,
     latency::Latency,
@@ -154,15 +154,16 @@ impl Inner {
     pub(crate) fn adopt(
         &self,
         block: Arc<ExecutedBlock>,
-        changes: Arc<StateChanges>,
+        effects: Effects,
         updates: Arc<TrieUpdates>,
         trie: StateTrie,
         producer: &Producer,
     ) -> Result<(), ChainError> {
-        let hashes = block.transactions.iter().map(|tx| *tx.tx_hash()).collect();
+        let Effects { changes, appearances } = effects;
+        let entries = transaction_entries(&block, Arc::unwrap_or_clone(appearances));
         let for_pool = changes.clone();
         let (number, hash, receipts) = (block.number(), block.hash, &block.receipts);
-        self.db.push_block_state(number, hash, hashes, changes, updates, receipts)?;
+        self.db.push_block_state(number, hash, entries, changes, updates, receipts)?;
         let snapshot = self.db.latest()?;
         let mut trie = trie;
         // While a block is open this happens beside it; the margin leaves it to that.

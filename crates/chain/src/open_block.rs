@@ -18,7 +18,7 @@ use plasma_parallel::{
     BatchOutcome, Conflict, ConflictReport, ParallelExecutor, TransactionOutcome,
     execute_sequential,
 };
-use plasma_storage::{StateChanges, StateReader, Transaction};
+use plasma_storage::{Appearances, StateChanges, StateReader, Transaction};
 use plasma_trie::OpenTrie;
 use std::{sync::Arc, time::Instant};
 
@@ -52,6 +52,7 @@ pub(crate) struct OpenBlock {
 pub(crate) struct BuiltBlock {
     pub(crate) executed: ExecutedBlock,
     pub(crate) changes: StateChanges,
+    pub(crate) appearances: Vec<Appearances>,
     /// Those of the changes that came after the last transaction.
     pub(crate) closing: Arc<StateChanges>,
     /// Requests for the consensus layer (EIP-7685).
@@ -292,6 +293,7 @@ impl OpenBlock {
                 access_list,
             },
             changes: finished.changes,
+            appearances: finished.appearances,
             closing: finished.closing,
             requests: finished.requests,
         })

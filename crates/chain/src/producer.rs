@@ -4,7 +4,7 @@
 
 use crate::{
     ChainConfig, ChainError, ChainEvent, Tick, TickedBlock,
-    block::ExecutedBlock,
+    block::{Effects, ExecutedBlock},
     dev::DevState,
     inner::Inner,
     latency::Latency,
@@ -72,7 +72,7 @@ pub(crate) enum KeeperAhead {
 /// A block that is complete and stands in no journal yet.
 pub(crate) struct Built {
     pub(crate) block: Arc<ExecutedBlock>,
-    pub(crate) changes: Arc<StateChanges>,
+    pub(crate) effects: Effects,
     /// Requests for the consensus layer (EIP-7685).
     pub(crate) requests: Requests,
     /// The keeper's decisions in the block.
@@ -370,7 +370,7 @@ impl Producer {
         self.keeper_carry.merge(Arc::unwrap_or_clone(built.closing));
         Ok(Built {
             block: Arc::new(built.executed),
-            changes: Arc::new(built.changes),
+            effects: Effects::new(built.changes, built.appearances),
             requests: built.requests,
             keeper_record,
             conflicts,
@@ -398,7 +398,7 @@ impl Producer {
         let keeper = self.keeper.as_ref();
         self.latency.sealed(|upkeep| keeper?.due_since(upkeep));
         self.dev.block_sealed();
-        chain.adopt(block.clone(), built.changes, Arc::new(built.updates), built.trie, self)?;
+        chain.adopt(block.clone(), built.effects, Arc::new(built.updates), built.trie, self)?;
         let incarnations: u64 = built.conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
         report(&block, built.performs, incarnations, built.opened.elapsed(), started.elapsed());
         chain.remember_conflicts(block.number(), built.conflicts);

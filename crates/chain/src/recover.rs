@@ -2,8 +2,13 @@
 //! are the ticks of the block that was open.
 
 use crate::{
-    ChainError, block::ExecutedBlock, import::give_back, inner::Inner, open_block::Frame,
-    producer::Producer, replay::execute_record,
+    ChainError,
+    block::{Effects, ExecutedBlock},
+    import::give_back,
+    inner::Inner,
+    open_block::Frame,
+    producer::Producer,
+    replay::execute_record,
 };
 use alloy_consensus::transaction::Recovered;
 use plasma_evm::NextBlockAttributes;
@@ -32,7 +37,8 @@ pub(crate) fn catch_up(chain: &Inner, producer: &Producer) -> Result<u64, ChainE
             ));
         }
         let block = Arc::new(ExecutedBlock::from(record));
-        chain.adopt(block, Arc::new(replayed.changes), Arc::new(updates), trie, producer)?;
+        let effects = Effects::new(replayed.changes, replayed.appearances);
+        chain.adopt(block, effects, Arc::new(updates), trie, producer)?;
     }
     Ok(target - from)
 }

@@ -12,7 +12,9 @@ use alloy_rlp::Decodable;
 use plasma_chain::{Chain, ChainError, ExecutedBlock, PreparedBlock};
 use plasma_storage::Transaction;
 use std::sync::Arc;
-use support::{NOTHING, balance, lane_address, open_amsterdam, submit, transfer_to_new};
+use support::{
+    NOTHING, appearances, balance, lane_address, open_amsterdam, scanned, submit, transfer_to_new,
+};
 
 /// The contract of past block hashes, which every block calls before its transactions.
 const HISTORY: Address = address!("0000f90827f1c53a10cb7a02335b175320002935");
@@ -76,6 +78,12 @@ fn blocks_are_taken_in_with_and_without_their_lists() {
         let first = account(HISTORY).storage_changes[0].changes[0].block_access_index;
         assert_eq!(first, BlockAccessIndex::PRE_EXECUTION);
         assert!(!account(REQUESTS).storage_reads.is_empty());
+    }
+    for address in [PAYEE, HISTORY, REQUESTS, lane_address(0), lane_address(1)] {
+        let expected = scanned(&maker, address);
+        for chain in [&maker, &with, &without] {
+            assert_eq!(appearances(chain, address), expected, "{address}");
+        }
     }
 }
 

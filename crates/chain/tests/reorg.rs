@@ -5,7 +5,9 @@ mod support;
 use alloy_primitives::{Address, B256, U256};
 use plasma_chain::{Chain, ChainEvent, ExecutedBlock, Imported};
 use std::sync::Arc;
-use support::{balance, open, open_with_way_back, submit, transfer};
+use support::{
+    appearances, balance, lane_address, open, open_with_way_back, scanned, submit, transfer,
+};
 
 /// Mines a block with one transfer of sender `index`.
 fn mine(chain: &Chain, index: usize, nonce: u64, to: Address) -> (Arc<ExecutedBlock>, B256) {
@@ -70,6 +72,16 @@ fn a_longer_chain_takes_over_and_gives_transactions_back() {
         assert!(ours.pool().contains(hash), "a transaction of a removed block waits again");
     }
 
+    let parties = [left, right, lane_address(0), lane_address(1), lane_address(2)];
+    for address in parties {
+        assert_eq!(appearances(&ours, address), appearances(&theirs, address));
+        assert_eq!(appearances(&ours, address), scanned(&ours, address));
+    }
+    assert_eq!(appearances(&ours, Address::repeat_byte(0xcb)), [], "a beneficiary alone");
+    assert!(ours.sealed_by_nonce(lane_address(1), 0).unwrap().is_none());
+    let (block, index) = ours.sealed_by_nonce(lane_address(2), 3).unwrap().unwrap();
+    assert_eq!((block.number(), index), (5, 0));
+
     let mut seen = Vec::new();
     while let Ok(event) = events.try_recv() {
         match event {
@@ -95,6 +107,9 @@ fn a_longer_chain_takes_over_and_gives_transactions_back() {
     let ours = open(dirs.0.path(), true, true);
     assert_eq!((ours.head().hash, ours.head().header.state_root), (head.hash, root));
     assert_eq!(balance(&ours, right), U256::from(12));
+    for address in parties {
+        assert_eq!(appearances(&ours, address), scanned(&ours, address));
+    }
 }
 
 #[test]
@@ -119,6 +134,9 @@ fn the_first_chain_can_come_back() {
         assert_eq!(ours.head().hash, leads[height].hash);
         let proof = ours.proof(ours.head().number(), to, &[]).unwrap();
         assert_eq!(proof.account.unwrap().balance, U256::from(3 * (height as u64 + 1)));
+        for address in [to, lane_address(0), lane_address(1)] {
+            assert_eq!(appearances(&ours, address), scanned(&ours, address));
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: `commit` is called once per included transaction, in block order, with an outcome
 //! that was computed on exactly the state that all earlier commits left behind.
 
-use crate::{BlockState, EvmEnv, StateDbError, dao, rules::BlockRules};
+use crate::{BlockState, EvmEnv, StateDbError, appearances, dao, rules::BlockRules};
 use alloy_consensus::{EthereumReceipt, Header, Transaction as _, TxType, Typed2718};
 use alloy_eip7928::{BlockAccessIndex, BlockAccessList};
 use alloy_eips::{eip4895::Withdrawals, eip7685::Requests};
@@ -17,7 +17,7 @@ use alloy_evm::{
 };
 use alloy_primitives::{B256, Bytes};
 use plasma_chainspec::ChainSpec;
-use plasma_storage::{Receipt, StateChanges, Transaction};
+use plasma_storage::{Appearances, Receipt, StateChanges, Transaction};
 use plasma_vm::PlasmaEvm;
 use revm::{
     context_interface::result::{ExecutionResult, HaltReason, ResultAndState},
@@ -88,6 +88,8 @@ pub type Outcome<'t> = (&'t Transaction, ExecutionResult<HaltReason>, EvmState);
 pub struct FinishedBlock {
     /// One receipt per transaction.
     pub receipts: Vec<Receipt>,
+    /// By what each transaction can be found, up to what [`crate::complete_appearances`] adds.
+    pub appearances: Vec<Appearances>,
     /// Requests for the consensus layer (EIP-7685).
     pub requests: Requests,
     /// Gas used by the whole block.
@@ -121,6 +123,7 @@ pub struct BlockCommitter<'a> {
     context: EthBlockExecutionCtx<'a>,
     state: BlockState,
     totals: Totals,
+    appearances: Vec<Appearances>,
     /// Whether transactions go into the block access list.
     lists_transactions: bool,
 }
@@ -154,7 +157,15 @@ impl<'a> BlockCommitter<'a> {
         };
         let proof_of_stake = env.cfg_env.spec >= SpecId::MERGE;
         let rules = BlockRules::of_environment(spec, proof_of_stake);
-        Self { rules, env, context, state, totals: Totals::default(), lists_transactions: true }
+        Self {
+            rules,
+            env,
+            context,
+            state,
+            totals: Totals::default(),
+            appearances: Vec::new(),
+            lists_transactions: true,
+        }
     }
 
     /// Upstream's executor with the state and the totals as they are.
@@ -264,6 +275,8 @@ impl<'a> BlockCommitter<'a> {
                 inner.evm.db_mut().list_at(Some(place));
                 place.increment();
             }
+            let (to, beneficiary) = (transaction.kind(), self.env.block_env.beneficiary);
+            self.appearances.push(appearances::of_outcome(to, &state, beneficiary));
             let tx_type = TxType::try_from(transaction.ty())
                 .expect("a decoded transaction has a type that this client knows");
             let _gas = inner.commit_transaction(EthTxResult {
@@ -286,6 +299,7 @@ impl<'a> BlockCommitter<'a> {
         Ok(FinishedBlock {
             access_list: state.take_list(),
             closing,
+            appearances: std::mem::take(&mut self.appearances),
             receipts,
             requests,
             gas_used,

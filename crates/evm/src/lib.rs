@@ -12,6 +12,7 @@
 //! - [`assemble_header`]: the header that follows from an executed block;
 //! - [`simulate`]: a call whose changes are thrown away;
 //! - [`record_accesses`]: what a transaction reads and writes;
+//! - [`complete_appearances`]: by which addresses a transaction can be found;
 //! - [`tracing`]: the tracers of geth and of OpenEthereum.
 //!
 //! Invariant: nothing above this crate and `plasma-parallel` names a revm type that is not
@@ -20,11 +21,13 @@
 #![forbid(unsafe_code)]
 
 mod accesses;
+mod appearances;
 mod assemble;
 mod block_state;
 mod committer;
 mod dao;
 mod env;
+mod rewards;
 mod rules;
 mod simulate;
 mod state_db;
@@ -32,6 +35,7 @@ pub mod tracing;
 
 pub use accesses::{Accesses, Location, Recorded, record_accesses};
 pub use alloy_evm;
+pub use appearances::complete as complete_appearances;
 pub use assemble::{BlockParts, assemble_header};
 pub use block_state::{BlockState, LayeredState};
 pub use committer::{
@@ -48,6 +52,7 @@ pub use revm::{
     primitives::hardfork::SpecId,
     state::EvmState,
 };
+pub use rewards::{BlockRewards, block_rewards};
 pub use simulate::{SimulationError, simulate};
 pub use state_db::{StateDb, StateDbError};
 

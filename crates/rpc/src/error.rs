@@ -5,6 +5,7 @@
 //! | 3 | execution reverted; `data` is the revert data |
 //! | 4, 5, 6 | `eth_sendRawTransactionSync` (EIP-7966): timed out, not accepted, nonce gap |
 //! | -32000 | the request is well formed but cannot be served (pool, state, execution) |
+//! | -32001 | a block from before the fork that brought what is asked for |
 //! | -32005 | a limit of this node; the message names the flag |
 //! | -32601 | the method does not exist |
 //! | -32602 | the parameters are wrong |
@@ -35,6 +36,8 @@ pub const SYNC_NOT_READY: i32 = 5;
 pub const SYNC_NONCE_GAP: i32 = 6;
 /// The request cannot be served.
 pub const SERVER_ERROR: i32 = -32000;
+/// What was asked for does not exist (EIP-1474).
+pub const RESOURCE_NOT_FOUND: i32 = -32001;
 /// A limit of this node was exceeded (EIP-1474).
 pub const LIMIT_EXCEEDED: i32 = -32005;
 /// There is no such method.
@@ -89,6 +92,16 @@ pub fn method_not_found(method: &str) -> ErrorObjectOwned {
 /// The answer to a block number, tag or hash that names no block where one is needed.
 pub fn header_not_found() -> ErrorObjectOwned {
     server_error("header not found")
+}
+
+/// The answer where a block has no access list (EIP-7928), as execution-apis has it.
+pub fn no_access_list(number: u64) -> ErrorObjectOwned {
+    error(
+        RESOURCE_NOT_FOUND,
+        format!(
+            "Resource not found: block {number} is from before Amsterdam and has no access list"
+        ),
+    )
 }
 
 /// The answer to an unknown filter id.

@@ -37,6 +37,7 @@ mod live;
 mod middleware;
 mod modules;
 mod net;
+mod ots;
 pub mod params;
 mod plasma;
 mod server;

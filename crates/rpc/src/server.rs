@@ -10,7 +10,7 @@ use crate::{
     keeper,
     live::Live,
     middleware::{Front, FrontService},
-    modules, net, plasma, sign,
+    modules, net, ots, plasma, sign,
     sign::DevAccounts,
     testing, txpool,
 };
@@ -134,6 +134,7 @@ pub(crate) fn methods(
     keeper::register(&mut module);
     plasma::register(&mut module, live);
     debug::register(&mut module);
+    ots::register(&mut module);
     testing::register(&mut module);
     sign::register(&mut module, api, accounts);
     dev::register(&mut module, api);

@@ -1,10 +1,10 @@
 //! What a block changed, as values from before it: the way back, stored in chunks.
 
 use crate::{
-    Account, StorageError,
-    codec::{Damage, Input, put_bytes, put_compact, put_u256},
+    Account, ContractOrigin, StorageError,
+    codec::{Damage, Input, put_bytes, put_compact, put_u64, put_u256},
     engine::{Transaction, TransactionKind, WriteTx},
-    table::{LogKey, NodePath, NodePlace, Table, TableKey},
+    table::{LogKey, NodePath, NodePlace, Table, TableKey, TableValue},
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
 
@@ -29,6 +29,12 @@ pub(crate) enum Prior {
     StorageNode((B256, NodePath), Option<Bytes>),
     /// Something that the block's logs can be searched by.
     Log(LogKey),
+    /// An address that appears in the block's transactions.
+    Appearance(Address),
+    /// Where a sender had used a nonce before the block used it.
+    Nonce(Address, u64, Option<(u64, u64)>),
+    /// Where a contract that the block created had been created before.
+    Creation(Address, Option<ContractOrigin>),
 }
 
 impl Prior {
@@ -78,6 +84,21 @@ impl Prior {
                 out.push(6);
                 put_bytes(out, &key.encode());
             }
+            Self::Appearance(address) => {
+                out.push(7);
+                out.extend_from_slice(address.as_slice());
+            }
+            Self::Nonce(sender, nonce, before) => {
+                out.push(8);
+                out.extend_from_slice(sender.as_slice());
+                put_u64(out, *nonce);
+                put_value(out, before.as_ref());
+            }
+            Self::Creation(contract, before) => {
+                out.push(9);
+                out.extend_from_slice(contract.as_slice());
+                put_value(out, before.as_ref());
+            }
         }
     }
 
@@ -94,9 +115,27 @@ impl Prior {
             4 => Self::AccountNode(NodePath::decode(input.bytes()?)?, node(input)?),
             5 => Self::StorageNode(TableKey::decode(input.bytes()?)?, node(input)?),
             6 => Self::Log(LogKey::decode(input.bytes()?)?),
+            7 => Self::Appearance(input.address()?),
+            8 => Self::Nonce(input.address()?, input.u64()?, value(input)?),
+            9 => Self::Creation(input.address()?, value(input)?),
             _ => return Err(Damage("an entry has an unknown kind")),
         })
     }
+}
+
+/// Appends a value of a table where there is one.
+fn put_value<T: TableValue>(out: &mut Vec<u8>, value: Option<&T>) {
+    let mut bytes = Vec::new();
+    if let Some(value) = value {
+        value.encode(&mut bytes);
+    }
+    put_bytes(out, &bytes);
+}
+
+/// Reads back what [`put_value`] wrote; no value of a table is empty.
+fn value<T: TableValue>(input: &mut Input<'_>) -> Result<Option<T>, Damage> {
+    let bytes = input.bytes()?;
+    if bytes.is_empty() { Ok(None) } else { T::decode(bytes).map(Some) }
 }
 
 fn put_node(out: &mut Vec<u8>, node: Option<&Bytes>) {

@@ -1,8 +1,9 @@
 //! The database: both environments behind one handle.
 
 use crate::{
-    BlockRecord, DatabaseOptions, DatabaseStats, LogBlocks, Receipt, StateChanges, StateSnapshot,
-    StorageError, TickRecord, TrieUpdates,
+    AddressPage, BlockRecord, ContractOrigin, DatabaseOptions, DatabaseStats, LogBlocks, Receipt,
+    StateChanges, StateSnapshot, StorageError, TickRecord, TransactionEntry, TrieUpdates,
+    address_index,
     engine::{Durability, Environment, sync_directory},
     flat_state,
     journal::Journal,
@@ -23,7 +24,7 @@ use parking_lot::Mutex;
 use std::{ops::RangeInclusive, path::Path, sync::Arc, thread::JoinHandle};
 
 /// Version of the tables and encodings that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// The node's database; clones are handles to the same one.
 ///
@@ -200,7 +201,8 @@ impl Database {
     /// while more than [`DatabaseOptions::max_unpersisted_blocks`] blocks are not persisted.
     ///
     /// `changes` hold the values after the block; an account that is gone loses all its storage.
-    /// The logs in `receipts` become searchable.
+    /// The logs in `receipts` become searchable, and so do `transactions`, by hash, by sender and nonce,
+    /// and by the addresses that appear in them.
     ///
     /// # Errors
     /// [`StorageError::OutOfOrder`] unless `number` follows the latest state,
@@ -209,12 +211,12 @@ impl Database {
         &self,
         number: u64,
         hash: B256,
-        tx_hashes: Vec<B256>,
+        transactions: Vec<TransactionEntry>,
         changes: Arc<StateChanges>,
         trie: Arc<TrieUpdates>,
         receipts: &[Receipt],
     ) -> Result<(), StorageError> {
-        self.inner.tip.push(Layer::new(number, hash, tx_hashes, changes, trie, receipts))
+        self.inner.tip.push(Layer::new(number, hash, transactions, changes, trie, receipts))
     }
 
     /// The blocks of `range` that may hold logs of one of `addresses` (none given: of any) which
@@ -231,6 +233,47 @@ impl Database {
         limit: usize,
     ) -> Result<LogBlocks, StorageError> {
         log_index::search(&self.inner.tip.view(), range, addresses, topics, limit)
+    }
+
+    /// Transactions in which `address` appears, in blocks below `before` (`None`: in all), newest block
+    /// first: as many whole blocks as it takes for `least` transactions. Blocks are known once their
+    /// state was pushed. [`Appearances`](crate::Appearances) tells what an appearance is.
+    pub fn address_transactions_before(
+        &self,
+        address: Address,
+        before: Option<u64>,
+        least: usize,
+    ) -> Result<AddressPage, StorageError> {
+        address_index::search_before(&self.inner.tip.view(), address, before, least)
+    }
+
+    /// As [`Self::address_transactions_before`], in blocks above `after` (`None`: in all), oldest block
+    /// first.
+    pub fn address_transactions_after(
+        &self,
+        address: Address,
+        after: Option<u64>,
+        least: usize,
+    ) -> Result<AddressPage, StorageError> {
+        address_index::search_after(&self.inner.tip.view(), address, after, least)
+    }
+
+    /// Block number and index within it of the last transaction with which `sender` used `nonce`.
+    pub fn nonce_location(
+        &self,
+        sender: Address,
+        nonce: u64,
+    ) -> Result<Option<(u64, u64)>, StorageError> {
+        address_index::nonce_location(&self.inner.tip.view(), sender, nonce)
+    }
+
+    /// Where the contract at `address` was created, the last time that one was; `None`: by no
+    /// transaction (the genesis block or a developer may have put it there).
+    pub fn contract_origin(
+        &self,
+        address: Address,
+    ) -> Result<Option<ContractOrigin>, StorageError> {
+        address_index::contract_origin(&self.inner.tip.view(), address)
     }
 
     /// The oldest block whose state can be read.

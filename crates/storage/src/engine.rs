@@ -7,6 +7,7 @@ mod copy;
 mod create;
 mod failure;
 mod mapped;
+mod scan;
 
 use crate::{
     EnvironmentStats, StorageError, TableStats,
@@ -276,31 +277,6 @@ impl<K: TransactionKind> Transaction<K> {
             ControlFlow::Continue(())
         })?;
         Ok(records)
-    }
-
-    /// Hands the records whose keys begin with `prefix` to `each`, in the order of their keys, until
-    /// it breaks.
-    pub(crate) fn scan<T: Table>(
-        &self,
-        prefix: &[u8],
-        mut each: impl FnMut(T::Key, T::Value) -> ControlFlow<()>,
-    ) -> Result<(), StorageError> {
-        check_prefix::<T>(prefix)?;
-        let mut cursor = self.cursor::<T>()?;
-        let mut next = if prefix.is_empty() {
-            cursor.first::<K::Bytes<'_>, K::Bytes<'_>>()
-        } else {
-            cursor.set_range::<K::Bytes<'_>, K::Bytes<'_>>(prefix)
-        }
-        .map_err(|e| self.fail("read", e))?;
-        while let Some(record) = next.filter(|record| record.0.as_ref().starts_with(prefix)) {
-            let (key, value) = decode_record::<T>(record)?;
-            if each(key, value).is_break() {
-                break;
-            }
-            next = cursor.next().map_err(|e| self.fail("read", e))?;
-        }
-        Ok(())
     }
 
     fn cursor<T: Table>(&self) -> Result<signet_libmdbx::Cursor<'_, K>, StorageError> {

@@ -4,15 +4,15 @@
 //! number of the persisted block), so that a crash leaves exactly one block's state.
 
 use crate::{
-    AccountChange, StateChanges, StorageError, TrieUpdates,
+    AccountChange, StateChanges, StorageError, TrieUpdates, address_index,
     change_set::{ChangeSetWriter, Prior},
     codec::Damage,
     engine::{Transaction, TransactionKind, WriteTx},
     layer::Layer,
     table::{
-        AccountHistory, AccountTrie, Accounts, BlockHashes, BlockNumbers, ChangeSets, Codes,
-        LogIndex, META_BLOCK, NodePath, NodePlace, StateMeta, Storage, StorageHistory, StorageTrie,
-        Table, TransactionLocations, UnwindSets,
+        AccountHistory, AccountTrie, Accounts, AddressIndex, BlockHashes, BlockNumbers, ChangeSets,
+        Codes, Creations, LogIndex, META_BLOCK, NodePath, NodePlace, SenderNonces, StateMeta,
+        Storage, StorageHistory, StorageTrie, Table, TransactionLocations, UnwindSets,
     },
 };
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -56,7 +56,10 @@ pub(crate) fn clear(tx: &WriteTx) -> Result<(), StorageError> {
     tx.clear::<TransactionLocations>()?;
     tx.clear::<BlockNumbers>()?;
     tx.clear::<BlockHashes>()?;
-    tx.clear::<LogIndex>()
+    tx.clear::<LogIndex>()?;
+    tx.clear::<AddressIndex>()?;
+    tx.clear::<SenderNonces>()?;
+    tx.clear::<Creations>()
 }
 
 /// Writes the genesis state, for which there is no way back.
@@ -104,10 +107,11 @@ pub(crate) fn oldest_unwind<K: TransactionKind>(
 pub(crate) fn write_block(tx: &WriteTx, block: &Layer) -> Result<(), StorageError> {
     let number = block.number;
     let mut unwind = ChangeSetWriter::<UnwindSets>::new(tx, number);
-    for (index, hash) in block.transaction_hashes.iter().enumerate() {
-        tx.put::<TransactionLocations>(hash, &(number, index as u64))?;
-        unwind.push(&Prior::Transaction(*hash))?;
+    for (index, transaction) in (0..).zip(&block.transactions) {
+        tx.put::<TransactionLocations>(&transaction.hash, &(number, index))?;
+        unwind.push(&Prior::Transaction(transaction.hash))?;
     }
+    address_index::write(tx, block, &mut unwind)?;
     for key in &block.log_keys {
         unwind.push(&Prior::Log(*key))?;
     }

@@ -1,26 +1,30 @@
 //! Blocks that are not persisted yet, as layers over the persisted state.
 
 use crate::{
-    Account, AccountChange, Receipt, StateChanges, TrieNodeKey, TrieUpdates, log_index,
-    table::LogKey,
+    Account, AccountChange, Receipt, StateChanges, TransactionEntry, TrieNodeKey, TrieUpdates,
+    address_index, log_index, table::LogKey,
 };
 use alloy_primitives::{
     Address, B256, Bytes, U256,
     map::{B256Map, B256Set},
 };
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 /// What one block adds to the state below it.
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) number: u64,
     pub(crate) hash: B256,
-    pub(crate) transaction_hashes: Vec<B256>,
+    pub(crate) transactions: Vec<TransactionEntry>,
     pub(crate) changes: Arc<StateChanges>,
     pub(crate) trie: Arc<TrieUpdates>,
     /// What the block's logs can be searched by, in order.
     pub(crate) log_keys: Vec<LogKey>,
-    transactions: B256Map<u64>,
+    positions: B256Map<u64>,
+    appearances: OnceLock<BTreeMap<Address, Vec<u64>>>,
     wiped_tries: B256Set,
 }
 
@@ -29,22 +33,23 @@ impl Layer {
     pub(crate) fn new(
         number: u64,
         hash: B256,
-        transaction_hashes: Vec<B256>,
+        transactions: Vec<TransactionEntry>,
         changes: Arc<StateChanges>,
         trie: Arc<TrieUpdates>,
         receipts: &[Receipt],
     ) -> Self {
-        let transactions = (0..).zip(&transaction_hashes).map(|(i, hash)| (*hash, i)).collect();
+        let positions = (0..).zip(&transactions).map(|(i, entry)| (entry.hash, i)).collect();
         let wiped_tries = trie.wiped.iter().copied().collect();
         let log_keys = log_index::keys_of(receipts);
         Self {
             number,
             hash,
-            transaction_hashes,
+            transactions,
             changes,
             trie,
             log_keys,
-            transactions,
+            positions,
+            appearances: OnceLock::new(),
             wiped_tries,
         }
     }
@@ -76,7 +81,13 @@ impl Layer {
 
     /// The transaction's index in this block.
     pub(crate) fn transaction(&self, hash: B256) -> Option<u64> {
-        self.transactions.get(&hash).copied()
+        self.positions.get(&hash).copied()
+    }
+
+    /// Indexes of the transactions in which each address appears. Made on first use: whoever pushes
+    /// the block does not wait for it.
+    pub(crate) fn appearances(&self) -> &BTreeMap<Address, Vec<u64>> {
+        self.appearances.get_or_init(|| address_index::by_address(&self.transactions))
     }
 }
 

@@ -17,6 +17,8 @@
 //! - A [`StateSnapshot`] never changes, and its reads come from one version.
 //! - No type of the storage engine leaves the module `engine`.
 
+mod address_index;
+mod appearance;
 mod cache;
 mod change_set;
 mod codec;
@@ -43,6 +45,8 @@ mod table;
 mod unwind;
 mod view;
 
+pub use address_index::{AddressBlock, AddressPage};
+pub use appearance::{Appearances, ContractCreation, ContractOrigin, TransactionEntry};
 pub use database::{Database, SCHEMA_VERSION};
 pub use error::StorageError;
 pub use inspection::{Inspection, compact};

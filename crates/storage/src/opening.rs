@@ -118,11 +118,11 @@ mod tests {
         for name in ["journal", "state"] {
             let newer = refusal(name, SCHEMA_VERSION + 1);
             let sentence = newer.to_string();
-            assert!(matches!(newer, StorageError::NewerSchema { found: 3, .. }), "{sentence}");
-            assert!(sentence.contains("schema version 3"), "{sentence}");
+            assert!(matches!(newer, StorageError::NewerSchema { found: 4, .. }), "{sentence}");
+            assert!(sentence.contains("schema version 4"), "{sentence}");
             let older = refusal(name, SCHEMA_VERSION - 1);
             let sentence = older.to_string();
-            assert!(matches!(older, StorageError::OlderSchema { found: 1, .. }), "{sentence}");
+            assert!(matches!(older, StorageError::OlderSchema { found: 2, .. }), "{sentence}");
             assert!(sentence.contains("plasma-node export"), "{sentence}");
         }
     }

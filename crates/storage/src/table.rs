@@ -5,7 +5,7 @@ mod key;
 mod tests;
 mod value;
 
-use crate::{Account, TrieNodeKey, codec::Damage};
+use crate::{Account, ContractOrigin, TrieNodeKey, codec::Damage};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::Nibbles;
 use smallvec::SmallVec;
@@ -120,6 +120,12 @@ tables! { STATE_TABLES:
     12 BlockHashes(8..=8): u64 => B256;
     /// Blocks with logs by what a log can be searched by and window: see `log_index`.
     13 LogIndex(9..=41): (LogKey, u64) => Bytes;
+    /// Indexes of the transactions of a block in which an address appears: see `address_index`.
+    14 AddressIndex(28..=28): (Address, u64) => Bytes;
+    /// Block and index of the transaction with which a sender used a nonce.
+    15 SenderNonces(28..=28): (Address, u64) => (u64, u64);
+    /// Where and by whom a contract was created, the last time that it was.
+    16 Creations(20..=20): Address => ContractOrigin;
 }
 
 /// Key of a table of metadata.

@@ -1,7 +1,7 @@
 //! The `state` environment: takes blocks back.
 
 use crate::{
-    StorageError,
+    StorageError, address_index,
     change_set::{Prior, delete_change_set, read_change_set},
     codec::Damage,
     engine::WriteTx,
@@ -55,6 +55,9 @@ fn unwind_block(tx: &WriteTx, number: u64) -> Result<(), StorageError> {
             }
             Prior::Code(hash) => drop(tx.delete::<Codes>(&hash)?),
             Prior::Log(key) => log_index::remove(tx, key, number)?,
+            prior @ (Prior::Appearance(_) | Prior::Nonce(..) | Prior::Creation(..)) => {
+                address_index::restore(tx, number, &prior)?;
+            }
             Prior::Account(..) | Prior::Slot(..) => {
                 return Err(Damage("an account or slot").of(UnwindSets::SPEC.name));
             }

@@ -4,10 +4,14 @@ use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256, map::HashSet};
 use alloy_trie::Nibbles;
 use plasma_storage::{
-    Account, AccountChange, Database, DatabaseOptions, StateChanges, StateReader, StateSnapshot,
-    StorageError, TrieNodeKey, TrieUpdates,
+    Account, AccountChange, AddressBlock, AddressPage, Appearances, ContractCreation,
+    ContractOrigin, Database, DatabaseOptions, StateChanges, StateReader, StateSnapshot,
+    StorageError, TransactionEntry, TrieNodeKey, TrieUpdates,
 };
-use proptest::{collection::vec, prelude::*};
+use proptest::{
+    collection::{btree_map, vec},
+    prelude::*,
+};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
@@ -26,7 +30,7 @@ struct State {
 #[derive(Clone, Debug)]
 struct Block {
     hash: B256,
-    transactions: Vec<B256>,
+    transactions: Vec<TransactionEntry>,
     changes: Arc<StateChanges>,
     trie: Arc<TrieUpdates>,
 }
@@ -104,30 +108,55 @@ fn account_change() -> impl Strategy<Value = AccountChange> {
         })
 }
 
-fn block_parts() -> impl Strategy<Value = (StateChanges, TrieUpdates, usize)> {
+/// Few addresses and nonces, so that most come again.
+fn transaction() -> impl Strategy<Value = TransactionEntry> {
+    let creations = btree_map(0u8..4, proptest::option::of(0u8..4), 0..3);
+    let creation = |(contract, creator): (u8, Option<u8>)| {
+        let creator = creator.map(address);
+        ContractCreation { contract: address(contract), creator }
+    };
+    (0u8..4, 0u64..4, vec(0u8..5, 0..6), creations).prop_map(
+        move |(sender, nonce, addresses, creations)| TransactionEntry {
+            hash: B256::ZERO,
+            sender: address(sender),
+            nonce,
+            appearances: Appearances {
+                addresses: addresses.into_iter().map(address).collect(),
+                creations: creations.into_iter().map(creation).collect(),
+            },
+        },
+    )
+}
+
+type Parts = (StateChanges, TrieUpdates, Vec<TransactionEntry>);
+
+fn block_parts() -> impl Strategy<Value = Parts> {
     let accounts = vec((0u8..4, account_change()), 0..4);
     let codes = vec(0u8..4, 0..2);
     let nodes = vec((0u8..12, proptest::option::of(0u8..3)), 0..8);
     let wiped = vec(1u8..3, 0..2);
-    (accounts, codes, nodes, wiped, 0usize..3).prop_map(|(accounts, codes, nodes, wiped, count)| {
-        let changes = StateChanges {
-            accounts: accounts.into_iter().map(|(a, change)| (address(a), change)).collect(),
-            codes: codes.into_iter().map(|c| (keccak256(code(c)), code(c))).collect(),
-        };
-        let trie = TrieUpdates {
-            wiped: wiped.into_iter().map(B256::repeat_byte).collect(),
-            nodes: nodes
-                .into_iter()
-                .map(|(k, v)| (node_key(k), v.map(|v| Bytes::from(vec![v; 33]))))
-                .collect(),
-        };
-        (changes, trie, count)
-    })
+    let transactions = vec(transaction(), 0..3);
+    (accounts, codes, nodes, wiped, transactions).prop_map(
+        |(accounts, codes, nodes, wiped, sent)| {
+            let changes = StateChanges {
+                accounts: accounts.into_iter().map(|(a, change)| (address(a), change)).collect(),
+                codes: codes.into_iter().map(|c| (keccak256(code(c)), code(c))).collect(),
+            };
+            let trie = TrieUpdates {
+                wiped: wiped.into_iter().map(B256::repeat_byte).collect(),
+                nodes: nodes
+                    .into_iter()
+                    .map(|(k, v)| (node_key(k), v.map(|v| Bytes::from(vec![v; 33]))))
+                    .collect(),
+            };
+            (changes, trie, sent)
+        },
+    )
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    Push(StateChanges, TrieUpdates, usize),
+    Push(Parts),
     Flush,
     Reopen,
     /// The process ends without a chance to write anything.
@@ -142,7 +171,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => block_parts().prop_map(|(changes, trie, count)| Step::Push(changes, trie, count)),
+        8 => block_parts().prop_map(Step::Push),
         2 => Just(Step::Flush),
         1 => Just(Step::Reopen),
         1 => Just(Step::Crash),
@@ -169,7 +198,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(options: DatabaseOptions, genesis: (StateChanges, TrieUpdates, usize)) -> Self {
+    fn new(options: DatabaseOptions, genesis: Parts) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = Database::open(dir.path(), options.clone()).unwrap();
         let hash = B256::repeat_byte(0xee);
@@ -225,11 +254,12 @@ impl Pair {
 
     fn run(&mut self, step: Step) {
         match step {
-            Step::Push(changes, trie, count) => {
+            Step::Push((changes, trie, mut transactions)) => {
                 self.pushed += 1;
                 let hash = keccak256(self.pushed.to_be_bytes());
-                let transactions =
-                    (0..count).map(|i| keccak256([hash.as_slice(), &[i as u8]].concat())).collect();
+                for (index, transaction) in (0u8..).zip(&mut transactions) {
+                    transaction.hash = keccak256([hash.as_slice(), &[index]].concat());
+                }
                 let block =
                     Block { hash, transactions, changes: changes.into(), trie: trie.into() };
                 let mut state = self.states.last().unwrap().clone();
@@ -298,8 +328,9 @@ impl Pair {
                 self.states.truncate(target as usize + 1);
                 for block in removed {
                     assert_eq!(self.db().block_number(block.hash).unwrap(), None);
-                    for hash in block.transactions {
-                        assert_eq!(self.db().transaction_location(hash).unwrap(), None);
+                    for transaction in block.transactions {
+                        let found = self.db().transaction_location(transaction.hash).unwrap();
+                        assert_eq!(found, None);
                     }
                 }
                 assert_eq!(self.db().journal_head().unwrap(), target);
@@ -346,13 +377,83 @@ impl Pair {
         for (number, block) in (1..).zip(&self.blocks) {
             assert_eq!(db.block_number(block.hash).unwrap(), Some(number));
             assert_eq!(db.block_hash(number).unwrap(), Some(block.hash));
-            for (index, hash) in (0..).zip(&block.transactions) {
-                assert_eq!(db.transaction_location(*hash).unwrap(), Some((number, index)));
+            for (index, transaction) in (0..).zip(&block.transactions) {
+                let found = db.transaction_location(transaction.hash).unwrap();
+                assert_eq!(found, Some((number, index)));
             }
         }
+        self.check_indexes();
         let unknown = db.snapshot(tip + 1).unwrap_err();
         assert!(matches!(unknown, StorageError::Unknown { .. }), "{unknown}");
     }
+}
+
+impl Pair {
+    /// The indexes find what a scan of all blocks finds: pages in both directions from every block,
+    /// the last use of each nonce, and the last creation of each contract.
+    fn check_indexes(&self) {
+        let db = self.db();
+        let tip = self.tip();
+        for address in (0..5).map(address) {
+            let all: Vec<AddressBlock> = (1..)
+                .zip(&self.blocks)
+                .filter_map(|(number, block)| appearances_in(number, block, address))
+                .collect();
+            for bound in std::iter::once(None).chain((0..=tip + 1).map(Some)) {
+                let below = |block: &&AddressBlock| bound.is_none_or(|bound| block.number < bound);
+                let above = |block: &&AddressBlock| bound.is_none_or(|bound| block.number > bound);
+                for least in [1, 2, 4, usize::MAX] {
+                    let found = db.address_transactions_before(address, bound, least).unwrap();
+                    assert_eq!(found, page(all.iter().rev().filter(below), least));
+                    let found = db.address_transactions_after(address, bound, least).unwrap();
+                    assert_eq!(found, page(all.iter().filter(above), least));
+                }
+            }
+            let mut origin = None;
+            let mut nonces = BTreeMap::new();
+            for (block, transactions) in (1..).zip(self.blocks.iter().map(|b| &b.transactions)) {
+                for (index, transaction) in (0..).zip(transactions) {
+                    if transaction.sender == address {
+                        nonces.insert(transaction.nonce, (block, index));
+                    }
+                    let created = &transaction.appearances.creations;
+                    if let Some(found) = created.iter().find(|it| it.contract == address) {
+                        let creator = found.creator;
+                        origin = Some(ContractOrigin { block, index, creator });
+                    }
+                }
+            }
+            assert_eq!(db.contract_origin(address).unwrap(), origin);
+            for nonce in 0..5 {
+                let found = db.nonce_location(address, nonce).unwrap();
+                assert_eq!(found, nonces.get(&nonce).copied());
+            }
+        }
+    }
+}
+
+fn appearances_in(number: u64, block: &Block, address: Address) -> Option<AddressBlock> {
+    let appears = |it: &TransactionEntry| it.appearances.addresses.contains(&address);
+    let all = (0..).zip(&block.transactions);
+    let transactions: Vec<u64> =
+        all.filter(|(_, entry)| appears(entry)).map(|(index, _)| index).collect();
+    let hash = block.hash;
+    (!transactions.is_empty()).then_some(AddressBlock { number, hash, transactions })
+}
+
+/// As many whole blocks as it takes for `least` transactions.
+fn page<'a>(blocks: impl Iterator<Item = &'a AddressBlock>, least: usize) -> AddressPage {
+    let mut page = AddressPage::default();
+    let mut count = 0;
+    for block in blocks {
+        if count >= least {
+            page.more = true;
+            break;
+        }
+        count += block.transactions.len();
+        page.blocks.push(block.clone());
+    }
+    page
 }
 
 fn check_state(snapshot: &StateSnapshot, state: &State) {

@@ -4,7 +4,7 @@ use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, U256};
 use plasma_storage::{
     Account, AccountChange, BlockRecord, Database, DatabaseOptions, StateChanges, StateReader,
-    StateSnapshot, TrieUpdates,
+    StateSnapshot, TransactionEntry, TrieUpdates,
 };
 use std::{
     io::{BufRead, BufReader},
@@ -49,7 +49,8 @@ fn push(db: &Database, number: u64) {
         changes.accounts.insert(Address::repeat_byte(i), change);
     }
     let hash = B256::from(U256::from(number));
-    db.push_block_state(number, hash, vec![hash], Arc::new(changes), Arc::default(), &[]).unwrap();
+    let entry = TransactionEntry { hash, ..Default::default() };
+    db.push_block_state(number, hash, vec![entry], Arc::new(changes), Arc::default(), &[]).unwrap();
 }
 
 fn check(snapshot: &StateSnapshot) {

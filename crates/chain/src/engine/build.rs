@@ -5,7 +5,7 @@
 use super::{EngineControl, PayloadId};
 use crate::{
     ChainError,
-    block::ExecutedBlock,
+    block::{Effects, ExecutedBlock},
     open_block::Frame,
     producer::{KeeperAhead, Producer, towards},
 };
@@ -13,7 +13,6 @@ use alloy_consensus::Transaction as _;
 use alloy_eips::{eip4895::Withdrawals, eip7594::BlobTransactionSidecarVariant, eip7685::Requests};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use plasma_evm::NextBlockAttributes;
-use plasma_storage::StateChanges;
 use std::sync::Arc;
 
 /// What a consensus layer chooses of a block (`PayloadAttributes`).
@@ -48,7 +47,7 @@ pub struct BuiltPayload {
     pub value: U256,
     /// Blobs, commitments and proofs of its blob transactions, in order.
     pub sidecars: Vec<Arc<BlobTransactionSidecarVariant>>,
-    pub(super) changes: Arc<StateChanges>,
+    pub(super) effects: Effects,
     pub(super) keeper_record: Bytes,
 }
 
@@ -137,7 +136,7 @@ impl EngineControl {
             block: built.block,
             requests: built.requests,
             sidecars,
-            changes: built.changes,
+            effects: built.effects,
             keeper_record: built.keeper_record,
         });
         let mut state = chain.engine.lock();

@@ -185,13 +185,13 @@ impl EngineControl {
         let built = chain.engine.lock().built_block(hash);
         if let Some(built) = built {
             // Its hash covers all of it, and it was executed when it was built.
-            chain.side.lock().insert(built.block.clone(), Some(built.changes.clone()));
+            chain.side.lock().insert(built.block.clone(), Some(built.effects.clone()));
             return Ok(PayloadVerdict::Valid);
         }
         match self.execute(orphan, &parent) {
-            Ok(Verified { record, changes, .. }) => {
+            Ok(Verified { record, effects, .. }) => {
                 let block = Arc::new(ExecutedBlock::from(record));
-                chain.side.lock().insert(block, Some(Arc::new(changes)));
+                chain.side.lock().insert(block, Some(effects));
                 Ok(PayloadVerdict::Valid)
             }
             Err(ChainError::Storage(

@@ -10,7 +10,7 @@ pub(crate) use side::SideChains;
 
 use crate::{
     ChainError, ChainEvent, access_list,
-    block::ExecutedBlock,
+    block::{Effects, ExecutedBlock},
     inner::Inner,
     producer::{KeeperAhead, Producer},
     replay::execute_with_report,
@@ -21,7 +21,7 @@ use alloy_consensus::{
 };
 use alloy_primitives::{B256, Bloom};
 use plasma_parallel::ConflictReport;
-use plasma_storage::{BlockRecord, StateChanges, TrieUpdates};
+use plasma_storage::{BlockRecord, TrieUpdates};
 use plasma_trie::StateTrie;
 use side::StateAfter;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Imported {
 /// A block found valid, and what it makes of its parent's state.
 pub(crate) struct Verified {
     pub(crate) record: BlockRecord,
-    pub(crate) changes: StateChanges,
+    pub(crate) effects: Effects,
     updates: TrieUpdates,
     trie: StateTrie,
     conflicts: ConflictReport,
@@ -132,7 +132,7 @@ fn import_one(
     }
     chain.or_stop(journal.commit())?;
     let block = Arc::new(ExecutedBlock::from(verified.record));
-    chain.side.lock().insert(block.clone(), Some(Arc::new(verified.changes)));
+    chain.side.lock().insert(block.clone(), Some(verified.effects));
     if !heavier(&block, &head, proof_of_stake(&chain.spec, &parent)) {
         return Ok(Imported::Side(block));
     }
@@ -180,8 +180,9 @@ pub(crate) fn verify(
         let stated = header.state_root.to_string();
         return Err(invalid("state root", stated, trie.root().to_string()));
     }
-    let (changes, conflicts) = (finished.changes, execution.report);
-    Ok(Verified { record, changes, updates, trie, conflicts })
+    let effects = Effects::new(finished.changes, finished.appearances);
+    let conflicts = execution.report;
+    Ok(Verified { record, effects, updates, trie, conflicts })
 }
 
 /// Makes a verified child of the head the head.
@@ -191,11 +192,11 @@ fn extend(
     verified: Verified,
     journal: &mut Journaling<'_>,
 ) -> Result<Arc<ExecutedBlock>, ChainError> {
-    let Verified { record, changes, updates, trie, conflicts } = verified;
+    let Verified { record, effects, updates, trie, conflicts } = verified;
     let block = Arc::new(ExecutedBlock::from(record.clone()));
     journal.push(record)?;
     let open = producer.open.take();
-    chain.adopt(block.clone(), Arc::new(changes), Arc::new(updates), trie, producer)?;
+    chain.adopt(block.clone(), effects, Arc::new(updates), trie, producer)?;
     follow(chain, producer, &block, conflicts)?;
     if let Some(open) = open {
         give_back(chain, &open.transactions, [&block]);

@@ -4,11 +4,16 @@
 //! the journal has.
 
 use super::{follow, side::StateAfter};
-use crate::{ChainError, ChainEvent, block::ExecutedBlock, inner::Inner, producer::Producer};
+use crate::{
+    ChainError, ChainEvent,
+    block::{Effects, ExecutedBlock},
+    inner::Inner,
+    producer::Producer,
+};
 use alloy_consensus::transaction::Recovered;
 use alloy_primitives::map::B256Set;
 use plasma_parallel::ConflictReport;
-use plasma_storage::{BlockRecord, StateChanges, StorageError, Transaction};
+use plasma_storage::{BlockRecord, StorageError, Transaction};
 use plasma_txpool::PoolTransaction;
 use std::sync::Arc;
 
@@ -56,7 +61,7 @@ fn adopt_branch(
     from: u64,
     target: &Arc<ExecutedBlock>,
     removed: &[Arc<ExecutedBlock>],
-    branch: &[(Arc<ExecutedBlock>, Arc<StateChanges>)],
+    branch: &[(Arc<ExecutedBlock>, Effects)],
 ) -> Result<(), ChainError> {
     for block in removed {
         chain.side.lock().insert(block.clone(), None);
@@ -69,9 +74,9 @@ fn adopt_branch(
         chain.set_head(target.clone(), producer, None)?;
         return producer.keeper_to_head(chain);
     }
-    for (block, changes) in branch {
+    for (block, effects) in branch {
         let (mut trie, nodes) = chain.trie_at_head()?;
-        let updates = trie.update(&nodes, changes)?;
+        let updates = trie.update(&nodes, &effects.changes)?;
         if trie.root() != block.header.state_root {
             let expected = block.header.state_root;
             return Err(ChainError::invalid(block.number(), "state root", trie.root(), expected));
@@ -79,7 +84,7 @@ fn adopt_branch(
         // A payload of this node's own has a record of its keeper.
         let keeper = chain.engine.lock().keeper_record(block.hash);
         chain.db.append_block(&BlockRecord { keeper, ..BlockRecord::from(&**block) })?;
-        chain.adopt(block.clone(), changes.clone(), Arc::new(updates), trie, producer)?;
+        chain.adopt(block.clone(), effects.clone(), Arc::new(updates), trie, producer)?;
         chain.side.lock().remove(block);
         follow(chain, producer, block, ConflictReport::default())?;
     }

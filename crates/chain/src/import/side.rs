@@ -4,11 +4,15 @@
 //! again after a restart.
 
 use crate::{
-    ChainError, block::ExecutedBlock, inner::Inner, replay::execute_record, validation::Ancestors,
+    ChainError,
+    block::{Effects, ExecutedBlock},
+    inner::Inner,
+    replay::execute_record,
+    validation::Ancestors,
 };
 use alloy_primitives::{B256, map::B256Map};
 use plasma_evm::LayeredState;
-use plasma_storage::{BlockRecord, StateChanges, StateReader, StateSnapshot};
+use plasma_storage::{BlockRecord, StateReader, StateSnapshot};
 use plasma_trie::StateTrie;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,8 +23,8 @@ const MAX_SIDE_BLOCKS: usize = 1_024;
 #[derive(Clone)]
 struct SideBlock {
     block: Arc<ExecutedBlock>,
-    /// What it changed; `None`: it was canonical and has to be executed again to know.
-    changes: Option<Arc<StateChanges>>,
+    /// What it does; `None`: it was canonical and has to be executed again to know.
+    effects: Option<Effects>,
 }
 
 /// All valid blocks beside the canonical chain.
@@ -31,9 +35,9 @@ pub(crate) struct SideChains {
 }
 
 impl SideChains {
-    pub(crate) fn insert(&mut self, block: Arc<ExecutedBlock>, changes: Option<Arc<StateChanges>>) {
+    pub(crate) fn insert(&mut self, block: Arc<ExecutedBlock>, effects: Option<Effects>) {
         self.by_number.insert((block.number(), block.hash));
-        self.blocks.insert(block.hash, SideBlock { block, changes });
+        self.blocks.insert(block.hash, SideBlock { block, effects });
         while self.blocks.len() > MAX_SIDE_BLOCKS {
             let Some((_, hash)) = self.by_number.pop_first() else { break };
             self.blocks.remove(&hash);
@@ -68,8 +72,8 @@ pub(super) struct StateAfter {
     pub(super) nodes: StateSnapshot,
     /// The canonical block from which the branch starts.
     pub(super) fork: u64,
-    /// The side blocks from there up to and with the block, with what they changed.
-    pub(super) branch: Vec<(Arc<ExecutedBlock>, Arc<StateChanges>)>,
+    /// The side blocks from there up to and with the block, with what they do.
+    pub(super) branch: Vec<(Arc<ExecutedBlock>, Effects)>,
 }
 
 impl Inner {
@@ -86,10 +90,10 @@ impl Inner {
         let mut state = LayeredState::new(base, Vec::new());
         let mut branch = Vec::with_capacity(blocks.len());
         for block in blocks {
-            let changes = self.side_changes(&block, &state)?;
-            trie.update(&nodes, &changes)?;
-            state.push_block(block.number(), block.hash, changes.clone());
-            branch.push((block, changes));
+            let effects = self.side_effects(&block, &state)?;
+            trie.update(&nodes, &effects.changes)?;
+            state.push_block(block.number(), block.hash, effects.changes.clone());
+            branch.push((block, effects));
         }
         Ok(StateAfter { state: Arc::new(state), trie, nodes, fork, branch })
     }
@@ -129,21 +133,21 @@ impl Inner {
         }
     }
 
-    /// What side block `block` changes on its parent's state.
-    fn side_changes(
+    /// What side block `block` does on its parent's state.
+    fn side_effects(
         &self,
         block: &Arc<ExecutedBlock>,
         parent: &LayeredState,
-    ) -> Result<Arc<StateChanges>, ChainError> {
-        let known = self.side.lock().blocks.get(&block.hash).and_then(|side| side.changes.clone());
-        if let Some(changes) = known {
-            return Ok(changes);
+    ) -> Result<Effects, ChainError> {
+        let known = self.side.lock().blocks.get(&block.hash).and_then(|side| side.effects.clone());
+        if let Some(effects) = known {
+            return Ok(effects);
         }
         let record = BlockRecord::from(&**block);
         let state = Arc::new(parent.clone());
         let finished = execute_record(self, self.config.executor, &record, state)?;
-        let changes = Arc::new(finished.changes);
-        self.side.lock().insert(block.clone(), Some(changes.clone()));
-        Ok(changes)
+        let effects = Effects::new(finished.changes, finished.appearances);
+        self.side.lock().insert(block.clone(), Some(effects.clone()));
+        Ok(effects)
     }
 }

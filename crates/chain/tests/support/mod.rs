@@ -2,12 +2,12 @@
 
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
-use alloy_consensus::{TxEip1559, transaction::Recovered};
+use alloy_consensus::{Transaction as _, TxEip1559, transaction::Recovered};
 use alloy_primitives::{Address, B256, TxKind, U256};
-use plasma_chain::{Chain, ChainConfig};
+use plasma_chain::{Chain, ChainConfig, ExecutedBlock};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
-use plasma_storage::{Database, DatabaseOptions, StorageError, Transaction};
+use plasma_storage::{AddressBlock, Database, DatabaseOptions, StorageError, Transaction};
 use plasma_txpool::{PoolConfig, PoolTransaction, TxPool};
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -140,4 +140,28 @@ pub fn submit(chain: &Chain, transaction: Recovered<Transaction>) -> B256 {
 pub fn balance(chain: &Chain, address: Address) -> U256 {
     let state = chain.state_at(chain.head().number()).unwrap();
     state.account(address).unwrap().map_or(U256::ZERO, |account| account.balance)
+}
+
+/// The transactions in which `address` appears, oldest first, as the index of `chain` has them: block, its
+/// hash, and indexes.
+pub fn appearances(chain: &Chain, address: Address) -> Vec<AddressBlock> {
+    let found = chain.database().address_transactions_after(address, None, usize::MAX).unwrap();
+    let mut back = chain.database().address_transactions_before(address, None, usize::MAX).unwrap();
+    back.blocks.reverse();
+    assert_eq!(found, back);
+    found.blocks
+}
+
+/// What a scan of the blocks of `chain` finds of `address` as sender or receiver.
+pub fn scanned(chain: &Chain, address: Address) -> Vec<AddressBlock> {
+    let blocks = (1..=chain.head().number()).map(|number| chain.block(number).unwrap().unwrap());
+    let found = |block: Arc<ExecutedBlock>| {
+        let party =
+            |it: &Recovered<Transaction>| it.signer() == address || it.to() == Some(address);
+        let all = (0..).zip(&block.transactions);
+        let transactions: Vec<u64> = all.filter(|(_, it)| party(it)).map(|(at, _)| at).collect();
+        let (number, hash) = (block.number(), block.hash);
+        (!transactions.is_empty()).then_some(AddressBlock { number, hash, transactions })
+    };
+    blocks.filter_map(found).collect()
 }

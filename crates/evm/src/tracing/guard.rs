@@ -1,9 +1,15 @@
 //! Bounds on one trace: time and memory.
 
-use super::TracingError;
+use super::{TracingDatabase, TracingError};
+use crate::{EvmEnv, TxEnv};
+use alloy_evm::{Evm, eth::EthEvmContext};
+use plasma_vm::PlasmaEvm;
 use revm::{
     Inspector,
-    context_interface::{ContextError, ContextTr},
+    context_interface::{
+        ContextError, ContextTr,
+        result::{HaltReason, ResultAndState},
+    },
     interpreter::{Interpreter, interpreter_types::LoopControl},
 };
 use std::time::{Duration, Instant};
@@ -106,6 +112,34 @@ impl<CTX: ContextTr> Inspector<CTX> for Guard {
             interp.bytecode.reset_action();
             interp.halt_fatal();
         }
+    }
+}
+
+/// Executes `tx` with `inspector` listening, within `limits`. Commits nothing.
+///
+/// # Errors
+/// The transaction is invalid there, the state cannot be read, or a limit was reached.
+pub(super) fn inspect<'a, DB, I>(
+    db: &'a mut DB,
+    env: &EvmEnv,
+    tx: TxEnv,
+    inspector: &mut I,
+    limits: TraceLimits,
+    recording: Option<StepRecording>,
+) -> Result<ResultAndState<HaltReason>, TracingError>
+where
+    DB: TracingDatabase,
+    I: Inspector<EthEvmContext<&'a mut DB>>,
+{
+    let mut guard = Guard::new(limits, recording);
+    let executed = {
+        let listeners = (inspector, &mut guard);
+        let evm = PlasmaEvm::new(db, env.clone());
+        evm.with_inspector(listeners).transact_raw(tx)
+    };
+    match guard.error() {
+        Some(error) => Err(error),
+        None => executed.map_err(TracingError::from_evm),
     }
 }
 

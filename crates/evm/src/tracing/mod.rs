@@ -10,6 +10,7 @@
 mod error;
 mod geth;
 mod guard;
+mod otterscan;
 mod parity;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 pub use error::TracingError;
 pub use geth::{GethTracer, trace_transaction};
 pub use guard::{TraceLimits, parse_go_duration};
+pub use otterscan::{call_entries, internal_operations, opcode_gas, revert_output};
 pub use parity::{localized_traces, trace_results};
 
 pub use alloy_rpc_types_eth::TransactionInfo;

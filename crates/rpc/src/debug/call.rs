@@ -9,7 +9,7 @@ use crate::{
     params::Arguments,
 };
 use alloy_eips::BlockId;
-use alloy_rpc_types_eth::{Bundle, StateContext, TransactionRequest};
+use alloy_rpc_types_eth::{Bundle, StateContext, TransactionRequest, state::StateOverride};
 use plasma_evm::{
     revm::database_interface::WrapDatabaseRef,
     tracing::{GethDebugTracingCallOptions, GethTrace, GethTracer, Traced, TransactionInfo},
@@ -61,31 +61,32 @@ fn trace_prepared(
     request: TransactionRequest,
 ) -> RpcResult<Traced<GethTrace>> {
     let transaction = prepared.transaction(request)?;
-    let mut env = prepared.env.clone();
-    if transaction.gas_price == 0 {
-        // As for every call that offers no fee.
-        env.block_env.basefee = 0;
-    }
+    let env = prepared.env_for(&transaction);
     let mut state = WrapDatabaseRef(&prepared.state);
     tracer.trace(&mut state, &env, transaction, TransactionInfo::default()).map_err(from_tracing)
 }
 
 fn overrides(options: &GethDebugTracingCallOptions) -> RpcResult<Overrides> {
-    let moved = options
-        .state_overrides
-        .iter()
-        .flatten()
-        .find(|(_, account)| account.move_precompile_to.is_some());
-    if let Some((address, _)) = moved {
-        return Err(error::invalid_params(format!(
-            "movePrecompileToAddress (at {address}) is not supported in debug_traceCall: use \
-             eth_call or eth_simulateV1"
-        )));
-    }
+    refuse_moved_precompiles(options.state_overrides.as_ref(), "debug_traceCall")?;
     Ok(Overrides {
         state: options.state_overrides.clone(),
         block: options.block_overrides.clone().map(Box::new),
     })
+}
+
+/// Tracers run with the precompiles where they are.
+pub(super) fn refuse_moved_precompiles(
+    overrides: Option<&StateOverride>,
+    method: &str,
+) -> RpcResult<()> {
+    let mut all = overrides.into_iter().flatten();
+    match all.find(|(_, account)| account.move_precompile_to.is_some()) {
+        None => Ok(()),
+        Some((address, _)) => Err(error::invalid_params(format!(
+            "movePrecompileToAddress (at {address}) is not supported in {method}: use eth_call or \
+             eth_simulateV1"
+        ))),
+    }
 }
 
 /// Prepares calls on the state before transaction `index` of `block`.

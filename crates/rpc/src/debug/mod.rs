@@ -4,11 +4,15 @@
 //! that transaction, so the parent's state must still be kept.
 
 mod call;
+mod opcode;
 mod raw;
 pub(crate) mod replay;
 mod state;
 mod trace;
+mod trace_call;
 
+#[cfg(test)]
+mod parity_tests;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +26,17 @@ use alloy_primitives::{B256, Bytes};
 pub(crate) use call::prepare_inside;
 use jsonrpsee::{RpcModule, types::ErrorObjectOwned};
 use plasma_chain::ExecutedBlock;
-use plasma_evm::tracing::{
-    GethDebugTracingOptions, GethTrace, GethTracer, TraceLimits, TraceResult, TracingError,
+use plasma_evm::{
+    BlockState, EvmEnv, TxEnv,
+    tracing::{
+        GethDebugTracingOptions, GethTrace, GethTracer, TraceLimits, TraceResult, Traced,
+        TracingError, TransactionInfo,
+    },
 };
 use replay::Replay;
 use serde_json::value::RawValue;
 use std::{sync::Arc, time::Duration};
+pub(crate) use trace::frames_of;
 
 /// The longest `timeout` that a request may ask for.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -46,6 +55,8 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     heavy(module, "debug_getRawBlock", 1, raw::block);
     heavy(module, "debug_getRawTransaction", 1, raw::transaction);
     heavy(module, "debug_getRawReceipts", 1, raw::receipts);
+    heavy(module, "debug_getRawTransactions", 1, raw::transactions);
+    heavy(module, "debug_codeByHash", 2, state::code_by_hash);
     heavy(module, "debug_getRawBlockAccessList", 1, raw::access_list);
     heavy(module, "trace_transaction", 1, trace::transaction);
     heavy(module, "trace_get", 2, trace::get);
@@ -53,6 +64,11 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     heavy(module, "trace_filter", 1, trace::filter);
     heavy(module, "trace_replayTransaction", 2, trace::replay_transaction);
     heavy(module, "trace_replayBlockTransactions", 2, trace::replay_block);
+    heavy(module, "trace_call", 5, trace_call::call);
+    heavy(module, "trace_callMany", 2, trace_call::call_many);
+    heavy(module, "trace_rawTransaction", 3, trace_call::raw_transaction);
+    heavy(module, "trace_transactionOpcodeGas", 1, opcode::transaction);
+    heavy(module, "trace_blockOpcodeGas", 1, opcode::block);
 }
 
 /// A finished trace as JSON text: it may be large, and is written once.
@@ -68,12 +84,9 @@ fn trace_transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
     let mut tracer = tracer(api, arguments.or_default(1)?)?;
     let (block, index) = sealed_transaction(api, hash)?
         .ok_or_else(|| error::server_error("transaction not found"))?;
-    let mut replay = Replay::begin(api, &block)?;
-    replay.skip_to(index)?;
-    let traced = replay
-        .trace_next(|state, env, tx, info| tracer.trace(state, env, tx, info))?
-        .ok_or_else(|| error::server_error("transaction not found"))?;
-    json(&traced.map_err(from_tracing)?)
+    json(&trace_at(api, &block, index, |state, env, tx, info, _| {
+        tracer.trace(state, env, tx, info)
+    })?)
 }
 
 fn trace_block_by_number(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
@@ -112,9 +125,8 @@ fn trace_block(
     let mut replay = Replay::begin(api, block)?;
     for transaction in &block.transactions {
         let hash = Some(*transaction.tx_hash());
-        let traced: Result<GethTrace, TracingError> = replay
-            .trace_next(|state, env, tx, info| tracer.trace(state, env, tx, info))?
-            .ok_or_else(|| error::internal("a replay ended before its block"))?;
+        let traced: Result<GethTrace, TracingError> =
+            replay.trace_expected(|state, env, tx, info| tracer.trace(state, env, tx, info))?;
         results.push(match traced {
             Ok(trace) => TraceResult::new_success(trace, hash),
             Err(failure) => TraceResult::new_error(failure.to_string(), hash),
@@ -159,6 +171,40 @@ fn transaction_index(block: &ExecutedBlock, index: u64) -> RpcResult<usize> {
 
 fn sealed_transaction(api: &Api, hash: B256) -> RpcResult<Option<(Arc<ExecutedBlock>, usize)>> {
     api.chain.transaction(hash).map_err(error::from_chain)
+}
+
+/// Traces transaction `index` of `block` after those before it.
+fn trace_at<T>(
+    api: &Api,
+    block: &ExecutedBlock,
+    index: usize,
+    tracer: impl FnOnce(
+        &mut BlockState,
+        &EvmEnv,
+        TxEnv,
+        TransactionInfo,
+        TraceLimits,
+    ) -> Result<Traced<T>, TracingError>,
+) -> RpcResult<T> {
+    let mut replay = Replay::begin(api, block)?;
+    replay.skip_to(index)?;
+    let traced =
+        replay.trace_next(|state, env, tx, info| tracer(state, env, tx, info, limits(api)))?;
+    traced.ok_or_else(|| error::server_error("transaction not found"))?.map_err(from_tracing)
+}
+
+/// Traces the sealed transaction with this hash.
+///
+/// # Errors
+/// -32000 where it is unknown, and as all traces.
+pub(crate) fn trace_sealed<T>(
+    api: &Api,
+    hash: B256,
+    tracer: impl FnOnce(&mut BlockState, &EvmEnv, TxEnv, TraceLimits) -> Result<Traced<T>, TracingError>,
+) -> RpcResult<T> {
+    let (block, index) = sealed_transaction(api, hash)?
+        .ok_or_else(|| error::server_error("transaction not found"))?;
+    trace_at(api, &block, index, |state, env, tx, _, limits| tracer(state, env, tx, limits))
 }
 
 /// Words and code for a trace that failed.

@@ -3,6 +3,7 @@
 use crate::{
     api::Api,
     error::{self, RpcResult},
+    eth::access_lists,
     params::Arguments,
 };
 use alloy_consensus::{Block, BlockBody, TxReceipt};
@@ -49,16 +50,18 @@ pub(super) fn transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<Byte
 /// `debug_getRawBlockAccessList`: RLP of a block's access list (EIP-7928).
 pub(super) fn access_list(api: &Api, arguments: Arguments<'_>) -> RpcResult<Bytes> {
     let block = existing(api, &arguments)?;
-    if block.number() == 0 && block.header.block_access_list_hash.is_some() {
-        // The empty list, which the genesis header commits to.
-        return Ok(Bytes::from_static(&[alloy_rlp::EMPTY_LIST_CODE]));
-    }
-    block.access_list.clone().ok_or_else(|| {
+    access_lists::encoded(&block).ok_or_else(|| {
         let number = block.number();
         error::server_error(format!(
             "block {number} is from before Amsterdam and has no access list"
         ))
     })
+}
+
+/// `debug_getRawTransactions`: EIP-2718 encodings of a block's transactions.
+pub(super) fn transactions(api: &Api, arguments: Arguments<'_>) -> RpcResult<Vec<Bytes>> {
+    let block = existing(api, &arguments)?;
+    Ok(block.transactions.iter().map(|it| it.inner().encoded_2718().into()).collect())
 }
 
 /// `debug_getRawReceipts`: EIP-2718 encodings of a block's receipts.

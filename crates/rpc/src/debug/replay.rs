@@ -149,6 +149,22 @@ impl<'a> Replay<'a> {
         }
     }
 
+    /// As [`Self::trace_next`], where there must be a next transaction.
+    ///
+    /// # Errors
+    /// As [`Self::trace_next`].
+    pub(crate) fn trace_expected<T>(
+        &mut self,
+        tracer: impl FnOnce(
+            &mut BlockState,
+            &EvmEnv,
+            TxEnv,
+            TransactionInfo,
+        ) -> Result<Traced<T>, TracingError>,
+    ) -> RpcResult<Result<T, TracingError>> {
+        self.trace_next(tracer)?.ok_or_else(|| error::internal("a replay ended before its block"))
+    }
+
     /// What was changed since the last call of this.
     pub(crate) fn end_tick(&mut self) -> Arc<StateChanges> {
         self.committer.state_mut().end_tick()

@@ -34,6 +34,13 @@ pub(super) fn intermediate_roots(api: &Api, arguments: Arguments<'_>) -> RpcResu
     Ok(roots)
 }
 
+/// `debug_codeByHash`: the code with this Keccak-256 hash, whichever contract has or had it; `null`
+/// where it is unknown. A block, if any is named, must be one whose state is kept.
+pub(super) fn code_by_hash(api: &Api, arguments: Arguments<'_>) -> RpcResult<Option<Bytes>> {
+    let state = api.state(arguments.optional(1)?)?;
+    state.code(arguments.required(0)?).map_err(error::from_storage)
+}
+
 /// The answer of `debug_storageRangeAt`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

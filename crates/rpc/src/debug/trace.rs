@@ -1,19 +1,25 @@
 //! Parity's `trace_*`.
 
-use super::{from_tracing, limits, replay::Replay, sealed_block, sealed_transaction};
+use super::{from_tracing, limits, replay::Replay, sealed_block, sealed_transaction, trace_at};
 use crate::{
     api::Api,
     error::{self, RpcResult},
     params::{Arguments, Quantity},
 };
-use alloy_eips::{BlockId, BlockNumberOrTag};
-use alloy_primitives::{B256, map::HashSet};
+use alloy_eips::{BlockId, BlockNumHash, BlockNumberOrTag};
+use alloy_primitives::{B256, U256, map::HashSet};
 use alloy_rpc_types_trace::{
     filter::TraceFilter,
-    parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
+    parity::{
+        LocalizedTransactionTrace, RewardAction, RewardType, TraceResults,
+        TraceResultsWithTransactionHash, TraceType,
+    },
 };
 use plasma_chain::ExecutedBlock;
-use plasma_evm::tracing::{localized_traces, trace_results};
+use plasma_evm::{
+    block_rewards,
+    tracing::{localized_traces, trace_results},
+};
 
 /// `trace_transaction`: the call frames of one transaction; `null` where it is unknown.
 pub(super) fn transaction(
@@ -40,19 +46,17 @@ pub(super) fn get(
     Ok(frames.into_iter().find(|frame| frame.trace.trace_address == path))
 }
 
-fn frames_of(
+/// The call frames of transaction `index` of `block`.
+pub(crate) fn frames_of(
     api: &Api,
     block: &ExecutedBlock,
     index: usize,
 ) -> RpcResult<Vec<LocalizedTransactionTrace>> {
-    let mut replay = Replay::begin(api, block)?;
-    replay.skip_to(index)?;
-    let traced = replay
-        .trace_next(|state, env, tx, info| localized_traces(state, env, tx, info, limits(api)))?;
-    traced.ok_or_else(|| error::server_error("transaction not found"))?.map_err(from_tracing)
+    trace_at(api, block, index, localized_traces)
 }
 
-/// `trace_block`: the call frames of all transactions; `null` where there is no such block.
+/// `trace_block`: the call frames of all transactions, then the rewards of proof-of-work blocks;
+/// `null` where there is no such block.
 pub(super) fn block(
     api: &Api,
     arguments: Arguments<'_>,
@@ -65,16 +69,36 @@ pub(super) fn block(
 
 fn frames_of_block(api: &Api, block: &ExecutedBlock) -> RpcResult<Vec<LocalizedTransactionTrace>> {
     let mut frames = Vec::new();
-    if block.transactions.is_empty() {
-        return Ok(frames);
+    if !block.transactions.is_empty() {
+        let mut replay = Replay::begin(api, block)?;
+        while let Some(traced) = replay.trace_next(|state, env, tx, info| {
+            localized_traces(state, env, tx, info, limits(api))
+        })? {
+            frames.extend(traced.map_err(from_tracing)?);
+        }
     }
-    let mut replay = Replay::begin(api, block)?;
-    while let Some(traced) = replay
-        .trace_next(|state, env, tx, info| localized_traces(state, env, tx, info, limits(api)))?
-    {
-        frames.extend(traced.map_err(from_tracing)?);
-    }
+    frames.extend(rewards(api, block));
     Ok(frames)
+}
+
+/// What a proof-of-work block creates, as frames.
+fn rewards(
+    api: &Api,
+    block: &ExecutedBlock,
+) -> impl Iterator<Item = LocalizedTransactionTrace> + use<> {
+    let place = BlockNumHash { number: block.number(), hash: block.hash };
+    let rewards = block_rewards(api.chain.spec(), &block.header, &block.ommers);
+    let miner = block.header.beneficiary;
+    rewards.into_iter().flat_map(move |rewards| {
+        let own = (miner, RewardType::Block, rewards.block);
+        let ommers = rewards.ommers.into_iter();
+        let all = std::iter::once(own)
+            .chain(ommers.map(|(author, reward)| (author, RewardType::Uncle, reward)));
+        all.map(move |(author, reward_type, value)| {
+            let value = U256::from(value);
+            RewardAction { author, reward_type, value }.into_localized_trace(place)
+        })
+    })
 }
 
 /// `trace_filter`: the call frames of a range of blocks from or to certain addresses, paged.
@@ -135,11 +159,9 @@ pub(super) fn replay_transaction(api: &Api, arguments: Arguments<'_>) -> RpcResu
     let (block, index) = sealed_transaction(api, arguments.required::<B256>(0)?)?
         .ok_or_else(|| error::server_error("transaction not found"))?;
     let types: HashSet<TraceType> = arguments.required(1)?;
-    let mut replay = Replay::begin(api, &block)?;
-    replay.skip_to(index)?;
-    let traced = replay
-        .trace_next(|state, env, tx, _| trace_results(state, env, tx, &types, limits(api)))?;
-    traced.ok_or_else(|| error::server_error("transaction not found"))?.map_err(from_tracing)
+    trace_at(api, &block, index, |state, env, tx, _, limits| {
+        trace_results(state, env, tx, &types, limits)
+    })
 }
 
 /// `trace_replayBlockTransactions`: the same for all transactions; `null` without such a block.
@@ -157,9 +179,9 @@ pub(super) fn replay_block(
     }
     let mut replay = Replay::begin(api, &block)?;
     for transaction in &block.transactions {
-        let traced = replay
-            .trace_next(|state, env, tx, _| trace_results(state, env, tx, &types, limits(api)))?
-            .ok_or_else(|| error::internal("a replay ended before its block"))?;
+        let traced = replay.trace_expected(|state, env, tx, _| {
+            trace_results(state, env, tx, &types, limits(api))
+        })?;
         results.push(TraceResultsWithTransactionHash {
             full_trace: traced.map_err(from_tracing)?,
             transaction_hash: *transaction.tx_hash(),

@@ -3,7 +3,7 @@
 use crate::{
     RpcConfig,
     api::Api,
-    debug, dev, eth,
+    debug, dev, eth, ots,
     sign::{self, DevAccounts},
 };
 use alloy_primitives::{Address, U256};
@@ -14,6 +14,16 @@ use plasma_storage::{Database, DatabaseOptions};
 use plasma_txpool::{PoolConfig, TxPool};
 use serde_json::{Value, json};
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+/// The genesis file of development nodes.
+pub(crate) const GENESIS: &str = include_str!("../../../../genesis/dev.json");
+
+/// The same with Amsterdam from the beginning.
+pub(crate) fn genesis_of_amsterdam() -> String {
+    let mut genesis: Value = serde_json::from_str(GENESIS).expect("JSON");
+    genesis["config"]["amsterdamTime"] = json!(0);
+    genesis.to_string()
+}
 
 /// A node without a server: methods are called on the module itself.
 pub(crate) struct Node {
@@ -38,9 +48,13 @@ impl Node {
     }
 
     pub(crate) fn with(dev_mode: bool) -> Self {
+        Self::on(GENESIS, dev_mode)
+    }
+
+    /// A node on a chain of its own.
+    pub(crate) fn on(genesis: &str, dev_mode: bool) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let genesis = include_str!("../../../../genesis/dev.json");
-        let spec = Arc::new(ChainSpec::from_json(genesis).expect("the development genesis"));
+        let spec = Arc::new(ChainSpec::from_json(genesis).expect("a genesis file"));
         let database =
             Database::open(directory.path(), DatabaseOptions::default()).expect("a fresh database");
         let pool = Arc::new(TxPool::new(PoolConfig::default(), spec.clone()));
@@ -63,6 +77,8 @@ impl Node {
         eth::transactions::register(&mut module);
         eth::calls::register(&mut module);
         debug::register(&mut module);
+        ots::register(&mut module);
+        eth::access_lists::register(&mut module);
         dev::register(&mut module, &api);
         sign::register(&mut module, &api, accounts.clone());
         Self { module, api, accounts: accounts.addresses(), _directory: directory }

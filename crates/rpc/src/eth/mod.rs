@@ -1,5 +1,6 @@
 //! The `eth` namespace.
 
+pub(crate) mod access_lists;
 pub(crate) mod blocks;
 pub(crate) mod call_many;
 pub(crate) mod calls;
@@ -24,6 +25,7 @@ pub(crate) fn module(api: &Api, live: &Live) -> RpcModule<Api> {
     info::register(&mut module);
     config::register(&mut module);
     blocks::register(&mut module);
+    access_lists::register(&mut module);
     transactions::register(&mut module);
     state::register(&mut module);
     calls::register(&mut module);

@@ -5,6 +5,7 @@ use crate::{
     error::{self, RpcResult},
     params::StorageKey,
 };
+use alloy_consensus::TrieAccount;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U64, map::HashMap};
 use alloy_rpc_types_eth::{AccountInfo, EIP1186AccountProofResponse, EIP1186StorageProof};
@@ -42,6 +43,9 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     });
     heavy(module, "eth_getStorageValues", 2, |api, arguments| {
         storage_values(api, arguments.required(0)?, arguments.optional(1)?)
+    });
+    heavy(module, "eth_getAccount", 2, |api, arguments| {
+        trie_account(api, arguments.required(0)?, arguments.optional(1)?)
     });
     heavy(module, "eth_getProof", 3, |api, arguments| {
         proof(api, arguments.required(0)?, arguments.or_default(1)?, arguments.optional(2)?)
@@ -96,6 +100,26 @@ fn storage_values(
         .collect()
 }
 
+/// The number of a block that has a state root.
+fn sealed_number(api: &Api, block: Option<BlockId>) -> RpcResult<u64> {
+    match api.existing(block)? {
+        Target::Sealed(block) => Ok(block.number()),
+        Target::Pending(_) => Err(error::server_error(
+            "proofs exist of sealed blocks only: the open block has no state root yet",
+        )),
+    }
+}
+
+/// An account as the state trie has it; `None` where there is none.
+fn trie_account(
+    api: &Api,
+    address: Address,
+    block: Option<BlockId>,
+) -> RpcResult<Option<TrieAccount>> {
+    let number = sealed_number(api, block)?;
+    Ok(api.chain.proof(number, address, &[]).map_err(error::from_chain)?.account)
+}
+
 fn proof(
     api: &Api,
     address: Address,
@@ -105,14 +129,7 @@ fn proof(
     if keys.len() > MAX_SLOTS {
         return Err(error::invalid_params(format!("too many keys, want at most {MAX_SLOTS}")));
     }
-    let number = match api.existing(block)? {
-        Target::Sealed(block) => block.number(),
-        Target::Pending(_) => {
-            return Err(error::server_error(
-                "proofs exist of sealed blocks only: the open block has no state root yet",
-            ));
-        }
-    };
+    let number = sealed_number(api, block)?;
     let slots: Vec<B256> = keys.iter().map(|key| key.slot).collect();
     let proof = api.chain.proof(number, address, &slots).map_err(error::from_chain)?;
     let (storage_hash, account) = (proof.storage_root(), proof.account.unwrap_or_default());

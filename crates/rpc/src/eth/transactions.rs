@@ -11,8 +11,7 @@ use alloy_consensus::{Transaction as _, transaction::Recovered};
 use alloy_eips::{BlockId, eip2718::Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
 use jsonrpsee::RpcModule;
-use plasma_chain::ChainError;
-use plasma_storage::{StorageError, Transaction};
+
 use std::collections::BTreeMap;
 
 pub(crate) fn register(module: &mut RpcModule<Api>) {
@@ -82,52 +81,21 @@ fn by_position(
     Ok(target.and_then(|target| convert::block_transaction(target.block(), index)))
 }
 
-/// The transaction with which `sender` used `nonce`: the waiting one, or the one in the block after
-/// which the account's nonce is first above it. Found within the blocks whose state is kept.
+/// The transaction with which `sender` used `nonce`: the waiting one, or the one in a block.
 fn by_sender_and_nonce(
     api: &Api,
     sender: Address,
     nonce: u64,
 ) -> RpcResult<Option<RpcTransaction>> {
-    let nonce_at = |number: u64| -> Result<u64, ChainError> {
-        let account = api.chain.state_at(number)?.account(sender)?;
-        Ok(account.map_or(0, |account| account.nonce))
-    };
-    let head = api.chain.head().number();
-    if nonce_at(head).map_err(error::from_chain)? <= nonce {
+    let head = api.state(None)?.account(sender).map_err(error::from_storage)?;
+    if head.map_or(0, |account| account.nonce) <= nonce {
         let found = waiting(api).into_iter().find(|transaction| {
             transaction.0.inner.signer() == sender && transaction.0.inner.nonce() == nonce
         });
         return Ok(found);
     }
-    let (mut before, mut after) = match nonce_at(0) {
-        Ok(_) => (0, head),
-        Err(ChainError::Storage(StorageError::Pruned { oldest, .. })) => (oldest, head),
-        Err(other) => return Err(error::from_chain(other)),
-    };
-    if nonce_at(before).map_err(error::from_chain)? > nonce {
-        // Used by a genesis allocation, or before the first state that is kept.
-        return match before {
-            0 => Ok(None),
-            oldest => Err(error::from_storage(StorageError::Pruned { number: oldest - 1, oldest })),
-        };
-    }
-    while before + 1 < after {
-        let middle = before.midpoint(after);
-        if nonce_at(middle).map_err(error::from_chain)? > nonce {
-            after = middle;
-        } else {
-            before = middle;
-        }
-    }
-    let Some(block) = api.chain.block(after).map_err(error::from_chain)? else {
-        return Ok(None);
-    };
-    let used = |transaction: &Recovered<Transaction>| {
-        transaction.signer() == sender && transaction.nonce() == nonce
-    };
-    let index = block.transactions.iter().position(used);
-    Ok(index.and_then(|index| convert::block_transaction(&block, index)))
+    let found = api.chain.sealed_by_nonce(sender, nonce).map_err(error::from_chain)?;
+    Ok(found.and_then(|(block, index)| convert::block_transaction(&block, index)))
 }
 
 /// What the pool holds ready for the next blocks.

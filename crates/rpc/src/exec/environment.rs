@@ -165,7 +165,7 @@ impl Prepared {
 
     /// A call that offers no fee sees no base fee, as in geth: otherwise contracts would meet a
     /// gas price below the base fee, which cannot be on the chain.
-    fn env_for(&self, transaction: &TxEnv) -> EvmEnv {
+    pub(crate) fn env_for(&self, transaction: &TxEnv) -> EvmEnv {
         let mut env = self.env.clone();
         if transaction.gas_price == 0 {
             env.block_env.basefee = 0;

@@ -41,6 +41,9 @@ fn indexes_name_their_tables() {
     index::<BlockNumbers>(STATE_TABLES);
     index::<BlockHashes>(STATE_TABLES);
     index::<LogIndex>(STATE_TABLES);
+    index::<AddressIndex>(STATE_TABLES);
+    index::<SenderNonces>(STATE_TABLES);
+    index::<Creations>(STATE_TABLES);
 }
 
 proptest! {

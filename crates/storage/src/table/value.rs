@@ -2,7 +2,7 @@
 
 use super::{TableKey, TableValue};
 use crate::{
-    Account,
+    Account, ContractOrigin,
     codec::{Damage, Input, decode_compact, put_u32, put_u64},
 };
 use alloy_primitives::{B256, Bytes, U256};
@@ -73,7 +73,7 @@ impl TableValue for u64 {
 impl TableValue for (u64, u64) {
     fn encode(&self, out: &mut Vec<u8>) {
         put_u64(out, self.0);
-        put_u32(out, u32::try_from(self.1).expect("a block has fewer than 2^32 transactions"));
+        put_index(out, self.1);
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damage> {
@@ -82,4 +82,26 @@ impl TableValue for (u64, u64) {
         input.finish()?;
         Ok(location)
     }
+}
+
+impl TableValue for ContractOrigin {
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_u64(out, self.block);
+        put_index(out, self.index);
+        if let Some(creator) = self.creator {
+            out.extend_from_slice(creator.as_slice());
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+        let mut input = Input::new(bytes);
+        let (block, index) = (input.u64()?, u64::from(input.u32()?));
+        let creator = if input.is_empty() { None } else { Some(input.address()?) };
+        input.finish()?;
+        Ok(Self { block, index, creator })
+    }
+}
+
+fn put_index(out: &mut Vec<u8>, index: u64) {
+    put_u32(out, u32::try_from(index).expect("a block has fewer than 2^32 transactions"));
 }

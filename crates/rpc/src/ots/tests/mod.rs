@@ -1,0 +1,4 @@
+//! Otterscan's methods against a real chain.
+
+mod search;
+mod shapes;
