@@ -6,7 +6,7 @@
 use crate::{ChainError, block::ExecutedBlock, inner::Inner, producer::now_s};
 use alloy_primitives::{Address, B256, map::HashSet};
 use parking_lot::RwLock;
-use plasma_storage::StateChanges;
+use plasma_storage::{StateChanges, StateReader};
 use std::sync::{
     Arc, Weak,
     atomic::{AtomicBool, Ordering},
@@ -133,6 +133,9 @@ impl DevControl {
         let chain = self.chain()?;
         let mut mined = Vec::new();
         for nth in 0..blocks {
+            if chain.signal.is_stopping() {
+                return Err(ChainError::Stopped("the node is shutting down".into()));
+            }
             let mut producer = chain.producer.lock();
             if let (Some(interval), true) = (interval_s, nth > 0) {
                 producer.dev.next_timestamp = Some(chain.head().header.timestamp + interval.max(1));
@@ -278,8 +281,12 @@ impl DevControl {
         chain.or_stop(reverted)
     }
 
-    /// Changes the state as it is after the latest block. The next block begins with it.
-    pub fn patch_state(&self, changes: StateChanges) -> Result<(), ChainError> {
+    /// Changes the state as it is after the latest block, which `make` is given; its error changes nothing and is the inner
+    /// one of the answer. The next block begins with the changes.
+    pub fn patch_state<E>(
+        &self,
+        make: impl FnOnce(&dyn StateReader) -> Result<StateChanges, E>,
+    ) -> Result<Result<(), E>, ChainError> {
         let chain = self.chain()?;
         let mut producer = chain.producer.lock();
         if producer.open.as_ref().is_some_and(|open| !open.transactions.is_empty()) {
@@ -287,8 +294,14 @@ impl DevControl {
             chain.or_stop(sealed)?;
         }
         producer.open = None;
+        // Read and changed under one lock: in between the chain could go back.
+        let changes = match make(&*chain.view().state) {
+            Ok(changes) => changes,
+            Err(error) => return Ok(Err(error)),
+        };
         producer.dev.patch.merge(changes);
-        chain.refresh_pending(&producer)
+        chain.refresh_pending(&producer)?;
+        Ok(Ok(()))
     }
 
     /// The number of the head, and what is patched over its state.

@@ -133,6 +133,7 @@ impl Inner {
         snapshot: &StateSnapshot,
         number: u64,
     ) -> Result<(), ChainError> {
+        let from = trie.root();
         self.db.reverse_changes(number, REWIND_PART, |back| {
             trie.update(snapshot, &back)?;
             Ok::<_, ChainError>(())
@@ -140,6 +141,11 @@ impl Inner {
         let expected =
             self.block(number)?.ok_or(ChainError::UnknownBlock(number))?.header.state_root;
         if trie.root() != expected {
+            // A reader may have begun before the chain went back, or to another branch.
+            let start = self.block(snapshot.number())?;
+            if start.is_none_or(|block| block.header.state_root != from) {
+                return Err(ChainError::UnknownBlock(number));
+            }
             return Err(ChainError::invalid(
                 number,
                 "state root after going back to it",
@@ -251,16 +257,24 @@ impl Inner {
     /// Unwinds the chain to block `number`; the caller holds the producer.
     pub(crate) fn revert_to(&self, producer: &mut Producer, number: u64) -> Result<(), ChainError> {
         let from = self.head().number();
-        producer.open = None;
+        let ticks = producer.open.take().map_or(0, |open| open.ticks);
         let removed = self.unwind(number)?;
+        if number == from && ticks > 0 {
+            // The journal has ticks of the block that is open no longer.
+            self.db.revert_to(number)?;
+        }
         self.pool.clear();
         let head = self.block(number)?.ok_or(ChainError::UnknownBlock(number))?;
         self.set_head(head, producer, None)?;
         producer.latency = Latency::default();
         if let Some(keeper) = producer.keeper.as_mut() {
             let view = self.view();
-            keeper.reload(&*view.state, &view.pending.env)?;
-            upkeeps::restore_queue(self, keeper)?;
+            let loaded = keeper.reload(&*view.state, &view.pending.env);
+            if let Err(error) =
+                loaded.map_err(ChainError::from).and_then(|()| upkeeps::restore_queue(self, keeper))
+            {
+                producer.keeper_failed(self, error)?;
+            }
         }
         if number < from {
             self.announce(ChainEvent::Reverted { from, to: number, removed });

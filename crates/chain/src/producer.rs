@@ -216,8 +216,28 @@ impl Producer {
                 break;
             }
         }
-        self.keeper_rounds(chain, started)?;
+        if let Err(error) = self.keeper_rounds(chain, started) {
+            match error {
+                ChainError::Keeper(_) => self.keeper_failed(chain, error)?,
+                other => return Err(other),
+            }
+        }
         Ok(self.open.as_ref().map_or(0, |open| open.transactions.len() - open.tick_start()))
+    }
+
+    /// A keeper that cannot read its registry ends the node, since upkeeps would be missed. A developer may break the registry
+    /// at will: on a development node it is the keeper alone that ends.
+    pub(crate) fn keeper_failed(
+        &mut self,
+        chain: &Inner,
+        error: ChainError,
+    ) -> Result<(), ChainError> {
+        if !chain.config.dev {
+            return Err(error);
+        }
+        tracing::error!(target: "plasma::keeper", %error, "the keeper cannot go on and is off: no upkeep is fired until the node is started again");
+        self.keeper = None;
+        Ok(())
     }
 
     /// Brings a keeper that has seen a payload that came to nothing back to the head.

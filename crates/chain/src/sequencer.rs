@@ -51,6 +51,11 @@ impl Signal {
         self.changed.notify_all();
     }
 
+    /// Whether the sequencer shall end.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state.lock().stopping
+    }
+
     /// Waits until `deadline`, or until woken where `wakeable`. Answers whether it was woken;
     /// `None`: the sequencer shall end.
     fn wait(&self, deadline: Instant, wakeable: bool) -> Option<bool> {

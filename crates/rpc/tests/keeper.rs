@@ -3,7 +3,7 @@
 mod node;
 
 use alloy_primitives::{B256, U256};
-use node::{Registration, Socket, TARGET, Upkeeps, quantity};
+use node::{REGISTRY, Registration, Socket, TARGET, Upkeeps, quantity};
 use serde_json::{Value, json};
 
 /// A block's number as requests write it.
@@ -317,4 +317,20 @@ async fn simulations_need_no_abi() {
     let refused = without.fail("keeper_simulate", json!([idle])).await;
     assert!(refused.message.contains("no registry"), "{}", refused.message);
     without.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_developer_who_breaks_the_registry_loses_the_keeper_and_not_the_node() {
+    let upkeeps = Upkeeps::start().await;
+    upkeeps.every_block(0).await;
+    let node = &upkeeps.node;
+    // JUMPDEST PUSH1 0 JUMP: it answers nothing and takes all gas
+    node.call("hardhat_setCode", json!([REGISTRY, "0x5b600056"])).await;
+    let snapshot = node.call("evm_snapshot", json!([])).await;
+    upkeeps.mine().await;
+    assert_eq!(node.call("evm_revert", json!([snapshot])).await, json!(true));
+    let before = quantity(&node.call("eth_blockNumber", json!([])).await);
+    assert_eq!(upkeeps.mine().await, before + 1);
+    assert_eq!(node.chain.failure(), None);
+    assert!(node.chain.keeper_stats().is_none(), "the keeper is off, which its methods tell");
 }

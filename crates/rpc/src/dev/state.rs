@@ -73,19 +73,22 @@ fn patch(
 ) -> RpcResult<()> {
     let address: Address = call.arguments.required(0)?;
     let _writing = call.context.writing.lock();
-    let account = call.api.chain.pending().state.account(address).map_err(error::from_storage)?;
-    let mut account = account.unwrap_or_default();
-    let mut extras = Extras::default();
-    change(&mut account, &mut extras)?;
-    let mut changes = StateChanges::default();
-    changes.accounts.insert(
-        address,
-        AccountChange { account: Some(account), storage_wiped: false, storage: extras.storage },
-    );
-    if let Some(code) = extras.code {
-        changes.codes.insert(keccak256(&code), code);
-    }
-    call.dev.patch_state(changes).map_err(refused_by_chain)
+    let patched = call.dev.patch_state(|state| {
+        let account = state.account(address).map_err(error::from_storage)?;
+        let mut account = account.unwrap_or_default();
+        let mut extras = Extras::default();
+        change(&mut account, &mut extras)?;
+        let mut changes = StateChanges::default();
+        changes.accounts.insert(
+            address,
+            AccountChange { account: Some(account), storage_wiped: false, storage: extras.storage },
+        );
+        if let Some(code) = extras.code {
+            changes.codes.insert(keccak256(&code), code);
+        }
+        Ok(changes)
+    });
+    patched.map_err(refused_by_chain)?
 }
 
 #[derive(Default)]

@@ -378,3 +378,23 @@ async fn outside_of_development_there_are_no_commands() {
         assert_eq!(node.fail(method, json!([])).await.code, -32601, "{method}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_takes_back_an_open_block_whose_ticks_are_journaled() {
+    let node = Node::start();
+    let snapshot = node.call("evm_snapshot", json!([])).await;
+    node.call("evm_setAutomine", json!([false])).await;
+    let transfer = json!({"from": node.accounts[0], "to": SOMEBODY, "value": "0x1"});
+    let first = node.call("eth_sendTransaction", json!([transfer])).await;
+    let chain = node.api.chain.clone();
+    tokio::task::spawn_blocking(move || assert_eq!(chain.tick().unwrap(), 1)).await.unwrap();
+    assert_eq!(node.call("evm_revert", json!([snapshot])).await, json!(true));
+    let second = node.call("eth_sendTransaction", json!([transfer])).await;
+    assert_eq!(first, second, "the same transaction, as if the first had never been");
+    let chain = node.api.chain.clone();
+    tokio::task::spawn_blocking(move || assert_eq!(chain.tick().unwrap(), 1)).await.unwrap();
+    node.call("evm_mine", json!([])).await;
+    let receipt = node.call("eth_getTransactionReceipt", json!([second])).await;
+    assert_eq!(receipt["status"], "0x1");
+    assert_eq!(node.api.chain.failure(), None);
+}
