@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_consensus::{Header, Signed, TxEip1559};
+use alloy_consensus::{Header, Signed, Transaction as _, TxEip1559};
 use alloy_primitives::{Address, B256, Bytes, Log, Signature, U256, keccak256};
 use clap::Args;
 use eyre::{Result, ensure};
 use plasma_storage::{
-    Account, AccountChange, BlockRecord, Database, DatabaseOptions, Receipt, StateChanges,
-    Transaction, TrieUpdates,
+    Account, AccountChange, Appearances, BlockRecord, Database, DatabaseOptions, Receipt,
+    StateChanges, Transaction, TransactionEntry, TrieUpdates,
 };
 
 use crate::{
@@ -133,11 +133,23 @@ fn push(db: &Database, record: &BlockRecord) -> Result<()> {
     let accounts =
         (first..first + CHANGES).map(|account| (address(account % ACCOUNTS), change(number + 1)));
     let changes = StateChanges { accounts: accounts.collect(), ..StateChanges::default() };
-    let hashes = record.transactions.iter().map(|transaction| *transaction.tx_hash()).collect();
+    // As the chain tells of payments: found by their sender and receiver.
+    let placed = record.transactions.iter().zip(&record.senders);
+    let entries = placed
+        .map(|(transaction, sender)| TransactionEntry {
+            hash: *transaction.tx_hash(),
+            sender: *sender,
+            nonce: transaction.nonce(),
+            appearances: Appearances {
+                addresses: transaction.to().into_iter().chain([*sender]).collect(),
+                ..Appearances::default()
+            },
+        })
+        .collect();
     db.push_block_state(
         number,
         record.hash,
-        hashes,
+        entries,
         Arc::new(changes),
         Arc::default(),
         &record.receipts,
