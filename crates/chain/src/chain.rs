@@ -203,6 +203,11 @@ impl Chain {
         self.inner.block(number)
     }
 
+    /// The canonical block with this number, where it is still in memory.
+    pub fn recent_block(&self, number: u64) -> Option<Arc<ExecutedBlock>> {
+        self.inner.recent.read().by_number.get(&number).cloned()
+    }
+
     /// The canonical block with this hash.
     pub fn block_by_hash(&self, hash: B256) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
         self.inner.block_by_hash(hash)

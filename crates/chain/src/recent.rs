@@ -7,7 +7,7 @@ use alloy_primitives::{B256, map::B256Map};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Executed blocks kept in memory with an index of their transactions.
-pub(crate) const RECENT_BLOCKS: usize = 512;
+pub(crate) const RECENT_BLOCKS: usize = 2_048;
 
 /// Transactions of recent blocks kept in memory; the oldest blocks leave first.
 const RECENT_TRANSACTIONS: usize = 400_000;

@@ -97,6 +97,15 @@ pub fn block_logs<'a>(
     filter: &'a Filter,
     removed: bool,
 ) -> impl Iterator<Item = Log> + 'a {
+    matching_logs(block, filter)
+        .map(move |(index, log, position)| rpc_log(block, index, log, position, removed))
+}
+
+/// The logs of a block that `filter` wants, in order: each with the position of its transaction and its own in the block.
+pub(crate) fn matching_logs<'a>(
+    block: &'a ExecutedBlock,
+    filter: &'a Filter,
+) -> impl Iterator<Item = (usize, &'a alloy_primitives::Log, u64)> + 'a {
     let logs = block
         .receipts
         .iter()
@@ -106,5 +115,5 @@ pub fn block_logs<'a>(
         .filter(|((_, log), _)| {
             filter.matches_address(log.address) && filter.matches_topics(log.topics())
         })
-        .map(move |((index, log), position)| rpc_log(block, index, log, position, removed))
+        .map(|((index, log), position)| (index, log, position))
 }

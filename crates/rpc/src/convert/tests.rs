@@ -229,3 +229,31 @@ fn logs_are_counted_over_the_whole_block() {
     let removed = block_logs(&block, &all, true).all(|log| log.removed);
     assert!(removed);
 }
+
+proptest::proptest! {
+    #[test]
+    fn logs_as_text_are_what_the_serializer_writes(
+        open in proptest::bool::ANY,
+        logs in proptest::collection::vec(
+            (proptest::collection::vec(proptest::array::uniform32(0_u8..), 0..=4), proptest::collection::vec(0_u8.., 0..100)),
+            0..5,
+        ),
+        number in 0_u64..,
+    ) {
+        let mut block = block();
+        block.header.number = number;
+        if open {
+            block.hash = B256::ZERO;
+        }
+        let (mut text, mut written) = (LogText::new(), Vec::new());
+        for (position, (topics, data)) in logs.into_iter().enumerate() {
+            let topics = topics.into_iter().map(B256::from).collect();
+            let log = alloy_primitives::Log::new_unchecked(Address::repeat_byte(7), topics, data.into());
+            let index = position % block.transactions.len();
+            text.push(&block, index, &log, position as u64);
+            written.push(rpc_log(&block, index, &log, position as u64, false));
+        }
+        proptest::prop_assert_eq!(text.len(), written.len());
+        proptest::prop_assert_eq!(text.finish(), serde_json::to_string(&written).unwrap());
+    }
+}

@@ -2,14 +2,16 @@
 
 use crate::{
     api::{Api, guessed_by_params},
-    convert,
+    convert::{self, LogText},
     error::{self, RpcResult},
 };
 use alloy_eips::BlockNumberOrTag;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bloom, BloomInput};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use jsonrpsee::RpcModule;
+use plasma_chain::ExecutedBlock;
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use std::ops::RangeInclusive;
 
 /// A filter as requests write it.
@@ -34,17 +36,76 @@ impl<'de> Deserialize<'de> for LogFilter {
 pub(crate) fn register(module: &mut RpcModule<Api>) {
     guessed_by_params(module, "eth_getLogs", 1, |api, arguments| {
         let LogFilter(filter) = arguments.required(0)?;
-        query(api, &filter)
+        let mut text = LogText::new();
+        visit(api, &filter, &mut |block, index, log, position| {
+            check_count(api, text.len(), block)?;
+            text.push(block, index, log, position);
+            Ok(())
+        })?;
+        RawValue::from_string(text.finish())
+            .map_err(|reason| error::internal(format!("the logs are no JSON: {reason}")))
     });
 }
+
+/// Takes a log with its block, the position of its transaction and its own in the block.
+type Visitor<'a> =
+    dyn FnMut(&ExecutedBlock, usize, &alloy_primitives::Log, u64) -> RpcResult<()> + 'a;
 
 /// All logs that `filter` wants.
 ///
 /// # Errors
 /// Where the block is unknown, the range is not one, or a limit is exceeded.
 pub(crate) fn query(api: &Api, filter: &Filter) -> RpcResult<Vec<Log>> {
+    let mut logs = Vec::new();
+    visit(api, filter, &mut collector(api, &mut logs))?;
+    Ok(logs)
+}
+
+/// The logs of a range of sealed blocks.
+///
+/// # Errors
+/// Where more blocks or more logs match than allowed. The length of the range is free.
+pub(crate) fn of_range(
+    api: &Api,
+    filter: &Filter,
+    range: RangeInclusive<u64>,
+) -> RpcResult<Vec<Log>> {
+    let mut logs = Vec::new();
+    visit_range(api, filter, range, &mut collector(api, &mut logs))?;
+    Ok(logs)
+}
+
+fn collector<'a>(
+    api: &'a Api,
+    logs: &'a mut Vec<Log>,
+) -> impl FnMut(&ExecutedBlock, usize, &alloy_primitives::Log, u64) -> RpcResult<()> + 'a {
+    |block, index, log, position| {
+        check_count(api, logs.len(), block)?;
+        logs.push(convert::rpc_log(block, index, log, position, false));
+        Ok(())
+    }
+}
+
+/// Refuses one log more than `count`, of `block`, where that is too many.
+fn check_count(api: &Api, count: usize, block: &ExecutedBlock) -> RpcResult<()> {
+    let limit = api.config.max_logs;
+    if count < limit {
+        return Ok(());
+    }
+    Err(error::limit_exceeded(format!(
+        "the query answers more than {limit} logs (--rpc.max-logs): the limit is reached in block \
+         {}; ask for a shorter range",
+        block.number()
+    )))
+}
+
+fn visit(api: &Api, filter: &Filter, take: &mut Visitor<'_>) -> RpcResult<()> {
     match &filter.block_option {
-        FilterBlockOption::AtBlockHash(hash) => of_block(api, filter, *hash),
+        FilterBlockOption::AtBlockHash(hash) => {
+            let block = api.chain.block_by_hash(*hash).map_err(error::from_chain)?;
+            let block = block.ok_or_else(|| error::server_error("unknown block"))?;
+            visit_block(&block, filter, take)
+        }
         FilterBlockOption::Range { from_block, to_block } => {
             let head = api.chain.head().number();
             let first = bound(api, *from_block, head)?;
@@ -55,14 +116,14 @@ pub(crate) fn query(api: &Api, filter: &Filter) -> RpcResult<Vec<Log>> {
             if last > head && matches!(to_block, Some(BlockNumberOrTag::Number(_))) {
                 return Err(error::invalid_params("block range extends beyond current head block"));
             }
-            let mut logs = of_range(api, filter, first..=last.min(head))?;
+            visit_range(api, filter, first..=last.min(head), take)?;
             if *to_block == Some(BlockNumberOrTag::Pending) {
                 let pending = api.chain.pending();
                 if pending.block.number() > head {
-                    push(api, &mut logs, convert::block_logs(&pending.block, filter, false))?;
+                    visit_block(&pending.block, filter, take)?;
                 }
             }
-            Ok(logs)
+            Ok(())
         }
     }
 }
@@ -73,25 +134,14 @@ fn bound(api: &Api, tag: Option<BlockNumberOrTag>, head: u64) -> RpcResult<u64> 
     Ok(number.unwrap_or(head + 1))
 }
 
-fn of_block(api: &Api, filter: &Filter, hash: B256) -> RpcResult<Vec<Log>> {
-    let block = api.chain.block_by_hash(hash).map_err(error::from_chain)?;
-    let block = block.ok_or_else(|| error::server_error("unknown block"))?;
-    let mut logs = Vec::new();
-    push(api, &mut logs, convert::block_logs(&block, filter, false))?;
-    Ok(logs)
-}
-
-/// The logs of a range of sealed blocks. The index of logs names the blocks that may have some; of
-/// these, receipts are read only where the bloom filter of the header does not exclude all of the
-/// filter's wishes.
-///
-/// # Errors
-/// Where more blocks or more logs match than allowed. The length of the range is free.
-pub(crate) fn of_range(
+/// The index of logs names the blocks that may have some; of these, receipts are read only where the bloom filter of the header
+/// does not exclude all of the filter's wishes. Late blocks are in memory.
+fn visit_range(
     api: &Api,
     filter: &Filter,
     range: RangeInclusive<u64>,
-) -> RpcResult<Vec<Log>> {
+    take: &mut Visitor<'_>,
+) -> RpcResult<()> {
     let database = api.chain.database();
     let addresses: Vec<Address> = filter.address.iter().copied().collect();
     let topics: Vec<Vec<B256>> =
@@ -107,33 +157,49 @@ pub(crate) fn of_range(
              and topics"
         )));
     }
-    let mut logs = Vec::new();
+    let wishes = Wishes::new(&addresses, &topics);
     for number in found.blocks {
-        let header = database.header(number).map_err(error::from_storage)?;
-        let Some(header) = header else { break };
-        if !filter.matches_bloom(header.logs_bloom) {
-            continue;
-        }
-        let block = api.chain.block(number).map_err(error::from_chain)?;
-        let Some(block) = block else { break };
-        push(api, &mut logs, convert::block_logs(&block, filter, false))?;
-    }
-    Ok(logs)
-}
-
-fn push(api: &Api, logs: &mut Vec<Log>, more: impl Iterator<Item = Log>) -> RpcResult<()> {
-    let limit = api.config.max_logs;
-    for log in more {
-        if logs.len() >= limit {
-            let block = log.block_number.unwrap_or_default();
-            return Err(error::limit_exceeded(format!(
-                "the query answers more than {limit} logs (--rpc.max-logs): the limit is reached \
-                 in block {block}; ask for a shorter range"
-            )));
-        }
-        logs.push(log);
+        let block = match api.chain.recent_block(number) {
+            Some(block) if wishes.may_be_in(&block.header.logs_bloom) => block,
+            Some(_) => continue,
+            None => {
+                let header = database.header(number).map_err(error::from_storage)?;
+                let Some(header) = header else { break };
+                if !wishes.may_be_in(&header.logs_bloom) {
+                    continue;
+                }
+                let block = api.chain.block(number).map_err(error::from_chain)?;
+                let Some(block) = block else { break };
+                block
+            }
+        };
+        visit_block(&block, filter, take)?;
     }
     Ok(())
+}
+
+fn visit_block(block: &ExecutedBlock, filter: &Filter, take: &mut Visitor<'_>) -> RpcResult<()> {
+    convert::matching_logs(block, filter)
+        .try_for_each(|(index, log, position)| take(block, index, log, position))
+}
+
+/// What a filter looks for, in the form of bloom filters: hashed once, not for each block.
+struct Wishes(Vec<Vec<Bloom>>);
+
+impl Wishes {
+    fn new(addresses: &[Address], topics: &[Vec<B256>]) -> Self {
+        let bloom = |bytes: &[u8]| Bloom::from(BloomInput::Raw(bytes));
+        let addresses = addresses.iter().map(|address| bloom(address.as_slice())).collect();
+        let topics =
+            topics.iter().map(|one| one.iter().map(|topic| bloom(topic.as_slice())).collect());
+        let wishes = std::iter::once(addresses).chain(topics);
+        Self(wishes.filter(|any: &Vec<Bloom>| !any.is_empty()).collect())
+    }
+
+    /// False where a block with this filter has none of the logs.
+    fn may_be_in(&self, block: &Bloom) -> bool {
+        self.0.iter().all(|any| any.iter().any(|one| block.contains(one)))
+    }
 }
 
 #[cfg(test)]
