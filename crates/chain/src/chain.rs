@@ -30,12 +30,9 @@ use plasma_parallel::{ConflictReport, ParallelConfig, ParallelExecutor};
 use plasma_storage::{Database, StateReader};
 use plasma_trie::{AccountProof, StateTrie};
 use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool, with_cell_proofs};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 use tokio::sync::{broadcast, watch};
 
@@ -45,7 +42,7 @@ const EVENT_BACKLOG: usize = 1_024;
 /// A handle to the chain; clones share everything.
 #[derive(Clone, Debug)]
 pub struct Chain {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 impl Chain {
@@ -320,26 +317,6 @@ impl Chain {
             self.inner.signal.wake();
         }
         Ok(added.hash)
-    }
-
-    /// Waits until the transaction stands in a sealed block; `None` after `timeout`.
-    pub async fn wait_for_inclusion(
-        &self,
-        hash: B256,
-        timeout: Duration,
-    ) -> Option<(Arc<ExecutedBlock>, usize)> {
-        let mut head = self.inner.head_number.subscribe();
-        let deadline = tokio::time::Instant::now() + timeout;
-        loop {
-            head.borrow_and_update();
-            if let Some(found) = self.inner.recent.read().transaction(hash) {
-                return Some(found);
-            }
-            match tokio::time::timeout_at(deadline, head.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return None,
-            }
-        }
     }
 
     /// Listens to what happens.

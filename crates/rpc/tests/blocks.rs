@@ -293,6 +293,36 @@ async fn sync_submission_answers_the_receipt_or_eip_7966s_errors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sync_submission_answers_what_a_tick_has_made_durable() {
+    let node = Node::with(RpcConfig::default(), |chain| {
+        chain.automine = false;
+        chain.block_time = std::time::Duration::from_secs(3600);
+        chain.tick = std::time::Duration::from_millis(5);
+    })
+    .await;
+    let raws = [0, 1].map(|nonce| node.signed(0, transaction(nonce, STORER, word(nonce + 1))));
+    let mut early = Vec::new();
+    for raw in raws {
+        early.push(node.call("eth_sendRawTransactionSync", json!([raw])).await);
+    }
+    node.call("evm_mine", json!([])).await;
+    let head = node.call("eth_getBlockByNumber", json!(["latest", false])).await;
+    for (index, mut receipt) in early.into_iter().enumerate() {
+        assert_eq!(
+            (&receipt["blockHash"], quantity(&receipt["transactionIndex"])),
+            (&Value::Null, index as u64)
+        );
+        assert_eq!(receipt["logs"][0]["blockHash"], Value::Null);
+        receipt["blockHash"] = head["hash"].clone();
+        receipt["logs"][0]["blockHash"] = head["hash"].clone();
+        let sealed =
+            node.call("eth_getTransactionReceipt", json!([receipt["transactionHash"]])).await;
+        assert_eq!(receipt, sealed, "all but the hash of the block was final");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sync_submission_times_out_with_the_hash() {
     let node = Node::with(RpcConfig::default(), |chain| {
         chain.automine = false;

@@ -132,7 +132,8 @@ fn pays_base_fee(api: &Api, transaction: &PoolTransaction) -> bool {
     transaction.transaction.max_fee_per_gas() >= u128::from(fees::next_base_fee(api))
 }
 
-/// EIP-7966: submits a transaction and answers its receipt.
+/// EIP-7966: submits a transaction and answers its receipt as soon as it is pre-confirmed. Where its block is still open then, the
+/// receipt is as it will be, but for the hash of the block, which is `null`.
 ///
 /// # Errors
 /// Code 6 where the nonce leaves a gap (`data`: the expected nonce; the pool does not take the
@@ -167,18 +168,12 @@ async fn send_and_wait(api: &Api, raw: Bytes, timeout: Option<Quantity>) -> RpcR
         }
     };
     let hash = api.submitters.run(job).await?;
-    if api.chain.wait_for_inclusion(hash, timeout).await.is_none() {
-        return Err(timed_out(hash, timeout));
-    }
-    let api = api.clone();
-    let workers = api.workers.clone();
-    let receipt = move || {
-        let receipt = transactions::receipt(&api, hash)?;
-        receipt.ok_or_else(|| {
-            error::server_error(format!("the block with transaction {hash} was removed again"))
-        })
-    };
-    workers.run_guessed("eth_sendRawTransactionSync", receipt).await
+    let included = api.chain.wait_for_preconfirmation(hash, timeout).await;
+    let included = included.ok_or_else(|| timed_out(hash, timeout))?;
+    let (block, index) = included.place();
+    transactions::receipt_in(api, block, index).ok_or_else(|| {
+        error::internal(format!("the block of transaction {hash} has no receipt of it"))
+    })
 }
 
 fn nonce_gap(nonce: u64, expected: u64) -> ErrorObjectOwned {

@@ -11,6 +11,7 @@ use alloy_consensus::{Transaction as _, transaction::Recovered};
 use alloy_eips::{BlockId, eip2718::Encodable2718};
 use alloy_primitives::{Address, B256, Bytes};
 use jsonrpsee::RpcModule;
+use plasma_chain::ExecutedBlock;
 
 use std::collections::BTreeMap;
 
@@ -66,9 +67,13 @@ fn by_hash(api: &Api, hash: B256) -> RpcResult<Option<RpcTransaction>> {
 /// The receipt of a transaction in a sealed block.
 pub(super) fn receipt(api: &Api, hash: B256) -> RpcResult<Option<RpcReceipt>> {
     let found = api.chain.transaction(hash).map_err(error::from_chain)?;
-    let Some((block, index)) = found else { return Ok(None) };
+    Ok(found.and_then(|(block, index)| receipt_in(api, &block, index)))
+}
+
+/// The receipt of the transaction at `index` of `block`, which may still be open.
+pub(super) fn receipt_in(api: &Api, block: &ExecutedBlock, index: usize) -> Option<RpcReceipt> {
     let blobs = api.chain.spec().blob_params_at(block.header.timestamp);
-    Ok(convert::receipt(&block, index, block.first_log_index(index), blobs))
+    convert::receipt(block, index, block.first_log_index(index), blobs)
 }
 
 fn by_position(
