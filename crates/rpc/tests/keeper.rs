@@ -155,7 +155,7 @@ async fn refused_subscriptions_say_why() {
     for (params, code, words) in [
         (json!(["nothing"]), -32601, "\"nothing\" subscription in plasma namespace"),
         (json!([]), -32602, "missing value for required argument 0"),
-        (json!(["ticks", {}]), -32602, "want at most 1"),
+        (json!(["ticks", {"changes": true}]), -32602, "unknown field"),
         (json!(["upkeeps", {"outcome": "performed"}]), -32602, "unknown field `outcome`"),
         (json!(["upkeeps", {"outcomes": ["fired"]}]), -32602, "there is no outcome \"fired\""),
         (json!(["upkeeps", {"outcomes": []}]), -32602, "outcomes is empty"),

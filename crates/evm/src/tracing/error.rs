@@ -40,9 +40,13 @@ pub enum TracingError {
         limit: Duration,
     },
 
+    /// It was told to end before its time.
+    #[error("the trace was interrupted")]
+    Interrupted,
+
     /// The trace grew larger than allowed.
     #[error(
-        "the trace is larger than {limit} bytes: use `limit`, `disableStack`, `disableStorage`, \
+        "the trace is larger than {limit} bytes in memory (--rpc.max-trace-size): use `limit`, `disableStack`, `disableStorage`, \
          or a tracer that records less, such as callTracer"
     )]
     TooLarge {
