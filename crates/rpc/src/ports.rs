@@ -10,7 +10,10 @@ use crate::{
     origin::OriginGate,
     server::RpcError,
 };
-use http::StatusCode;
+use http::{
+    StatusCode,
+    header::{AUTHORIZATION, COOKIE},
+};
 use jsonrpsee::{
     Methods,
     server::{
@@ -163,6 +166,10 @@ impl Door {
                 let service = tower::service_fn(move |mut request: HttpRequest<_>| {
                     request.extensions_mut().insert(Peer(peer.ip()));
                     request.extensions_mut().insert(admitted.clone());
+                    for (name, value) in request.headers_mut() {
+                        // So that no log shows it, whoever writes requests there.
+                        value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
+                    }
                     service.clone().call(request)
                 });
                 let stopped = stop.clone().shutdown();

@@ -155,7 +155,8 @@ impl Subscriber {
                         return End::Gone;
                     }
                     return End::Dropped(
-                        "the subscription was dropped: the client takes no messages",
+                        "the subscription was dropped: the client takes no messages \
+                         (--rpc.subscription-buffer, --rpc.subscription-patience)",
                     );
                 }
             }

@@ -34,7 +34,10 @@ pub enum TracingError {
     Timeout(String),
 
     /// The execution took longer than allowed.
-    #[error("execution timeout: the trace took longer than {limit:?}; set a longer `timeout`")]
+    #[error(
+        "execution timeout: the trace took longer than {limit:?}; set a longer `timeout` (up to \
+         --rpc.trace-timeout)"
+    )]
     TimedOut {
         /// What was allowed.
         limit: Duration,
