@@ -5,8 +5,9 @@
 
 use crate::{gate::Gate, http_layer, server::RpcError};
 use http::{
-    Request, Response, StatusCode, Uri,
+    Request, Response, StatusCode,
     header::{ORIGIN, UPGRADE},
+    uri::Authority,
 };
 use jsonrpsee::server::HttpBody;
 
@@ -60,15 +61,14 @@ impl OriginGate {
 impl Rule {
     /// `scheme://host:port`, of which the host must be there.
     fn read(text: &str) -> Option<Self> {
-        let uri: Uri = text.trim_end_matches('/').parse().ok()?;
-        if !uri.path().trim_end_matches('/').is_empty() || uri.query().is_some() {
-            return None;
-        }
-        Some(Self {
-            scheme: uri.scheme_str().map(str::to_ascii_lowercase),
-            host: uri.host().filter(|host| !host.is_empty())?.to_ascii_lowercase(),
-            port: uri.port_u16(),
-        })
+        let (scheme, rest) = match text.split_once("://") {
+            Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+            None => (None, text),
+        };
+        let authority: Authority = rest.strip_suffix('/').unwrap_or(rest).parse().ok()?;
+        let host = authority.host().to_ascii_lowercase();
+        let is_origin = !host.is_empty() && !authority.as_str().contains('@');
+        is_origin.then(|| Self { scheme, host, port: authority.port_u16() })
     }
 
     /// What the rule leaves open may be anything.
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused_at_the_start() {
-        for wrong in ["", "http://", "http://a.example/path", "a\nb"] {
+        for wrong in ["", "http://", "http://a.example/path", "http://me@a.example", "a\nb"] {
             let error = OriginGate::new(&[wrong.to_owned()], &[]).unwrap_err().to_string();
             assert!(error.contains("--ws.origins"), "{wrong}: {error}");
         }

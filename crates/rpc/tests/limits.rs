@@ -38,7 +38,7 @@ fn endless() -> Vec<(&'static str, Value, (&'static str, Value))> {
     vec![
         ("eth_call", json!([call, "latest"]), calls.clone()),
         ("eth_estimateGas", json!([{"to": LOOPER}, "latest"]), calls),
-        ("eth_simulateV1", json!([{"blockStateCalls": [{"calls": [call]}]}]), traces.clone()),
+        ("eth_simulateV1", simulation(&call), traces.clone()),
         ("eth_callMany", json!([[{"transactions": [call]}]]), traces.clone()),
         (
             "debug_traceCall",
@@ -46,6 +46,12 @@ fn endless() -> Vec<(&'static str, Value, (&'static str, Value))> {
             traces,
         ),
     ]
+}
+
+/// A simulation of `call` in a block that has room for it.
+fn simulation(call: &Value) -> Value {
+    let overrides = json!({"gasLimit": "0xffffffffffffff"});
+    json!([{"blockStateCalls": [{"blockOverrides": overrides, "calls": [call]}]}])
 }
 
 async fn is_busy(node: &Node, (method, params): &(&'static str, Value)) -> bool {
@@ -161,7 +167,7 @@ async fn time_and_size_of_traces_are_bounded() {
     let tracer = json!({"tracer": "callTracer"});
     let late = node.fail("debug_traceCall", json!([call, "latest", tracer])).await;
     named(late, -32000, "--rpc.trace-timeout");
-    let late = node.fail("eth_simulateV1", json!([{"blockStateCalls": [{"calls": [call]}]}])).await;
+    let late = node.fail("eth_simulateV1", simulation(&call)).await;
     named(late, -32000, "--rpc.trace-timeout");
     let large = node.fail("debug_traceCall", json!([call, "latest", {}])).await;
     named(large, -32005, "--rpc.max-trace-size");
@@ -273,46 +279,53 @@ async fn pages_of_other_origins_open_no_websocket() {
     node.stop().await;
 }
 
-/// A node that mines when it is told.
-async fn by_hand() -> Node {
-    Node::with(RpcConfig::default(), |config| {
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_of_a_batch_run_side_by_side_up_to_a_limit() {
+    let node = Node::with(RpcConfig::default(), |config| {
         config.automine = false;
         config.block_time = FOREVER;
         config.tick = FOREVER;
     })
-    .await
-}
-
-/// Transactions that are answered with their receipts, and then the command that mines them.
-fn batch_that_mines(node: &Node, count: u64, wait_ms: u64) -> String {
-    let mut batch: Vec<Value> = (0..count)
-        .map(|nonce| {
-            let raw = node.signed(nonce as usize, transaction(0, STORER, word(nonce)));
-            json!({"jsonrpc": "2.0", "id": nonce, "method": "eth_sendRawTransactionSync",
-                   "params": [raw, wait_ms]})
+    .await;
+    let senders = node.accounts.len().min(10);
+    assert!(senders > 8);
+    let batch: Vec<Value> = (0..senders)
+        .map(|from| {
+            let raw = node.signed(from, transaction(0, STORER, word(from as u64)));
+            json!({"jsonrpc": "2.0", "id": from, "method": "eth_sendRawTransactionSync",
+                   "params": [raw, 60_000]})
         })
         .collect();
-    batch.push(json!({"jsonrpc": "2.0", "id": count, "method": "evm_mine"}));
-    json!(batch).to_string()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn entries_of_a_batch_run_side_by_side_up_to_a_limit() {
-    let node = by_hand().await;
-    let (_, body) = node.post(&batch_that_mines(&node, 7, 30_000)).await;
+    let address = node.server.http_address();
+    let answered =
+        tokio::spawn(async move { post(address, "localhost", &json!(batch).to_string()).await });
+    // Each waits for a block: eight do so at once, and no more than eight.
+    until_pending(&node, 8).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    until_pending(&node, 8).await;
+    node.call("evm_mine", json!([])).await;
+    until_pending(&node, senders as u64 - 8).await;
+    node.call("evm_mine", json!([])).await;
+    let (_, body) = answered.await.unwrap();
     let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
+    assert_eq!(answers.len(), senders);
     for (at, answer) in answers.iter().enumerate() {
         assert_eq!(answer["id"], at);
-        // One after the other, each would wait for the block that the last entry makes.
-        assert!(answer.get("error").is_none(), "{answer}");
+        assert_eq!(answer["result"]["status"], "0x1", "{answer}");
     }
     node.stop().await;
-    let node = by_hand().await;
-    let (_, body) = node.post(&batch_that_mines(&node, 8, 300)).await;
-    let answers: Vec<Value> = serde_json::from_str(&body).unwrap();
-    assert_eq!(answers.len(), 9);
-    // The block is made by the ninth entry, which begins when one of the eight before has ended.
-    assert_eq!(answers[0]["error"]["code"], 4, "{}", answers[0]);
-    assert!(answers.iter().enumerate().all(|(at, answer)| answer["id"] == at));
-    node.stop().await;
+}
+
+/// Waits until exactly so many transactions wait, of which there must never be more.
+async fn until_pending(node: &Node, wanted: u64) {
+    for _ in 0..3000 {
+        let status = node.call("txpool_status", json!([])).await;
+        let pending = node::quantity(&status["pending"]);
+        assert!(pending <= 8, "{pending}");
+        if pending == wanted {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{wanted} transactions do not wait");
 }

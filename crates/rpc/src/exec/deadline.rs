@@ -182,12 +182,16 @@ pub(crate) fn run_briefly<T>(
 
 /// Runs `job`, which ends early where it looks and `abandoned` is set.
 pub(crate) fn run_unless<T>(abandoned: Arc<AtomicBool>, job: impl FnOnce() -> T) -> T {
-    /// Takes the flag away again, whatever becomes of the job.
+    /// Takes the flag and what came of it away again, whatever becomes of the job: its thread goes on
+    /// with other work.
     struct Clear;
 
     impl Drop for Clear {
         fn drop(&mut self) {
-            WATCH.with(|watch| watch.abandoned.take());
+            WATCH.with(|watch| {
+                watch.abandoned.take();
+                watch.over.set(false);
+            });
         }
     }
 

@@ -4,7 +4,10 @@ use crate::{error, server::HexIds};
 use jsonrpsee::{
     BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse, MethodSink, Methods,
     SubscriptionState,
-    core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification},
+    core::{
+        middleware::{Batch, BatchEntry, BatchEntryErr, Notification},
+        server::helpers::prepare_error,
+    },
     server::middleware::rpc::RpcServiceT,
     types::{ErrorCode, Id, InvalidRequest, Params, Request, error::reject_too_many_subscriptions},
 };
@@ -84,17 +87,14 @@ where
         >,
 {
     if message.first() != Some(&b'[') {
-        let Ok(text) = serde_json::from_slice::<&RawValue>(message) else {
-            return MethodResponse::error(Id::Null, ErrorCode::ParseError);
-        };
-        return match entry(text) {
-            Ok(BatchEntry::Call(request)) => service.call(request).await,
-            Ok(BatchEntry::Notification(notification)) => service.notification(notification).await,
-            Err(malformed) => {
-                let (reason, id) = malformed.into_parts();
-                MethodResponse::error(id, reason)
-            }
-        };
+        if let Ok(request) = serde_json::from_slice::<Request<'_>>(message) {
+            return service.call(request).await;
+        }
+        if let Ok(notification) = serde_json::from_slice::<Notification<'_>>(message) {
+            return service.notification(notification).await;
+        }
+        let (id, code) = prepare_error(message);
+        return MethodResponse::error(id, code);
     }
     let Ok(entries) = serde_json::from_slice::<Vec<&RawValue>>(message) else {
         return MethodResponse::error(Id::Null, ErrorCode::ParseError);
@@ -103,7 +103,7 @@ where
     service.batch(Batch::from(entries)).await
 }
 
-/// One request or notification.
+/// One request or notification of a batch.
 fn entry(text: &RawValue) -> Result<BatchEntry<'_>, BatchEntryErr<'_>> {
     if let Ok(request) = serde_json::from_str::<Request<'_>>(text.get()) {
         return Ok(BatchEntry::Call(request));

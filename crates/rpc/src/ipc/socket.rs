@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::{
         fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
-        net::UnixStream,
+        net::{SocketAddr, UnixStream},
     },
     path::{Path, PathBuf},
 };
@@ -49,6 +49,8 @@ pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), RpcError
 
 /// Whether a socket may be made at `path`: there is nothing, or one that nobody listens to.
 fn check_place(path: &Path) -> Result<(), String> {
+    // It is made under another name, which may be shorter: clients could not name it.
+    SocketAddr::from_pathname(path).map_err(|failure| format!("cannot be made: {failure}"))?;
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(()),
