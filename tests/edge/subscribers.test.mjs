@@ -7,8 +7,20 @@ import { accounts } from '../lib/accounts.mjs'
 import { startNode } from '../lib/node.mjs'
 import { call, post, until } from '../lib/rpc.mjs'
 
+/** A node, and an end for it and for all sockets, also where the test fails. */
+async function nodeFor(t, options) {
+  const node = await startNode(options)
+  t.after(() => {
+    sockets.splice(0).forEach((socket) => socket.terminate())
+    return node.stop()
+  })
+  return node
+}
+
+const sockets = []
 const open = (url, options) => new Promise((resolve, reject) => {
   const socket = new WebSocket(url, options)
+  sockets.push(socket)
   socket.on('open', () => resolve(socket)).on('error', reject)
 })
 
@@ -17,13 +29,13 @@ const LOUD = '0x6180005fa000'
 const loud = '0x00000000000000000000000000000000000000bb'
 const shout = (url) => call(url, 'eth_sendTransaction', [{ from: accounts[0].address, to: loud, gas: '0x7a1200' }])
 
-test('a thousand subscribers are told everything, in order', async () => {
-  const node = await startNode()
+test('a thousand subscribers are told everything, in order', async (t) => {
+  const node = await nodeFor(t)
   await call(node.url, 'anvil_setCode', [loud, '0x60015f5fa100'])
-  const sockets = await Promise.all(Array.from({ length: 50 }, () => open(node.ws)))
+  const opened = await Promise.all(Array.from({ length: 50 }, () => open(node.ws)))
   const told = new Map()
   let ready = 0
-  for (const socket of sockets) {
+  for (const socket of opened) {
     socket.on('message', (data) => {
       const { id, result, params } = JSON.parse(data)
       if (id !== undefined) {
@@ -42,12 +54,12 @@ test('a thousand subscribers are told everything, in order', async () => {
   await until('all events', () => [...told.values()].every(({ length }) => length === 5))
   assert.equal(told.size, 1000)
   for (const seen of told.values()) assert.deepEqual(seen, all)
-  sockets.forEach((socket) => socket.terminate())
+  opened.forEach((socket) => socket.terminate())
   assert.equal((await node.stop()).code, 0)
 })
 
-test('a subscriber that never reads is dropped with a reason and harms nobody', async () => {
-  const node = await startNode({ args: ['--rpc.subscription-buffer', '4', '--rpc.subscription-patience', '1s', '--rpc.gascap', '0'] })
+test('a subscriber that never reads is dropped with a reason and harms nobody', async (t) => {
+  const node = await nodeFor(t, { args: ['--rpc.subscription-buffer', '4', '--rpc.subscription-patience', '1s', '--rpc.gascap', '0'] })
   await call(node.url, 'anvil_setCode', [loud, LOUD])
   const slow = await open(node.ws)
   let told = 0, reason
@@ -88,8 +100,8 @@ test('a subscriber that never reads is dropped with a reason and harms nobody', 
   assert.equal((await node.stop()).code, 0)
 })
 
-test('hosts and origins', async () => {
-  const node = await startNode({ args: ['--http.corsdomain', 'https://app.example', '--http.vhosts', 'localhost,node.example'] })
+test('hosts and origins', async (t) => {
+  const node = await nodeFor(t, { args: ['--http.corsdomain', 'https://app.example', '--http.vhosts', 'localhost,node.example'] })
   const status = (url, options) => open(url, options).then((socket) => { socket.terminate(); return 101 },
     ({ message }) => Number(/Unexpected server response: (\d+)/.exec(message)?.[1] ?? message))
   for (const [origin, expected] of [
@@ -107,9 +119,9 @@ test('hosts and origins', async () => {
   assert.equal((await node.stop()).code, 0)
 })
 
-test('limits have flags: connections and requests per second', async () => {
-  const node = await startNode({ args: ['--rpc.max-connections', '3', '--rpc.rate-limit', '1000', '--rpc.max-subscriptions', '1'] })
-  const sockets = await Promise.all(Array.from({ length: 3 }, () => open(node.ws)))
+test('limits have flags: connections and requests per second', async (t) => {
+  const node = await nodeFor(t, { args: ['--rpc.max-connections', '3', '--rpc.rate-limit', '1000', '--rpc.max-subscriptions', '1'] })
+  const opened = await Promise.all(Array.from({ length: 3 }, () => open(node.ws)))
   const { status, json } = await post(node.url, '{"jsonrpc":"2.0","id":1,"method":"eth_chainId"}', {
     'content-type': 'application/json', connection: 'close'
   })
@@ -122,19 +134,19 @@ test('limits have flags: connections and requests per second', async () => {
   assert.match(text, /--rpc\.max-connections/)
   const answers = await new Promise((resolve) => {
     const seen = []
-    sockets[0].on('message', (data) => { seen.push(JSON.parse(data)); if (seen.length === 2) resolve(seen) })
+    opened[0].on('message', (data) => { seen.push(JSON.parse(data)); if (seen.length === 2) resolve(seen) })
     for (const id of [1, 2]) {
-      sockets[0].send(JSON.stringify({ jsonrpc: '2.0', id, method: 'eth_subscribe', params: ['newHeads'] }))
+      opened[0].send(JSON.stringify({ jsonrpc: '2.0', id, method: 'eth_subscribe', params: ['newHeads'] }))
     }
   })
   assert.match(answers.find(({ error }) => error).error.message, /--rpc\.max-subscriptions/)
-  sockets[1].terminate()
+  opened.forEach((socket) => socket.terminate())
   const batch = JSON.stringify(Array.from({ length: 900 }, (_, id) => ({ jsonrpc: '2.0', id, method: 'eth_chainId' })))
   await until('a place', async () => (await post(node.url, batch)).status === 200)
   const refused = []
   for (let at = 0; at < 10; at++) refused.push(...(await post(node.url, batch)).json.filter(({ error }) => error))
   assert.ok(refused.length > 0)
   assert.ok(refused.every(({ error }) => error.code === -32005 && /--rpc\.rate-limit/.test(error.message)))
-  sockets.forEach((socket) => socket.terminate())
+  opened.forEach((socket) => socket.terminate())
   assert.equal((await node.stop()).code, 0)
 })

@@ -65,14 +65,40 @@ async fn is_busy(node: &Node, (method, params): &(&'static str, Value)) -> bool 
     }
 }
 
-async fn until_busy(node: &Node, probe: &(&'static str, Value), wanted: bool, what: &str) {
-    for _ in 0..3000 {
+/// Waits until the workers that `probe` needs are busy, or are not; false where that does not happen.
+async fn becomes_busy(node: &Node, probe: &(&'static str, Value), wanted: bool) -> bool {
+    for _ in 0..200 {
         if is_busy(node, probe).await == wanted {
-            return;
+            return true;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{what}: busy is not {wanted}");
+    false
+}
+
+async fn until_free(node: &Node, probe: &(&'static str, Value), what: &str) {
+    for _ in 0..15 {
+        if becomes_busy(node, probe, false).await {
+            return;
+        }
+    }
+    panic!("{what} does not end");
+}
+
+/// Sends an endless request until it runs: it may come just when a probe runs, and is refused then.
+async fn occupy(
+    node: &Node,
+    method: &str,
+    params: &Value,
+    probe: &(&'static str, Value),
+) -> TcpStream {
+    for _ in 0..15 {
+        let stream = begin_over_http(node, method, params).await;
+        if becomes_busy(node, probe, true).await {
+            return stream;
+        }
+    }
+    panic!("{method} does not run");
 }
 
 async fn begin_over_http(node: &Node, method: &str, params: &Value) -> TcpStream {
@@ -90,17 +116,22 @@ async fn begin_over_http(node: &Node, method: &str, params: &Value) -> TcpStream
 async fn work_ends_when_its_client_goes() {
     let node = Node::with(one_at_once(), |_| ()).await;
     for (method, params, probe) in endless() {
-        until_busy(&node, &probe, false, method).await;
-        let http = begin_over_http(&node, method, &params).await;
-        until_busy(&node, &probe, true, method).await;
-        drop(http);
-        until_busy(&node, &probe, false, method).await;
+        until_free(&node, &probe, method).await;
+        drop(occupy(&node, method, &params, &probe).await);
+        until_free(&node, &probe, method).await;
         let mut socket = Socket::connect(node.server.ws_address()).await;
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
-        socket.send(&json!([request])).await;
-        until_busy(&node, &probe, true, method).await;
+        let mut busy = false;
+        for _ in 0..15 {
+            socket.send(&json!([request])).await;
+            busy = becomes_busy(&node, &probe, true).await;
+            if busy {
+                break;
+            }
+        }
+        assert!(busy, "{method} does not run");
         drop(socket);
-        until_busy(&node, &probe, false, method).await;
+        until_free(&node, &probe, method).await;
     }
     node.stop().await;
 }
@@ -109,8 +140,7 @@ async fn work_ends_when_its_client_goes() {
 async fn traces_delay_neither_calls_nor_blocks() {
     let node = Node::with(one_at_once(), |_| ()).await;
     let (method, params, probe) = endless().pop().unwrap();
-    let http = begin_over_http(&node, method, &params).await;
-    until_busy(&node, &probe, true, method).await;
+    let http = occupy(&node, method, &params, &probe).await;
     for nonce in 0..3 {
         node.send(0, nonce, STORER, word(nonce)).await;
     }
@@ -142,10 +172,10 @@ async fn a_call_that_is_not_cheap_any_more_blocks_nobody() {
     for _ in 0..32 {
         held.push(begin_over_http(&node, "eth_call", &dear).await);
     }
-    until_busy(&node, &probe, true, "eth_call").await;
+    assert!(becomes_busy(&node, &probe, true).await);
     assert_eq!(node.call("eth_blockNumber", json!([])).await, "0x0");
     drop(held);
-    until_busy(&node, &probe, false, "eth_call").await;
+    until_free(&node, &probe, "eth_call").await;
     node.stop().await;
 }
 
