@@ -185,27 +185,33 @@ async fn work_ends_when_the_client_goes() {
     let mut pipe = Pipe::connect(&path).await;
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_call",
                          "params": [{"to": LOOPER, "gas": "0xffffffffffffff"}, "latest"]});
-    pipe.send(&request.to_string()).await;
-    for busy in [true, false] {
-        let mut is_busy = !busy;
-        for _ in 0..3000 {
-            is_busy = node.respond("keeper_lanes", json!([])).await.get("error").is_some();
-            if is_busy == busy {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert_eq!(is_busy, busy);
-        if busy {
-            // A client that only stops sending still waits.
-            pipe.finish().await;
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            assert!(node.respond("keeper_lanes", json!([])).await.get("error").is_some());
-            pipe = Pipe::connect(&path).await;
+    let mut runs = false;
+    for _ in 0..15 {
+        // It is refused where it comes just when the probe has the only worker.
+        pipe.send(&request.to_string()).await;
+        runs = becomes_busy(&node, true).await;
+        if runs {
+            break;
         }
     }
-    assert_eq!(pipe.call("eth_chainId", json!([])).await, "0x539");
+    assert!(runs);
+    // A client that only stops sending still waits.
+    pipe.finish().await;
+    assert!(!becomes_busy(&node, false).await);
+    drop(pipe);
+    assert!(becomes_busy(&node, false).await);
     node.stop().await;
+}
+
+/// Waits a while until the only worker is busy, or is free.
+async fn becomes_busy(node: &Node, wanted: bool) -> bool {
+    for _ in 0..200 {
+        if node.respond("keeper_lanes", json!([])).await.get("error").is_some() == wanted {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
 }
 
 #[tokio::test(flavor = "multi_thread")]
