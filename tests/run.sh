@@ -13,7 +13,7 @@ E2E_TMP="$cache/run.$$"
 mkdir -p "$E2E_TMP"
 export PLASMA_BINARY E2E_TMP
 
-all=(sample foundry hardhat3 hardhat3-ethers js python amsterdam engine explorer explain keeper dropin examples restart faults badinput fuzz)
+all=(sample foundry hardhat3 hardhat3-ethers js python amsterdam engine explorer explain keeper dropin examples restart faults badinput edge fuzz)
 # Ubuntu's package of the browser is not one that can be used without its store: there the suite must be asked for.
 { command -v "${CHROMIUM:-chromium}" || grep -qs '^ID=debian$' /etc/os-release; } >/dev/null && all+=(wallet)
 [ -n "${E2E_ALL:-}" ] && all+=(hardhat2 ape)
@@ -62,6 +62,7 @@ suite() {
     foundry | js | keeper | examples | badinput)
       with_node "$name" "${node_test[@]}" "$tests/$name/" ;;
     amsterdam | engine | explorer | explain | restart | faults | sample) "${node_test[@]}" "$tests/$name/" ;;
+    edge) python_venv python; EDGE_PYTHON="$cache/venv-python/bin/python" with_node edge "${node_test[@]}" "$tests/edge/" ;;
     dropin) npm_ci "$tests/dropin"; with_node dropin "${node_test[@]}" "$tests/dropin/dropin.test.mjs" ;;
     python) python_venv python; with_node python "$cache/venv-python/bin/python" "$tests/python/test_web3.py" ;;
     # Settings are read from the folder in which it is started.

@@ -223,11 +223,18 @@ impl Inner {
         pending
     }
 
-    /// Shows the open block to readers after tick `number`, which begins with transaction `first`, and tells listeners.
-    pub(crate) fn publish_pending(&self, open: &OpenBlock, number: u32, first: usize) {
+    /// Shows the open block to readers after tick `number`, which begins with transaction `first` and made `changes`, and tells
+    /// listeners.
+    pub(crate) fn publish_pending(
+        &self,
+        open: &OpenBlock,
+        number: u32,
+        first: usize,
+        changes: Arc<StateChanges>,
+    ) {
         let pending = self.show_pending(open);
         let block = TickedBlock::Open(pending);
-        self.announce(ChainEvent::Tick(Tick { number, first, block }));
+        self.announce(ChainEvent::Tick(Tick { number, first, block, changes: vec![changes] }));
     }
 
     pub(crate) fn announce(&self, event: ChainEvent) {

@@ -9,7 +9,7 @@ use crate::{
     inner::Inner,
     latency::Latency,
     metrics,
-    open_block::{Frame, OpenBlock},
+    open_block::{Frame, OpenBlock, Untold},
     upkeeps::{head_for, restore_queue},
 };
 use alloy_consensus::transaction::Recovered;
@@ -82,7 +82,8 @@ pub(crate) struct Built {
     trie: StateTrie,
     patch: Option<StateChanges>,
     performs: usize,
-    untold: Option<(u32, usize)>,
+    /// Number, first transaction and changes of the tick that nobody was told of.
+    told: Option<(u32, usize, Vec<Arc<StateChanges>>)>,
     opened: Instant,
 }
 
@@ -181,14 +182,15 @@ impl Producer {
             let changes = open.end_tick();
             self.tick_performs.clear();
             if durable {
-                chain.publish_pending(open, number, first);
+                chain.publish_pending(open, number, first, changes.clone());
                 // A block that is sealed at once would only wait for what is begun here.
                 open.trie.get_or_insert_with(|| chain.open_trie()).add(changes);
                 // Only now: were they gone before their nonces can be read, a transaction that
                 // arrives in between would get a nonce that is taken. Sealing does the same.
                 chain.pool.remove_included(&included);
             } else {
-                open.untold.get_or_insert((number, first));
+                let untold = open.untold.get_or_insert_with(|| Untold::new(number, first));
+                untold.add(changes);
             }
         }
         metrics::tick(started.elapsed(), added);
@@ -370,7 +372,7 @@ impl Producer {
     pub(crate) fn build(&mut self, chain: &Inner) -> Result<Built, ChainError> {
         let mut open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
         let patch = open.patch.clone();
-        let (performs, untold, opened) = (open.performs, open.untold, open.opened);
+        let (performs, untold, opened) = (open.performs, open.untold.take(), open.opened);
         let conflicts = Arc::new(open.conflicts.clone());
         let trie = open.trie.take().unwrap_or_else(|| chain.open_trie());
         let mut rooted = None;
@@ -387,10 +389,12 @@ impl Producer {
             Some(keeper) => keeper.on_sealed(&head_for(keeper, &built.executed)),
             None => Default::default(),
         };
+        let changes = Arc::new(built.changes);
+        let told = untold.map(|untold| untold.into_told(&changes, &built.closing));
         self.keeper_carry.merge(Arc::unwrap_or_clone(built.closing));
         Ok(Built {
             block: Arc::new(built.executed),
-            effects: Effects::new(built.changes, built.appearances),
+            effects: Effects { changes, appearances: Arc::new(built.appearances) },
             requests: built.requests,
             keeper_record,
             conflicts,
@@ -398,7 +402,7 @@ impl Producer {
             trie,
             patch,
             performs,
-            untold,
+            told,
             opened,
         })
     }
@@ -422,9 +426,9 @@ impl Producer {
         let incarnations: u64 = built.conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
         report(&block, built.performs, incarnations, built.opened.elapsed(), started.elapsed());
         chain.remember_conflicts(block.number(), built.conflicts);
-        if let Some((number, first)) = built.untold {
+        if let Some((number, first, changes)) = built.told {
             let block = TickedBlock::Sealed(block.clone());
-            chain.announce(ChainEvent::Tick(Tick { number, first, block }));
+            chain.announce(ChainEvent::Tick(Tick { number, first, block, changes }));
         }
         chain.announce(ChainEvent::Sealed(block.clone()));
         Ok(block)

@@ -43,9 +43,12 @@ pub fn trace_results<DB: TracingDatabase>(
     limits: TraceLimits,
 ) -> Result<Traced<TraceResults>, TracingError> {
     let config = TracingInspectorConfig::from_parity_config(types);
-    let recording = types
-        .contains(&TraceType::VmTrace)
-        .then_some(StepRecording { limit: u64::MAX, stack: false });
+    let recording = types.contains(&TraceType::VmTrace).then_some(StepRecording {
+        limit: u64::MAX,
+        stack: false,
+        memory: false,
+        return_data: false,
+    });
     let mut inspector = TracingInspector::new(config);
     let outcome = inspect(&mut *db, env, tx, &mut inspector, limits, recording)?;
     let trace = inspector

@@ -4,6 +4,7 @@ use crate::{
     api::{Api, guessed_by_params},
     convert::{self, LogText},
     error::{self, RpcResult},
+    exec,
 };
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256, Bloom, BloomInput};
@@ -159,6 +160,7 @@ fn visit_range(
     }
     let wishes = Wishes::new(&addresses, &topics);
     for number in found.blocks {
+        exec::check_time()?;
         let block = match api.chain.recent_block(number) {
             Some(block) if wishes.may_be_in(&block.header.logs_bloom) => block,
             Some(_) => continue,

@@ -5,11 +5,13 @@
 
 mod driven;
 mod genesis;
+mod pipe;
 mod socket;
 mod upkeeps;
 
 pub use driven::{Driven, attributes, state};
 pub use genesis::{ANSWERER, CHAIN_ID, INVALID, LOG_TOPIC, LOOPER, REVERTER, STORER};
+pub use pipe::Pipe;
 pub use socket::Socket;
 pub use upkeeps::{Registration, TARGET, Upkeeps};
 
