@@ -1,6 +1,7 @@
 //! What the chain tells its listeners.
 
 use crate::{ExecutedBlock, PendingBlock};
+use plasma_storage::StateChanges;
 use std::{ops::Range, sync::Arc};
 
 /// Something that listeners may want to know. Sent only after it is durable.
@@ -30,6 +31,9 @@ pub struct Tick {
     pub first: usize,
     /// The block as of the end of the tick.
     pub block: TickedBlock,
+    /// What was written since the tick before, to be applied in this order: at the beginning of the
+    /// block by its system calls, too, and where the block was sealed with the tick, at its end.
+    pub changes: Vec<Arc<StateChanges>>,
 }
 
 /// The block of a tick.

@@ -206,12 +206,18 @@ impl Inner {
         Ok(())
     }
 
-    /// Shows the open block to readers after tick `number`, which begins with transaction `first`.
-    pub(crate) fn publish_pending(&self, open: &OpenBlock, number: u32, first: usize) {
+    /// Shows the open block to readers after tick `number`, which begins with transaction `first` and made `changes`.
+    pub(crate) fn publish_pending(
+        &self,
+        open: &OpenBlock,
+        number: u32,
+        first: usize,
+        changes: Arc<StateChanges>,
+    ) {
         let pending = Arc::new(open.pending());
         self.view.write().pending = pending.clone();
         let block = TickedBlock::Open(pending);
-        self.announce(ChainEvent::Tick(Tick { number, first, block }));
+        self.announce(ChainEvent::Tick(Tick { number, first, block, changes: vec![changes] }));
     }
 
     pub(crate) fn announce(&self, event: ChainEvent) {

@@ -32,7 +32,7 @@ pub(crate) struct OpenBlock {
     /// Ticks that ended with something in them.
     pub(crate) ticks: u32,
     /// Number and first transaction of a tick that nobody was told of, as it becomes durable with the block only.
-    pub(crate) untold: Option<(u32, usize)>,
+    pub(crate) untold: Option<Untold>,
     /// Performs among the transactions.
     pub(crate) performs: usize,
     pub(crate) opened: Instant,
@@ -63,6 +63,44 @@ pub(crate) struct BatchResult {
     pub(crate) included: Vec<(usize, usize)>,
     /// Position in the batch and reason of what was left out.
     pub(crate) rejected: Vec<(usize, InvalidTransaction)>,
+}
+
+/// Ticks that are told of as one when the block is sealed.
+#[derive(Debug)]
+pub(crate) struct Untold {
+    number: u32,
+    first: usize,
+    /// What they wrote; not kept where they are the whole block, whose changes are known then.
+    changes: Vec<Arc<StateChanges>>,
+}
+
+impl Untold {
+    /// None yet: the first has this number and begins with transaction `first`.
+    pub(crate) const fn new(number: u32, first: usize) -> Self {
+        Self { number, first, changes: Vec::new() }
+    }
+
+    /// Adds a tick.
+    pub(crate) fn add(&mut self, changes: Arc<StateChanges>) {
+        if self.first > 0 {
+            self.changes.push(changes);
+        }
+    }
+
+    /// Number, first transaction and changes of the tick that is told, of a block that changed `all`, and `closing` at
+    /// its end.
+    pub(crate) fn into_told(
+        self,
+        all: &Arc<StateChanges>,
+        closing: &Arc<StateChanges>,
+    ) -> (u32, usize, Vec<Arc<StateChanges>>) {
+        let Self { number, first, mut changes } = self;
+        if first == 0 {
+            return (number, first, vec![all.clone()]);
+        }
+        changes.push(closing.clone());
+        (number, first, changes)
+    }
 }
 
 impl OpenBlock {

@@ -3,8 +3,14 @@
 //! Invariant: whoever holds the producer is the only one that changes the chain.
 
 use crate::{
-    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock, block::ExecutedBlock, dev::DevState,
-    inner::Inner, latency::Latency, metrics, open_block::OpenBlock, upkeeps::head_for,
+    ChainConfig, ChainError, ChainEvent, Tick, TickedBlock,
+    block::ExecutedBlock,
+    dev::DevState,
+    inner::Inner,
+    latency::Latency,
+    metrics,
+    open_block::{OpenBlock, Untold},
+    upkeeps::head_for,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::eip4844::DATA_GAS_PER_BLOB;
@@ -136,14 +142,15 @@ impl Producer {
             let changes = open.end_tick();
             self.tick_performs.clear();
             if durable {
-                chain.publish_pending(open, number, first);
+                chain.publish_pending(open, number, first, changes.clone());
                 // A block that is sealed at once would only wait for what is begun here.
                 open.trie.get_or_insert_with(|| chain.open_trie()).add(changes);
                 // Only now: were they gone before their nonces can be read, a transaction that
                 // arrives in between would get a nonce that is taken. Sealing does the same.
                 chain.pool.remove_included(&included);
             } else {
-                open.untold.get_or_insert((number, first));
+                let untold = open.untold.get_or_insert_with(|| Untold::new(number, first));
+                untold.add(changes);
             }
         }
         metrics::tick(started.elapsed(), added);
@@ -270,7 +277,7 @@ impl Producer {
         let mut open = self.open.take().ok_or_else(|| ChainError::UnknownBlock(0))?;
         let patch = open.patch.clone();
         let performs = open.performs;
-        let untold = open.untold;
+        let untold = open.untold.take();
         let opened = open.opened;
         let conflicts = Arc::new(open.conflicts.clone());
         let trie = open.trie.take().unwrap_or_else(|| chain.open_trie());
@@ -288,6 +295,8 @@ impl Producer {
             Some(keeper) => keeper.on_sealed(&head_for(keeper, &built.executed)),
             None => Default::default(),
         };
+        let changes = Arc::new(built.changes);
+        let told = untold.map(|untold| untold.into_told(&changes, &built.closing));
         self.keeper_carry.merge(Arc::unwrap_or_clone(built.closing));
         let block = Arc::new(built.executed);
         let record = BlockRecord {
@@ -308,13 +317,13 @@ impl Producer {
         let keeper = self.keeper.as_ref();
         self.latency.sealed(|upkeep| keeper?.due_since(upkeep));
         self.dev.block_sealed();
-        chain.adopt(block.clone(), Arc::new(built.changes), Arc::new(updates), trie, self)?;
+        chain.adopt(block.clone(), changes, Arc::new(updates), trie, self)?;
         let incarnations: u64 = conflicts.incarnations.iter().map(|&n| u64::from(n)).sum();
         report(&block, performs, incarnations, opened.elapsed(), started.elapsed());
         chain.remember_conflicts(block.number(), conflicts);
-        if let Some((number, first)) = untold {
+        if let Some((number, first, changes)) = told {
             let block = TickedBlock::Sealed(block.clone());
-            chain.announce(ChainEvent::Tick(Tick { number, first, block }));
+            chain.announce(ChainEvent::Tick(Tick { number, first, block, changes }));
         }
         chain.announce(ChainEvent::Sealed(block.clone()));
         Ok(block)
