@@ -34,15 +34,22 @@ pub enum TracingError {
     Timeout(String),
 
     /// The execution took longer than allowed.
-    #[error("execution timeout: the trace took longer than {limit:?}; set a longer `timeout`")]
+    #[error(
+        "execution timeout: the trace took longer than {limit:?}; set a longer `timeout` (up to \
+         --rpc.trace-timeout)"
+    )]
     TimedOut {
         /// What was allowed.
         limit: Duration,
     },
 
+    /// It was told to end before its time.
+    #[error("the trace was interrupted")]
+    Interrupted,
+
     /// The trace grew larger than allowed.
     #[error(
-        "the trace is larger than {limit} bytes: use `limit`, `disableStack`, `disableStorage`, \
+        "the trace is larger than {limit} bytes in memory (--rpc.max-trace-size): use `limit`, `disableStack`, `disableStorage`, \
          or a tracer that records less, such as callTracer"
     )]
     TooLarge {

@@ -147,9 +147,11 @@ fn step_recording(options: &GethDebugTracingOptions) -> Option<StepRecording> {
         None | Some(GethDebugTracerType::JsTracer(_)) => Some(StepRecording {
             limit: options.config.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             stack: options.config.is_stack_enabled(),
+            memory: options.config.is_memory_enabled(),
+            return_data: options.config.is_return_data_enabled(),
         }),
         Some(GethDebugTracerType::BuiltInTracer(BuiltIn::Erc7562Tracer)) => {
-            Some(StepRecording { limit: u64::MAX, stack: true })
+            Some(StepRecording { limit: u64::MAX, stack: true, memory: true, return_data: false })
         }
         Some(GethDebugTracerType::BuiltInTracer(_)) => None,
     }

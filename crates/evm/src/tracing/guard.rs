@@ -4,7 +4,10 @@ use super::TracingError;
 use revm::{
     Inspector,
     context_interface::{ContextError, ContextTr},
-    interpreter::{Interpreter, interpreter_types::LoopControl},
+    interpreter::{
+        CallInputs, CallOutcome, CreateInputs, CreateOutcome, Interpreter,
+        interpreter_types::{LoopControl, MemoryTr, ReturnData},
+    },
 };
 use std::time::{Duration, Instant};
 
@@ -14,6 +17,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much one trace may record, in bytes of memory.
 const DEFAULT_MAX_BYTES: usize = 512 << 20;
 
+/// What one recorded call takes without its input and output.
+const BYTES_PER_CALL: usize = 1024;
+
 /// Steps between two looks at the clock: a look costs about as much as a few instructions.
 const STEPS_PER_CLOCK_CHECK: u64 = 1024;
 
@@ -21,17 +27,19 @@ const STEPS_PER_CLOCK_CHECK: u64 = 1024;
 const BYTES_PER_STEP: usize = 256;
 
 /// Bounds on one trace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct TraceLimits {
     /// How long it may execute.
     pub timeout: Duration,
     /// How many bytes it may record.
     pub max_bytes: usize,
+    /// Asked now and then; where it answers true the trace ends.
+    pub interrupted: fn() -> bool,
 }
 
 impl Default for TraceLimits {
     fn default() -> Self {
-        Self { timeout: DEFAULT_TIMEOUT, max_bytes: DEFAULT_MAX_BYTES }
+        Self { timeout: DEFAULT_TIMEOUT, max_bytes: DEFAULT_MAX_BYTES, interrupted: || false }
     }
 }
 
@@ -42,6 +50,10 @@ pub(super) struct StepRecording {
     pub(super) limit: u64,
     /// The stack is copied at each of them.
     pub(super) stack: bool,
+    /// The memory is copied at each of them.
+    pub(super) memory: bool,
+    /// What the last call returned is copied at each of them.
+    pub(super) return_data: bool,
 }
 
 /// Stops an execution that outlives its trace's bounds.
@@ -62,6 +74,7 @@ pub(super) struct Guard {
 enum Stop {
     Time,
     Size,
+    Interrupted,
 }
 
 impl Guard {
@@ -74,31 +87,42 @@ impl Guard {
         Some(match self.stopped? {
             Stop::Time => TracingError::TimedOut { limit: self.limits.timeout },
             Stop::Size => TracingError::TooLarge { limit: self.limits.max_bytes },
+            Stop::Interrupted => TracingError::Interrupted,
         })
     }
 
-    fn check(&mut self, stack_length: usize) {
+    fn check(&mut self, stack_length: usize, memory: usize, return_data: usize) {
         if let Some(recording) = self.recording
             && self.steps < recording.limit
         {
             let stack = if recording.stack { stack_length * 32 } else { 0 };
-            self.recorded += BYTES_PER_STEP + stack;
-            if self.recorded > self.limits.max_bytes {
-                self.stopped = Some(Stop::Size);
-            }
+            let memory = if recording.memory { memory } else { 0 };
+            let return_data = if recording.return_data { return_data } else { 0 };
+            self.record(BYTES_PER_STEP + stack + memory + return_data);
         }
-        if self.steps.is_multiple_of(STEPS_PER_CLOCK_CHECK)
-            && self.started.elapsed() >= self.limits.timeout
-        {
-            self.stopped = Some(Stop::Time);
+        if self.steps.is_multiple_of(STEPS_PER_CLOCK_CHECK) {
+            if self.started.elapsed() >= self.limits.timeout {
+                self.stopped = Some(Stop::Time);
+            } else if (self.limits.interrupted)() {
+                self.stopped = Some(Stop::Interrupted);
+            }
         }
         self.steps += 1;
     }
+
+    fn record(&mut self, bytes: usize) {
+        self.recorded = self.recorded.saturating_add(bytes);
+        if self.recorded > self.limits.max_bytes {
+            self.stopped = Some(Stop::Size);
+        }
+    }
 }
 
+/// Calls count, too: tracers keep their inputs and outputs, which the gas of a call does not pay for
+/// where memory is handed on.
 impl<CTX: ContextTr> Inspector<CTX> for Guard {
     fn step(&mut self, interp: &mut Interpreter, context: &mut CTX) {
-        self.check(interp.stack.len());
+        self.check(interp.stack.len(), interp.memory.size(), interp.return_data.buffer().len());
         if self.stopped.is_some() {
             if context.error().is_ok() {
                 *context.error() = Err(ContextError::Custom("the trace was stopped".into()));
@@ -106,6 +130,24 @@ impl<CTX: ContextTr> Inspector<CTX> for Guard {
             interp.bytecode.reset_action();
             interp.halt_fatal();
         }
+    }
+
+    fn call(&mut self, _context: &mut CTX, inputs: &mut CallInputs) -> Option<CallOutcome> {
+        self.record(BYTES_PER_CALL + inputs.input.len());
+        None
+    }
+
+    fn call_end(&mut self, _: &mut CTX, _inputs: &CallInputs, outcome: &mut CallOutcome) {
+        self.record(outcome.result.output.len());
+    }
+
+    fn create(&mut self, _context: &mut CTX, inputs: &mut CreateInputs) -> Option<CreateOutcome> {
+        self.record(BYTES_PER_CALL + inputs.init_code().len());
+        None
+    }
+
+    fn create_end(&mut self, _: &mut CTX, _inputs: &CreateInputs, outcome: &mut CreateOutcome) {
+        self.record(outcome.result.output.len());
     }
 }
 

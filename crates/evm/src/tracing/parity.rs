@@ -46,9 +46,12 @@ pub fn trace_results<DB: TracingDatabase>(
     limits: TraceLimits,
 ) -> Result<Traced<TraceResults>, TracingError> {
     let config = TracingInspectorConfig::from_parity_config(types);
-    let recording = types
-        .contains(&TraceType::VmTrace)
-        .then_some(StepRecording { limit: u64::MAX, stack: false });
+    let recording = types.contains(&TraceType::VmTrace).then_some(StepRecording {
+        limit: u64::MAX,
+        stack: false,
+        memory: false,
+        return_data: false,
+    });
     let (inspector, outcome) = inspect(db, env, tx, config, limits, recording)?;
     let trace = inspector
         .into_parity_builder()

@@ -334,7 +334,11 @@ fn an_endless_loop_is_stopped_by_time() {
 fn a_trace_that_is_too_large_is_stopped() {
     let mut tx = transaction(LOOPING);
     tx.gas_limit = 16_000_000;
-    let limits = TraceLimits { max_bytes: 100_000, timeout: Duration::from_secs(3600) };
+    let limits = TraceLimits {
+        max_bytes: 100_000,
+        timeout: Duration::from_secs(3600),
+        ..TraceLimits::default()
+    };
     let run = |value: Value| {
         GethTracer::new(options(value), limits, limits.timeout)
             .and_then(|mut tracer| {
@@ -345,6 +349,30 @@ fn a_trace_that_is_too_large_is_stopped() {
     let error = run(json!({})).expect_err("16 M steps need more");
     assert!(matches!(error, TracingError::TooLarge { limit: 100_000 }), "{error}");
     assert!(run(json!({"limit": 100})).expect("only 100 steps are recorded"));
+}
+
+#[test]
+fn copied_memory_and_interruptions_count() {
+    // PUSH3 10000 MLOAD POP: 64 KiB of memory, then a few steps with a copy of it each.
+    let code = [&[0x62, 1, 0, 0, 0x51, 0x50][..], &[0x5b; 20]].concat();
+    let run = |value: Value, interrupted: fn() -> bool| {
+        let limits = TraceLimits { max_bytes: 1 << 20, interrupted, ..TraceLimits::default() };
+        let mut db = database();
+        let account = revm::state::AccountInfo::from_bytecode(revm::state::Bytecode::new_raw(
+            code.clone().into(),
+        ));
+        db.insert_account_info(LOOPING, account);
+        GethTracer::new(options(value), limits, limits.timeout)
+            .and_then(|mut tracer| {
+                tracer.trace(&mut db, &env(), transaction(LOOPING), TransactionInfo::default())
+            })
+            .map(|traced| traced.outcome.result.is_success())
+    };
+    assert!(run(json!({}), || false).expect("no memory is copied"));
+    let error = run(json!({"enableMemory": true}), || false).expect_err("1.4 MiB are copied");
+    assert!(matches!(error, TracingError::TooLarge { .. }), "{error}");
+    let error = run(json!({}), || true).expect_err("nobody waits");
+    assert!(matches!(error, TracingError::Interrupted), "{error}");
 }
 
 #[test]
