@@ -77,7 +77,7 @@ const METRICS: [Metric; 39] = [
     ("plasma_txpool_queued", Gauge, "transactions", "Transactions that wait for an earlier nonce"),
     ("plasma_txpool_bytes", Gauge, "bytes", "Size of both"),
     ("plasma_txpool_added_total", Counter, "transactions", "Submissions, by `result`: `ok` or `refused`"),
-    ("rpc_requests_total", Counter, "requests", "JSON-RPC requests, by `method`; `unknown` for methods that do not exist"),
+    ("rpc_requests_total", Counter, "requests", "JSON-RPC requests, by `method`; `unknown` for methods that do not exist, `refused` for requests above the rate limit"),
     ("rpc_errors_total", Counter, "requests", "Requests that were answered with an error, by `method`"),
     ("rpc_request_seconds", Histogram, "seconds", "Time of requests, by `method`"),
 ];

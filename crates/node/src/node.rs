@@ -8,7 +8,7 @@ use plasma_keeper::{KeeperConfig, LaneKeys};
 use plasma_rpc::{DevAccounts, RpcHandle};
 use plasma_storage::{Database, DatabaseOptions};
 use plasma_txpool::{PoolConfig, TxPool};
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::task::JoinHandle;
 
 /// A node that serves.
@@ -39,6 +39,8 @@ pub fn open_chain(
 impl Node {
     /// Starts everything; returns once requests are served. Must run inside a tokio runtime.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        // Before anything is made or opened.
+        config.rpc.check_exposure(config.dev)?;
         let recorder = config.metrics.map(|_| http::install_recorder()).transpose()?;
         let datadir = DataDir::new(&config.datadir);
         let given = match &config.genesis {
@@ -92,6 +94,11 @@ impl Node {
     /// Where JSON-RPC is served to those with a token, if it is.
     pub fn auth_address(&self) -> Option<SocketAddr> {
         self.rpc.auth_address()
+    }
+
+    /// The unix socket where JSON-RPC is served, if it is.
+    pub fn ipc_path(&self) -> Option<&Path> {
+        self.rpc.ipc_path()
     }
 
     /// Where metrics and health are served.

@@ -4,7 +4,9 @@ use crate::{
     RpcConfig,
     error::{self, RpcResult},
     eth::{fees::TipOracle, filters::Filters},
+    exec,
     params::Arguments,
+    rate::RateLimit,
     workers::Workers,
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
@@ -18,6 +20,20 @@ use std::{
     sync::{Arc, atomic::AtomicUsize},
 };
 
+/// How the names of methods begin that may work for seconds: they execute whole blocks or many
+/// calls, or search many blocks.
+const LONG: [&str; 9] = [
+    "debug_trace",
+    "debug_intermediateRoots",
+    "debug_storageRangeAt",
+    "eth_callMany",
+    "eth_getFilterLogs",
+    "eth_getLogs",
+    "eth_simulate",
+    "testing_",
+    "trace_",
+];
+
 /// The context of all methods. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct Api(Arc<Parts>);
@@ -30,9 +46,14 @@ pub struct Parts {
     pub config: RpcConfig,
     /// Where heavy reading and executing runs.
     pub workers: Workers,
+    /// Where traces, simulations and log queries run: apart from `workers`, so that calls do not
+    /// wait for them.
+    pub tracers: Workers,
     /// Where transactions are decoded and their senders recovered; apart from `workers`, so that
     /// heavy reading does not hold up submissions.
     pub submitters: Workers,
+    /// Requests that addresses may make.
+    pub(crate) rate: Option<Arc<RateLimit>>,
     /// Submissions that wait for their blocks.
     pub(crate) waiting: AtomicUsize,
     /// Filters that clients have installed.
@@ -83,18 +104,42 @@ impl Api {
     /// The context over `chain`.
     pub fn new(config: RpcConfig, chain: Chain) -> Self {
         let workers = Workers::new(config.workers, config.max_queued);
+        let tracers = match config.trace_workers {
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+            given => given,
+        };
+        let tracers = Workers::new(tracers, config.max_queued);
         // Whoever waits here holds one raw transaction, so the queue may be long.
         let submitters = Workers::new(0, config.max_queued.saturating_mul(16));
+        let rate = config.rate_limit.map(RateLimit::new).map(Arc::new);
         let filters = Filters::new(config.max_filters, config.filter_timeout);
         Self(Arc::new(Parts {
             chain,
             config,
             workers,
+            tracers,
             submitters,
+            rate,
             waiting: AtomicUsize::new(0),
             filters,
             tips: TipOracle::default(),
         }))
+    }
+
+    /// Where the heavy method `name` runs.
+    pub(crate) fn workers_of(&self, name: &str) -> &Workers {
+        let is_long = LONG.iter().any(|start| name.starts_with(start));
+        if is_long { &self.tracers } else { &self.workers }
+    }
+
+    /// Answers the heavy method `name`, with a bound on the time of those that may work for seconds.
+    fn answer<T>(&self, name: &str, answer: impl FnOnce() -> RpcResult<T>) -> RpcResult<T> {
+        let is_long = LONG.iter().any(|start| name.starts_with(start));
+        if is_long {
+            exec::run_within(self.config.trace_timeout, "--rpc.trace-timeout", answer)
+        } else {
+            answer()
+        }
     }
 
     /// The number that a tag or a number stands for; `None` for `pending`.
@@ -208,8 +253,10 @@ pub(crate) fn heavy<T, F>(
 {
     let registered =
         module.register_async_method(name, move |params, api: Arc<Api>, _| async move {
-            let workers = api.workers.clone();
-            workers.run(move || answer(&api, Arguments::new(&params, arguments)?)).await
+            let workers = api.workers_of(name).clone();
+            let job =
+                move || api.answer(name, || answer(&api, Arguments::new(&params, arguments)?));
+            workers.run(job).await
         });
     registered.expect("each method is registered once");
 }
@@ -227,8 +274,9 @@ pub(crate) fn guessed_by_method<T, F>(
 {
     let registered =
         module.register_async_method(name, move |params, api: Arc<Api>, _| async move {
-            let workers = api.workers.clone();
-            let job = move || answer(&api, Arguments::new(&params, arguments)?);
+            let workers = api.workers_of(name).clone();
+            let job =
+                move || api.answer(name, || answer(&api, Arguments::new(&params, arguments)?));
             workers.run_guessed(name, job).await
         });
     registered.expect("each method is registered once");
@@ -247,9 +295,10 @@ pub(crate) fn guessed_by_params<T, F>(
 {
     let registered =
         module.register_async_method(name, move |params, api: Arc<Api>, _| async move {
-            let workers = api.workers.clone();
+            let workers = api.workers_of(name).clone();
             let entry = workers.entry(&(name, params.as_str()));
-            let job = move || answer(&api, Arguments::new(&params, arguments)?);
+            let job =
+                move || api.answer(name, || answer(&api, Arguments::new(&params, arguments)?));
             workers.run_guessed_at(entry, job).await
         });
     registered.expect("each method is registered once");

@@ -1,15 +1,12 @@
 //! What is checked of an HTTP request before its body is read: host, origin, size.
 
-use crate::{RpcConfig, error, gate::Gate, server::RpcError};
+use crate::{RpcConfig, error, gate::Gate, ports, server::RpcError};
 use http::{
     HeaderValue, Method, Request, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST},
     uri::Authority,
 };
-use jsonrpsee::{
-    server::HttpBody,
-    types::{Id, Response as RpcResponse, ResponsePayload},
-};
+use jsonrpsee::server::HttpBody;
 use std::net::IpAddr;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
@@ -64,9 +61,7 @@ impl Gate for HostGate {
             "the request has {announced} bytes, but at most {} are allowed (--rpc.max-request-size)",
             self.max_request_bytes
         ));
-        let answer = RpcResponse::new(ResponsePayload::<()>::error(refusal), Id::Null);
-        // An error object of strings and numbers always serialises.
-        let body = serde_json::to_string(&answer).ok()?;
+        let body = ports::refusal(refusal);
         Some(response(StatusCode::PAYLOAD_TOO_LARGE, "application/json", body))
     }
 }

@@ -1,8 +1,8 @@
 //! JSON-RPC: nothing but translation between the wire and the chain.
 //!
 //! One module per namespace registers its methods on a [`jsonrpsee::RpcModule`] whose context is
-//! [`api::Api`]. [`serve`] puts all of them behind one HTTP and WebSocket server, and those of
-//! Ethereum behind a second one that asks for tokens.
+//! [`api::Api`]. [`serve`] puts all of them behind one HTTP and WebSocket server and a unix socket, and
+//! those of Ethereum behind a second server that asks for tokens.
 //!
 //! - [`params`]: positional parameters, and what is wrong with them;
 //! - [`error`]: the one place that makes JSON-RPC errors;
@@ -26,18 +26,23 @@ mod config;
 pub mod convert;
 mod debug;
 mod dev;
+mod discover;
 pub mod error;
 mod eth;
 pub mod exec;
 mod gate;
 mod http_layer;
+mod ipc;
 mod keeper;
 mod live;
 mod middleware;
 mod modules;
 mod net;
+mod origin;
 pub mod params;
 mod plasma;
+mod ports;
+mod rate;
 mod server;
 mod sign;
 mod subscription;

@@ -39,6 +39,8 @@ pub(crate) struct Live {
     pending: broadcast::Sender<Arc<LivePending>>,
     decisions: broadcast::Sender<Arc<LiveDecisions>>,
     ticks: broadcast::Sender<Arc<LiveTick>>,
+    /// The same with state changes.
+    full_ticks: broadcast::Sender<Arc<LiveTick>>,
 }
 
 /// A block that became canonical, or ceased to be.
@@ -47,6 +49,14 @@ pub(crate) struct LiveBlock {
     block: Arc<ExecutedBlock>,
     pub(crate) removed: bool,
     header: OnceLock<Option<Box<RawValue>>>,
+    logs: OnceLock<Vec<LiveLog>>,
+}
+
+/// A log of such a block.
+#[derive(Debug)]
+pub(crate) struct LiveLog {
+    log: Log,
+    json: OnceLock<Option<Box<RawValue>>>,
 }
 
 /// A transaction that became ready for a block.
@@ -96,7 +106,7 @@ impl LiveDecision {
 
 impl LiveBlock {
     fn new(block: Arc<ExecutedBlock>, removed: bool) -> Self {
-        Self { block, removed, header: OnceLock::new() }
+        Self { block, removed, header: OnceLock::new(), logs: OnceLock::new() }
     }
 
     /// The header as `newHeads` reports it.
@@ -104,12 +114,24 @@ impl LiveBlock {
         self.header.get_or_init(|| raw(&convert::rpc_header(&self.block))).as_deref()
     }
 
-    /// The logs that `filter` wants.
-    pub(crate) fn logs(&self, filter: &Filter) -> Vec<Log> {
-        if !filter.matches_bloom(self.block.header.logs_bloom) {
-            return Vec::new();
-        }
-        convert::block_logs(&self.block, filter, self.removed).collect()
+    /// The logs that `filter` wants, each as `logs` reports it.
+    pub(crate) fn logs<'a>(&'a self, filter: &'a Filter) -> impl Iterator<Item = &'a RawValue> {
+        let logs = if filter.matches_bloom(self.block.header.logs_bloom) {
+            self.logs.get_or_init(|| self.all_logs()).as_slice()
+        } else {
+            &[]
+        };
+        let wanted = logs.iter().filter(|live| {
+            filter.matches_address(live.log.inner.address)
+                && filter.matches_topics(live.log.inner.topics())
+        });
+        wanted.filter_map(|live| live.json.get_or_init(|| raw(&live.log)).as_deref())
+    }
+
+    fn all_logs(&self) -> Vec<LiveLog> {
+        let all = Filter::new();
+        let logs = convert::block_logs(&self.block, &all, self.removed);
+        logs.map(|log| LiveLog { log, json: OnceLock::new() }).collect()
     }
 }
 
@@ -156,6 +178,7 @@ impl Live {
             pending: broadcast::Sender::new(PENDING_BEHIND),
             decisions: broadcast::Sender::new(DECISIONS_BEHIND),
             ticks: broadcast::Sender::new(TICKS_BEHIND),
+            full_ticks: broadcast::Sender::new(TICKS_BEHIND),
         }
     }
 
@@ -171,8 +194,9 @@ impl Live {
         self.decisions.subscribe()
     }
 
-    pub(crate) fn ticks(&self) -> broadcast::Receiver<Arc<LiveTick>> {
-        self.ticks.subscribe()
+    /// Ticks, with what they changed or without.
+    pub(crate) fn ticks(&self, with_changes: bool) -> broadcast::Receiver<Arc<LiveTick>> {
+        if with_changes { self.full_ticks.subscribe() } else { self.ticks.subscribe() }
     }
 
     /// Follows the chain and the pool until the task is aborted or the chain stops.
@@ -187,7 +211,10 @@ impl Live {
                 event = chain.recv() => match event {
                     Ok(event) => self.on_chain(&api, event, &mut last),
                     // Blocks that were missed are sent with the next; ticks cannot be told any more.
-                    Err(RecvError::Lagged(_)) => self.send_tick(LiveTick::Missed),
+                    Err(RecvError::Lagged(_)) => {
+                        Self::send_tick(&self.ticks, None);
+                        Self::send_tick(&self.full_ticks, None);
+                    }
                     Err(RecvError::Closed) => return,
                 },
                 transaction = pool.recv(), if pool_open => match transaction {
@@ -224,18 +251,19 @@ impl Live {
             }
             ChainEvent::Tick(tick) => {
                 if self.ticks.receiver_count() > 0 {
-                    let written = raw(&RpcTick::from(&tick));
-                    self.send_tick(written.map_or(LiveTick::Missed, LiveTick::Grew));
+                    Self::send_tick(&self.ticks, raw(&RpcTick::new(&tick)));
+                }
+                if self.full_ticks.receiver_count() > 0 {
+                    Self::send_tick(&self.full_ticks, raw(&RpcTick::with_changes(&tick)));
                 }
             }
         }
     }
 
-    fn send_tick(&self, tick: LiveTick) {
-        if self.ticks.receiver_count() > 0 {
-            // Fails only where the last subscriber has just left.
-            let _ = self.ticks.send(Arc::new(tick));
-        }
+    /// Sends a tick, or, where there is none, that one was missed.
+    fn send_tick(ticks: &broadcast::Sender<Arc<LiveTick>>, written: Option<Box<RawValue>>) {
+        // Fails only where the last subscriber has just left.
+        let _ = ticks.send(Arc::new(written.map_or(LiveTick::Missed, LiveTick::Grew)));
     }
 
     /// Tells of the keeper's decisions in `block`, unless it has ceased to be canonical meanwhile.
@@ -269,5 +297,32 @@ impl Live {
             let _ = self.pending.send(Arc::new(LivePending::new(transaction.clone())));
         }
         api.filters.on_pending(transaction);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dev::harness::Node;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn an_event_is_written_once_for_all_who_are_told() {
+        let node = Node::start();
+        // PUSH1 1 PUSH0 PUSH0 LOG1, PUSH1 2 PUSH0 PUSH0 LOG1, STOP.
+        let receipt =
+            node.send(json!({"data": "0x60015f5fa160025f5fa100", "gas": "0x30d40"})).await;
+        assert_eq!(receipt["logs"].as_array().unwrap().len(), 2);
+        let live = LiveBlock::new(node.api.chain.head(), false);
+        let told = |filter: &Filter| live.logs(filter).map(std::ptr::from_ref).collect::<Vec<_>>();
+        let one = alloy_primitives::B256::with_last_byte(1);
+        let (all, first) = (told(&Filter::new()), told(&Filter::new().event_signature(one)));
+        assert_eq!(all.len(), 2);
+        assert_eq!(first, all[..1]);
+        for _ in 0..1000 {
+            assert_eq!(told(&Filter::new()), all);
+            let header = live.header().map(std::ptr::from_ref);
+            assert_eq!(header, live.header().map(std::ptr::from_ref));
+        }
     }
 }

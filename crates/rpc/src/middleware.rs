@@ -1,6 +1,6 @@
 //! What happens to every request: names of unknown methods, limits on batches, figures.
 
-use crate::{api::Api, auth::engine, error, eth::submit};
+use crate::{api::Api, auth::engine, error, eth::submit, ports::Peer, rate::RateLimit};
 use alloy_primitives::B256;
 use futures::{FutureExt, StreamExt, stream};
 use jsonrpsee::{
@@ -25,7 +25,7 @@ const RESPONSE_TOO_LARGE: i32 = -32008;
 /// jsonrpsee's code for too many subscriptions.
 const TOO_MANY_SUBSCRIPTIONS: i32 = -32006;
 
-/// Methods that exist over WebSocket only.
+/// Methods that exist over WebSocket and the unix socket only.
 const SUBSCRIPTIONS: [&str; 4] =
     ["eth_subscribe", "eth_unsubscribe", "plasma_subscribe", "plasma_unsubscribe"];
 
@@ -50,12 +50,30 @@ pub(crate) struct Front {
     methods: Arc<HashSet<&'static str>>,
     /// Whether consensus clients are spoken to here.
     engine: bool,
+    /// Shared by all ports of a server.
+    rate: Option<Arc<RateLimit>>,
 }
 
 impl Front {
     pub(crate) fn new(api: Api, methods: &Methods) -> Self {
         let engine = methods.method_names().any(engine::is_engine);
-        Self { api, methods: Arc::new(methods.method_names().collect()), engine }
+        let rate = api.rate.clone();
+        Self { api, methods: Arc::new(methods.method_names().collect()), engine, rate }
+    }
+
+    /// The answer to a request of an address that has made too many.
+    fn too_fast(&self, request: &Request<'_>) -> Option<ErrorObjectOwned> {
+        let (Some(rate), Some(Peer(address))) = (&self.rate, request.extensions().get()) else {
+            return None;
+        };
+        if rate.take(*address, Instant::now()) {
+            return None;
+        }
+        Some(error::limit_exceeded(format!(
+            "too many requests: this node answers {} a second to one address (--rpc.rate-limit); try \
+             again later",
+            rate.per_second()
+        )))
     }
 
     /// The method's own name where it exists: figures must not grow with what clients invent.
@@ -79,7 +97,7 @@ impl Front {
             // jsonrpsee's answer over HTTP, where nothing can be pushed.
             error::INTERNAL_ERROR if SUBSCRIPTIONS.contains(&method) => Some(error::error(
                 error::METHOD_NOT_FOUND,
-                "notifications not supported: subscriptions need a WebSocket connection",
+                "notifications not supported: subscriptions need a WebSocket connection or the unix socket",
             )),
             RESPONSE_TOO_LARGE => Some(error::limit_exceeded(format!(
                 "the answer is larger than {} bytes (--rpc.max-response-size)",
@@ -119,6 +137,10 @@ where
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         let Self { front, inner } = self.clone();
         async move {
+            if let Some(refusal) = front.too_fast(&request) {
+                counter!("rpc_requests_total", "method" => "refused").increment(1);
+                return MethodResponse::error(request.id, refusal);
+            }
             let Some(method) = front.known(request.method_name()) else {
                 counter!("rpc_requests_total", "method" => "unknown").increment(1);
                 let refusal = front.unknown(request.method_name());

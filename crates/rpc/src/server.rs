@@ -1,33 +1,38 @@
-//! The HTTP and WebSocket server.
+//! Starting and stopping the server: its methods, its ports and its socket.
 
 use crate::{
     RpcConfig,
     api::Api,
     auth::{self, JwtSecret, TokenGate},
-    debug, dev, eth,
+    debug, dev, discover, eth,
     gate::GateLayer,
     http_layer::{self, HostGate},
+    ipc::{self, Ipc},
     keeper,
     live::Live,
-    middleware::{Front, FrontService},
-    modules, net, plasma, sign,
-    sign::DevAccounts,
+    middleware::Front,
+    modules, net,
+    origin::OriginGate,
+    plasma,
+    ports::{Connections, Door},
+    sign::{self, DevAccounts},
     testing, txpool,
 };
 use alloy_primitives::B128;
 use jsonrpsee::{
     Methods, RpcModule,
     core::traits::IdProvider,
-    server::{
-        BatchRequestConfig, PingConfig, Server, ServerConfig, ServerHandle,
-        middleware::rpc::RpcServiceBuilder,
-    },
+    server::{BatchRequestConfig, PingConfig, ServerConfig, ServerHandle},
     types::SubscriptionId,
 };
 use plasma_chain::Chain;
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::task::JoinHandle;
-use tower_http::cors::CorsLayer;
 
 /// The server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,26 @@ pub enum RpcError {
         /// What is wrong with it; never what it holds.
         reason: String,
     },
+    /// The unix socket cannot be served.
+    #[error("--ipcpath: the socket {} {reason}", path.display())]
+    Ipc {
+        /// Where it shall be.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A development node would be open to other machines.
+    #[error(
+        "{flag} {address} would let other machines change this development node's state and sign \
+         with its keys: serve 127.0.0.1, or give --dev.serve-unsafe-methods-on-all-addresses if only \
+         trusted machines reach it"
+    )]
+    Unsafe {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that sets it.
+        flag: &'static str,
+    },
     /// A setting cannot be understood.
     #[error("{flag}: {reason}")]
     Setting {
@@ -81,6 +106,7 @@ pub struct RpcHandle {
     ws_address: SocketAddr,
     auth_address: Option<SocketAddr>,
     servers: Vec<ServerHandle>,
+    ipc: Option<Ipc>,
     live: JoinHandle<()>,
 }
 
@@ -100,14 +126,23 @@ impl RpcHandle {
         self.auth_address
     }
 
+    /// The unix socket, where there is one.
+    pub fn ipc_path(&self) -> Option<&Path> {
+        self.ipc.as_ref().map(Ipc::path)
+    }
+
     /// Takes no more requests, lets those in progress end, and closes all connections.
     pub async fn stop(mut self) {
-        for server in &self.servers {
+        let socket = self.ipc.as_ref().map(|ipc| &ipc.server);
+        for server in self.servers.iter().chain(socket) {
             // Fails only where the server has stopped already.
             let _ = server.stop();
         }
         for server in std::mem::take(&mut self.servers) {
             server.stopped().await;
+        }
+        if let Some(ipc) = self.ipc.take() {
+            ipc.server.clone().stopped().await;
         }
     }
 }
@@ -144,6 +179,7 @@ pub(crate) fn methods(
     methods.merge(extra).map_err(conflict)?;
     let mut last = RpcModule::new(api.clone());
     modules::register(&mut last, &methods);
+    discover::register(&mut last, &methods);
     methods.merge(last).map_err(conflict)?;
     Ok(methods)
 }
@@ -160,35 +196,33 @@ pub async fn serve(
     accounts: Arc<DevAccounts>,
     extra: Methods,
 ) -> Result<RpcHandle, RpcError> {
+    config.check_exposure(chain.dev().is_some() || !accounts.is_empty())?;
     let api = Api::new(config, chain);
     let live = Live::new();
     let methods = methods(&api, &live, accounts, extra)?;
-    let front = Front::new(api.clone(), &methods);
     let config = &api.config;
-    let both = config.ws_address.is_none();
-    let base = || {
-        ServerConfig::builder()
-            .max_request_body_size(config.max_request_bytes)
-            .max_response_body_size(config.max_response_bytes)
-            .max_connections(config.max_connections)
-            .max_subscriptions_per_connection(config.max_subscriptions_per_connection)
-            .set_message_buffer_capacity(config.subscription_buffer)
-            .set_batch_request_config(BatchRequestConfig::Unlimited)
-            .enable_ws_ping(PingConfig::new())
-            .set_tcp_no_delay(true)
-            .set_id_provider(HexIds)
-    };
-    let first = if both { base().build() } else { base().http_only().build() };
-    let cors = http_layer::cors(&config.cors_origins)?;
+    let connections = Connections::new(config);
+    let front = Front::new(api.clone(), &methods);
     let guard = HostGate::new(config, &config.virtual_hosts, "--http.vhosts");
-    let guard = GateLayer::new(guard);
-    let open = Door { cors, guard, auth: None, front, methods };
-    let (http_address, http) = open.start(config.http_address, "--http.port", first).await?;
+    let open = Door {
+        cors: http_layer::cors(&config.cors_origins)?,
+        guard: GateLayer::new(guard),
+        origins: Some(GateLayer::new(OriginGate::new(&config.ws_origins, &config.cors_origins)?)),
+        auth: None,
+        front,
+        methods,
+        connections: connections.clone(),
+    };
+    let first = match config.ws_address {
+        None => port(config).build(),
+        Some(_) => port(config).http_only().build(),
+    };
+    let (http_address, http) = open.open(config.http_address, "--http.port", first).await?;
     let mut servers = vec![http];
     let mut ws_address = http_address;
     if let Some(address) = config.ws_address {
-        let second = base().ws_only().build();
-        let (bound, ws) = open.start(address, "--ws.port", second).await?;
+        let second = port(config).ws_only().build();
+        let (bound, ws) = open.open(address, "--ws.port", second).await?;
         ws_address = bound;
         servers.push(ws);
     }
@@ -200,61 +234,52 @@ pub async fn serve(
         let locked = Door {
             cors: None,
             guard: GateLayer::new(guard),
+            // Without a token no page gets in.
+            origins: None,
             auth: Some(GateLayer::new(TokenGate::new(secret))),
             front: Front::new(api.clone(), &methods),
             methods,
+            connections: connections.clone(),
         };
-        let (bound, server) = locked.start(auth.address, "--authrpc.port", base().build()).await?;
+        let settings = port(config).build();
+        let (bound, server) = locked.open(auth.address, "--authrpc.port", settings).await?;
         auth_address = Some(bound);
         servers.push(server);
     }
+    let ipc = match &config.ipc_path {
+        None => None,
+        Some(path) => {
+            let limits = ipc::Limits {
+                request_bytes: config.max_request_bytes as usize,
+                response_bytes: config.max_response_bytes as usize,
+                subscriptions: config.max_subscriptions_per_connection,
+                buffer: config.subscription_buffer.max(1) as usize,
+            };
+            let Door { front, methods, .. } = open;
+            Some(ipc::open(path, ipc::Served { front, methods, connections, limits })?)
+        }
+    };
     let live = tokio::spawn(live.run(api.clone()));
-    Ok(RpcHandle { http_address, ws_address, auth_address, servers, live })
+    Ok(RpcHandle { http_address, ws_address, auth_address, servers, ipc, live })
 }
 
-/// What stands between a port and the methods behind it.
-struct Door {
-    cors: Option<CorsLayer>,
-    guard: GateLayer<HostGate>,
-    auth: Option<GateLayer<TokenGate>>,
-    front: Front,
-    methods: Methods,
-}
-
-impl Door {
-    /// Starts a server on `address`, whose port the flag `flag` sets.
-    async fn start(
-        &self,
-        address: SocketAddr,
-        flag: &'static str,
-        server: ServerConfig,
-    ) -> Result<(SocketAddr, ServerHandle), RpcError> {
-        let bind = |source: io::Error| match source.kind() {
-            io::ErrorKind::AddrInUse => RpcError::PortInUse { address, flag },
-            _ => RpcError::Bind { address, flag, source },
-        };
-        let http = tower::ServiceBuilder::new()
-            .option_layer(self.cors.clone())
-            .layer(self.guard.clone())
-            .option_layer(self.auth.clone());
-        let front = self.front.clone();
-        let rpc = RpcServiceBuilder::new()
-            .layer_fn(move |inner| FrontService { front: front.clone(), inner });
-        let server = Server::builder()
-            .set_config(server)
-            .set_http_middleware(http)
-            .set_rpc_middleware(rpc)
-            .build(address)
-            .await
-            .map_err(bind)?;
-        let bound = server.local_addr().map_err(bind)?;
-        Ok((bound, server.start(self.methods.clone())))
-    }
+/// The settings of a port.
+fn port(config: &RpcConfig) -> jsonrpsee::server::ServerConfigBuilder {
+    ServerConfig::builder()
+        .max_request_body_size(config.max_request_bytes)
+        .max_response_body_size(config.max_response_bytes)
+        // Connections are counted where they are accepted.
+        .max_connections(u32::MAX)
+        .max_subscriptions_per_connection(config.max_subscriptions_per_connection)
+        .set_message_buffer_capacity(config.subscription_buffer.max(1))
+        .set_batch_request_config(BatchRequestConfig::Unlimited)
+        .enable_ws_ping(PingConfig::new())
+        .set_id_provider(HexIds)
 }
 
 /// Subscription ids as geth's: random hex.
 #[derive(Debug)]
-struct HexIds;
+pub(crate) struct HexIds;
 
 impl IdProvider for HexIds {
     fn next_id(&self) -> SubscriptionId<'static> {

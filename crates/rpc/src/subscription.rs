@@ -20,9 +20,6 @@ use serde::Serialize;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-/// How long a connection may take nothing before its subscription is dropped.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// The names of a namespace's subscriptions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names {
@@ -64,6 +61,8 @@ pub(crate) type Message = Result<SubscriptionMessage, &'static str>;
 pub(crate) struct Subscriber {
     sink: SubscriptionSink,
     notification: &'static str,
+    /// How long the connection may take nothing.
+    patience: Duration,
 }
 
 /// Registers the subscriptions of a namespace.
@@ -74,7 +73,10 @@ pub(crate) fn register<F: Feed>(module: &mut RpcModule<Api>, live: &Live) {
         subscribe,
         notification,
         unsubscribe,
-        move |params, pending, _, _| serve::<F>(params, pending, live.clone()),
+        move |params, pending, api, _| {
+            let patience = api.config.subscription_patience;
+            serve::<F>(params, pending, live.clone(), patience)
+        },
     );
     registered.expect("each method is registered once");
 }
@@ -88,6 +90,7 @@ async fn serve<F: Feed>(
     params: Params<'static>,
     pending: PendingSubscriptionSink,
     live: Live,
+    patience: Duration,
 ) -> SubscriptionCloseResponse {
     let opened = Arguments::new(&params, 2).and_then(|arguments| F::open(&arguments, &live));
     // From here on nothing is missed: what the feed listens with stands before the client has its id.
@@ -99,7 +102,7 @@ async fn serve<F: Feed>(
         }
     };
     let Ok(sink) = pending.accept().await else { return SubscriptionCloseResponse::None };
-    let subscriber = Subscriber { sink, notification: F::NAMES.notification };
+    let subscriber = Subscriber { sink, notification: F::NAMES.notification, patience };
     match feed.serve(&subscriber).await {
         End::Dropped(reason) => {
             tracing::debug!(reason, "a subscription was dropped");
@@ -147,12 +150,13 @@ impl Subscriber {
                     Ok(message) => message,
                     Err(reason) => return End::Dropped(reason),
                 };
-                if self.sink.send_timeout(message, PATIENCE).await.is_err() {
+                if self.sink.send_timeout(message, self.patience).await.is_err() {
                     if self.sink.is_closed() {
                         return End::Gone;
                     }
                     return End::Dropped(
-                        "the subscription was dropped: the client takes no messages",
+                        "the subscription was dropped: the client takes no messages \
+                         (--rpc.subscription-buffer, --rpc.subscription-patience)",
                     );
                 }
             }

@@ -4,15 +4,22 @@
 //! the database runs on blocking threads, of which a bounded number is busy at once and for which a
 //! bounded number of requests may wait. Calls that were short the last time are an exception: the
 //! hop to another thread would cost more than the call, so [`Costs`] remembers what a call cost and
-//! lets it run in place while it stays cheap.
+//! lets it run in place while it stays cheap. One that turns out not to be is stopped and runs again
+//! on a blocking thread.
+//!
+//! A job whose request is dropped, since its client has gone, is told to end early; it keeps its
+//! place among the busy ones until it has.
 
-use crate::error::{self, RpcResult};
+use crate::{
+    error::{self, RpcResult},
+    exec::{run_briefly, run_unless},
+};
 use std::{
     hash::{BuildHasher, Hash},
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -20,6 +27,9 @@ use tokio::sync::Semaphore;
 
 /// A call that took less than this last time runs in place.
 const QUICK: Duration = Duration::from_micros(250);
+
+/// A call that runs in place and takes longer is stopped there.
+const BRIEF: Duration = Duration::from_millis(5);
 
 /// Entries of the table of costs; two calls that share an entry only mislead the guess.
 const COST_ENTRIES: usize = 8192;
@@ -30,7 +40,8 @@ pub struct Workers(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    running: Semaphore,
+    running: Arc<Semaphore>,
+    at_once: usize,
     waiting: AtomicUsize,
     max_waiting: usize,
     costs: Costs,
@@ -42,7 +53,8 @@ impl Workers {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let at_once = if at_once == 0 { cores() } else { at_once };
         Self(Arc::new(Inner {
-            running: Semaphore::new(at_once),
+            running: Arc::new(Semaphore::new(at_once)),
+            at_once,
             waiting: AtomicUsize::new(0),
             max_waiting,
             costs: Costs::new(),
@@ -58,13 +70,20 @@ impl Workers {
         &self,
         job: impl FnOnce() -> RpcResult<T> + Send + 'static,
     ) -> RpcResult<T> {
-        let _permit = match self.0.running.try_acquire() {
+        let running = &self.0.running;
+        let permit = match running.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
                 let _place = Place::take(&self.0)?;
-                let permit = self.0.running.acquire().await;
+                let permit = running.clone().acquire_owned().await;
                 permit.map_err(|_| error::internal("the pool of workers is closed"))?
             }
+        };
+        let abandoned = Abandon::default();
+        let flag = abandoned.0.clone();
+        let job = move || {
+            let _permit = permit;
+            run_unless(flag, job)
         };
         match tokio::task::spawn_blocking(job).await {
             Ok(answer) => answer,
@@ -86,7 +105,7 @@ impl Workers {
     pub async fn run_guessed<T: Send + 'static>(
         &self,
         kind: impl Hash,
-        job: impl FnOnce() -> RpcResult<T> + Send + 'static,
+        job: impl Fn() -> RpcResult<T> + Send + 'static,
     ) -> RpcResult<T> {
         self.run_guessed_at(self.entry(&kind), job).await
     }
@@ -103,8 +122,17 @@ impl Workers {
     pub async fn run_guessed_at<T: Send + 'static>(
         &self,
         entry: usize,
-        job: impl FnOnce() -> RpcResult<T> + Send + 'static,
+        job: impl Fn() -> RpcResult<T> + Send + 'static,
     ) -> RpcResult<T> {
+        let costs = &self.0.costs;
+        if costs.is_quick(entry) {
+            let started = Instant::now();
+            let answer = run_briefly(BRIEF, &job);
+            costs.learn(entry, started.elapsed());
+            if let Some(answer) = answer {
+                return answer;
+            }
+        }
         let inner = self.0.clone();
         let measured = move || {
             let started = Instant::now();
@@ -112,7 +140,22 @@ impl Workers {
             inner.costs.learn(entry, started.elapsed());
             answer
         };
-        if self.0.costs.is_quick(entry) { measured() } else { self.run(measured).await }
+        self.run(measured).await
+    }
+
+    /// Jobs that run now.
+    pub fn busy(&self) -> usize {
+        self.0.at_once - self.0.running.available_permits()
+    }
+}
+
+/// Tells a job, when it is dropped, that nobody waits for its answer.
+#[derive(Default)]
+struct Abandon(Arc<AtomicBool>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -194,6 +237,49 @@ mod tests {
         assert_eq!(second.await.unwrap().unwrap(), 2);
         assert_eq!(workers.run(|| Ok(4)).await.unwrap(), 4);
         assert_eq!(workers.0.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_job_that_nobody_waits_for_ends_and_keeps_its_place_until_then() {
+        let workers = Workers::new(1, 1);
+        let (ended, wait) = std::sync::mpsc::channel();
+        let job = move || {
+            while !crate::exec::is_interrupted() {
+                std::thread::yield_now();
+            }
+            ended.send(()).map_err(|_| error::internal("the test has gone"))
+        };
+        let running = tokio::spawn({
+            let workers = workers.clone();
+            async move { workers.run(job).await }
+        });
+        while workers.busy() == 0 {
+            tokio::task::yield_now().await;
+        }
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        tokio::task::spawn_blocking(move || wait.recv().unwrap()).await.unwrap();
+        assert_eq!(workers.run(|| Ok(2)).await.unwrap(), 2);
+        assert_eq!(workers.busy(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_cheap_and_is_not_any_more_goes_to_a_worker() {
+        let workers = Workers::new(1, 1);
+        let here = std::thread::current().id();
+        let entry = workers.0.costs.entry("kind");
+        workers.0.costs.learn(entry, Duration::ZERO);
+        let places = Arc::new(parking_lot::Mutex::new(Vec::new()));
+        let seen = places.clone();
+        let job = move || {
+            let place = std::thread::current().id();
+            seen.lock().push(place);
+            while place == here && !crate::exec::is_interrupted() {}
+            crate::exec::check_time().map(|()| place)
+        };
+        let place = workers.run_guessed("kind", job).await.unwrap();
+        assert_ne!(place, here);
+        assert_eq!(*places.lock(), [here, place]);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod node;
 use alloy_primitives::{B256, U256};
 use node::{Registration, Socket, TARGET, Upkeeps, quantity};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A block's number as requests write it.
 fn block(number: u64) -> String {
@@ -105,6 +106,8 @@ async fn subscribers_are_told_of_ticks_with_receipts() {
     upkeeps.fund(beat).await;
     let mut socket = Socket::connect(upkeeps.node.server.ws_address()).await;
     let id = socket.call("plasma_subscribe", json!(["ticks"])).await;
+    let mut full = Socket::connect(upkeeps.node.server.ws_address()).await;
+    let full_id = full.call("plasma_subscribe", json!(["ticks", {"stateChanges": true}])).await;
     let pause = Registration::pauseUpkeepCall { id: beat.into() };
     let hash = upkeeps.send(0, pause, 0).await;
     let chain = upkeeps.node.chain.clone();
@@ -145,6 +148,35 @@ async fn subscribers_are_told_of_ticks_with_receipts() {
         }
     }
     assert_eq!(json!(told), block["transactions"]);
+
+    // The same ticks with what they changed: one after the other, they are the state of the block.
+    let mut slots = BTreeMap::new();
+    let mut accounts = BTreeMap::new();
+    for plain in [&open, &sealed] {
+        let mut tick = full.notified(&full_id).await;
+        while tick["blockNumber"] != plain["blockNumber"] {
+            tick = full.notified(&full_id).await;
+        }
+        let changes = tick.as_object_mut().unwrap().remove("stateChanges").unwrap();
+        assert_eq!(&tick, plain);
+        for change in changes.as_array().unwrap() {
+            let address = change["address"].as_str().unwrap().to_owned();
+            for (slot, value) in change["storage"].as_object().unwrap() {
+                slots.insert((address.clone(), slot.clone()), value.clone());
+            }
+            accounts.insert(address, (change["balance"].clone(), change["nonce"].clone()));
+        }
+    }
+    assert!(slots.len() > 1 && accounts.len() > 2, "{slots:?} {accounts:?}");
+    for ((address, slot), value) in slots {
+        let now = upkeeps.node.call("eth_getStorageAt", json!([address, slot, "latest"])).await;
+        assert_eq!(now, value, "{address} {slot}");
+    }
+    for (address, (balance, nonce)) in accounts {
+        let params = json!([address, "latest"]);
+        assert_eq!(upkeeps.node.call("eth_getBalance", params.clone()).await, balance, "{address}");
+        assert_eq!(upkeeps.node.call("eth_getTransactionCount", params).await, nonce, "{address}");
+    }
     upkeeps.node.stop().await;
 }
 
@@ -155,7 +187,7 @@ async fn refused_subscriptions_say_why() {
     for (params, code, words) in [
         (json!(["nothing"]), -32601, "\"nothing\" subscription in plasma namespace"),
         (json!([]), -32602, "missing value for required argument 0"),
-        (json!(["ticks", {}]), -32602, "want at most 1"),
+        (json!(["ticks", {"changes": true}]), -32602, "unknown field"),
         (json!(["upkeeps", {"outcome": "performed"}]), -32602, "unknown field `outcome`"),
         (json!(["upkeeps", {"outcomes": ["fired"]}]), -32602, "there is no outcome \"fired\""),
         (json!(["upkeeps", {"outcomes": []}]), -32602, "outcomes is empty"),

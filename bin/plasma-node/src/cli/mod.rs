@@ -10,6 +10,7 @@ mod fixture_files;
 mod import;
 mod keeper;
 mod node;
+mod rpc_args;
 mod rpc_client;
 mod signer;
 mod state_test;

@@ -1,21 +1,18 @@
 //! `plasma-node node`.
 
-use super::units;
+use super::{
+    rpc_args::{AuthArgs, RpcArgs},
+    units,
+};
 use alloy_primitives::Address;
 use clap::{Args, ValueEnum};
 use eyre::{Context as _, Result};
 use plasma_chain::{ChainConfig, ExecutorKind};
 use plasma_keeper::DEFAULT_LANES;
 use plasma_node::{KeeperSettings, LogFormat, Node, NodeConfig, init_logging, print_banner};
-use plasma_rpc::{AuthConfig, RpcConfig};
 use plasma_storage::{DEFAULT_MAPPED_BYTES, DEFAULT_REORG_BLOCKS, DatabaseOptions};
 use plasma_txpool::PoolConfig;
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How far a development node can be taken back: long test suites go back far.
@@ -105,100 +102,6 @@ pub(crate) struct NodeArgs {
     log_format: Format,
 }
 
-/// JSON-RPC settings.
-#[derive(Debug, Args)]
-struct RpcArgs {
-    /// Address of HTTP and WebSocket.
-    #[arg(long = "http.addr", env = "PLASMA_HTTP_ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "JSON-RPC")]
-    http_addr: IpAddr,
-    /// Port of HTTP and WebSocket; 0 takes a free one.
-    #[arg(
-        long = "http.port",
-        env = "PLASMA_HTTP_PORT",
-        default_value_t = 8545,
-        help_heading = "JSON-RPC"
-    )]
-    http_port: u16,
-    /// Origins that browsers may call from, separated by commas; * allows all.
-    #[arg(long = "http.corsdomain", value_delimiter = ',', help_heading = "JSON-RPC")]
-    cors: Vec<String>,
-    /// Host names that are served, separated by commas; * allows all.
-    #[arg(
-        long = "http.vhosts",
-        value_delimiter = ',',
-        default_value = "localhost",
-        help_heading = "JSON-RPC"
-    )]
-    vhosts: Vec<String>,
-    /// Address of a second, WebSocket-only port.
-    #[arg(long = "ws.addr", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), help_heading = "JSON-RPC")]
-    ws_addr: IpAddr,
-    /// Second, WebSocket-only port [default: none; WebSocket is also served on the HTTP port].
-    #[arg(long = "ws.port", help_heading = "JSON-RPC")]
-    ws_port: Option<u16>,
-    /// Most bytes of a request.
-    #[arg(long = "rpc.max-request-size", default_value_t = RpcConfig::default().max_request_bytes, help_heading = "JSON-RPC")]
-    max_request_size: u32,
-    /// Most bytes of an answer.
-    #[arg(long = "rpc.max-response-size", default_value_t = RpcConfig::default().max_response_bytes, help_heading = "JSON-RPC")]
-    max_response_size: u32,
-    /// Most requests in a batch.
-    #[arg(long = "rpc.max-batch", default_value_t = RpcConfig::default().max_batch, help_heading = "JSON-RPC")]
-    max_batch: usize,
-    /// Most connections at once.
-    #[arg(long = "rpc.max-connections", default_value_t = RpcConfig::default().max_connections, help_heading = "JSON-RPC")]
-    max_connections: u32,
-    /// Gas of eth_call and eth_estimateGas; 0 means no cap.
-    #[arg(long = "rpc.gascap", default_value_t = RpcConfig::default().call_gas_cap, help_heading = "JSON-RPC")]
-    gas_cap: u64,
-    /// Most blocks that a log query may search; blocks without matching logs do not count.
-    #[arg(long = "rpc.max-log-blocks", default_value_t = RpcConfig::default().max_log_blocks, help_heading = "JSON-RPC")]
-    max_log_blocks: u64,
-    /// Most logs that a query may answer.
-    #[arg(long = "rpc.max-logs", default_value_t = RpcConfig::default().max_logs, help_heading = "JSON-RPC")]
-    max_logs: usize,
-}
-
-/// Settings of the authenticated port.
-#[derive(Debug, Args)]
-struct AuthArgs {
-    /// Address of the authenticated port.
-    #[arg(long = "authrpc.addr", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), requires = "auth_port", help_heading = "Authenticated JSON-RPC")]
-    auth_addr: IpAddr,
-    /// Port for HTTP and WebSocket with JWT authentication, usually 8551; 0 takes a free one
-    /// [default: none].
-    #[arg(long = "authrpc.port", help_heading = "Authenticated JSON-RPC")]
-    auth_port: Option<u16>,
-    /// Host names that the authenticated port serves, separated by commas; * allows all.
-    #[arg(
-        long = "authrpc.vhosts",
-        value_delimiter = ',',
-        default_value = "localhost",
-        requires = "auth_port",
-        help_heading = "Authenticated JSON-RPC"
-    )]
-    auth_vhosts: Vec<String>,
-    /// File with the secret that tokens are signed with, 32 bytes in hex; made with mode 0600
-    /// where absent [default: DATADIR/jwt.hex].
-    #[arg(
-        long = "authrpc.jwtsecret",
-        value_name = "FILE",
-        requires = "auth_port",
-        help_heading = "Authenticated JSON-RPC"
-    )]
-    auth_secret: Option<PathBuf>,
-}
-
-impl AuthArgs {
-    fn config(self, datadir: &Path) -> Option<AuthConfig> {
-        Some(AuthConfig {
-            address: SocketAddr::new(self.auth_addr, self.auth_port?),
-            virtual_hosts: self.auth_vhosts,
-            secret_file: self.auth_secret.unwrap_or_else(|| datadir.join("jwt.hex")),
-        })
-    }
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Format {
     Text,
@@ -246,6 +149,7 @@ pub(crate) fn run(args: NodeArgs) -> Result<()> {
             target: "plasma::node",
             http = %node.http_address(),
             authrpc = ?node.auth_address(),
+            ipc = ?node.ipc_path(),
             metrics = ?node.metrics_address(),
             head = node.chain().head().number(),
             dev,
@@ -313,28 +217,7 @@ fn config(args: NodeArgs) -> NodeConfig {
         },
         lanes: args.keeper_lanes,
     });
-    let rpc = RpcConfig {
-        http_address: SocketAddr::new(args.rpc.http_addr, args.rpc.http_port),
-        ws_address: args.rpc.ws_port.map(|port| SocketAddr::new(args.rpc.ws_addr, port)),
-        auth: args.auth.config(&args.datadir),
-        cors_origins: args.rpc.cors,
-        virtual_hosts: args.rpc.vhosts,
-        max_request_bytes: args.rpc.max_request_size,
-        max_response_bytes: args.rpc.max_response_size,
-        max_batch: args.rpc.max_batch,
-        max_connections: args.rpc.max_connections,
-        call_gas_cap: args.rpc.gas_cap,
-        max_log_blocks: args.rpc.max_log_blocks,
-        max_logs: args.rpc.max_logs,
-        ..RpcConfig::default()
-    };
-    let rpc = if args.dev {
-        // Hardhat's helpers serve only nodes that call themselves so.
-        let client_version = format!("HardhatNetwork/{}", rpc.client_version);
-        RpcConfig { client_version, ..rpc }
-    } else {
-        rpc
-    };
+    let rpc = args.rpc.config(&args.datadir, args.auth.config(&args.datadir), args.dev);
     NodeConfig {
         datadir: args.datadir,
         genesis: args.genesis,

@@ -28,7 +28,7 @@ pub(super) fn trace_call(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json>
         None => prepare(api, block, overrides)?,
         Some(index) => prepare_inside(api, block, index, overrides)?,
     };
-    json(&trace_prepared(&prepared, &mut tracer, request)?.trace)
+    json(api, &trace_prepared(&prepared, &mut tracer, request)?.trace)
 }
 
 /// Traces calls one after the other, each on what those before it left behind: see
@@ -51,7 +51,7 @@ pub(super) fn trace_call_many(api: &Api, arguments: Arguments<'_>) -> RpcResult<
         prepared.commit(traced.outcome.state);
         Ok(traced.trace)
     })?;
-    json(&traces)
+    json(api, &traces)
 }
 
 /// Traces a call on a prepared state, which keeps nothing of it.

@@ -3,6 +3,7 @@
 //! A trace of a sealed transaction executes its block again from the parent's post-state up to
 //! that transaction, so the parent's state must still be kept.
 
+mod answer;
 mod call;
 mod raw;
 pub(crate) mod replay;
@@ -15,10 +16,12 @@ mod tests;
 use crate::{
     api::{Api, heavy},
     error::{self, RpcResult},
+    exec,
     params::Arguments,
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Bytes};
+use answer::{Json, Traces, json};
 pub(crate) use call::prepare_inside;
 use jsonrpsee::{RpcModule, types::ErrorObjectOwned};
 use plasma_chain::ExecutedBlock;
@@ -26,11 +29,7 @@ use plasma_evm::tracing::{
     GethDebugTracingOptions, GethTrace, GethTracer, TraceLimits, TraceResult, TracingError,
 };
 use replay::Replay;
-use serde_json::value::RawValue;
-use std::{sync::Arc, time::Duration};
-
-/// The longest `timeout` that a request may ask for.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
+use std::sync::Arc;
 
 /// Adds `debug_*` and `trace_*` to `module`.
 pub(crate) fn register(module: &mut RpcModule<Api>) {
@@ -55,14 +54,6 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     heavy(module, "trace_replayBlockTransactions", 2, trace::replay_block);
 }
 
-/// A finished trace as JSON text: it may be large, and is written once.
-type Json = Box<RawValue>;
-
-fn json<T: serde::Serialize>(value: &T) -> RpcResult<Json> {
-    serde_json::value::to_raw_value(value)
-        .map_err(|failure| error::internal(format!("a trace cannot be written as JSON: {failure}")))
-}
-
 fn trace_transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
     let hash: B256 = arguments.required(0)?;
     let mut tracer = tracer(api, arguments.or_default(1)?)?;
@@ -73,7 +64,7 @@ fn trace_transaction(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
     let traced = replay
         .trace_next(|state, env, tx, info| tracer.trace(state, env, tx, info))?
         .ok_or_else(|| error::server_error("transaction not found"))?;
-    json(&traced.map_err(from_tracing)?)
+    json(api, &traced.map_err(from_tracing)?)
 }
 
 fn trace_block_by_number(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
@@ -108,28 +99,32 @@ fn trace_block(
     options: GethDebugTracingOptions,
 ) -> RpcResult<Json> {
     let mut tracer = tracer(api, options)?;
-    let mut results: Vec<TraceResult> = Vec::with_capacity(block.transactions.len());
+    let mut results = Traces::new(api);
     let mut replay = Replay::begin(api, block)?;
     for transaction in &block.transactions {
         let hash = Some(*transaction.tx_hash());
         let traced: Result<GethTrace, TracingError> = replay
             .trace_next(|state, env, tx, info| tracer.trace(state, env, tx, info))?
             .ok_or_else(|| error::internal("a replay ended before its block"))?;
-        results.push(match traced {
+        results.push(&match traced {
             Ok(trace) => TraceResult::new_success(trace, hash),
             Err(failure) => TraceResult::new_error(failure.to_string(), hash),
-        });
+        })?;
     }
-    json(&results)
+    results.finish()
 }
 
 /// The tracer that the options ask for, within this node's limits.
 fn tracer(api: &Api, options: GethDebugTracingOptions) -> RpcResult<GethTracer> {
-    GethTracer::new(options, limits(api), LONGEST_TIMEOUT).map_err(from_tracing)
+    GethTracer::new(options, limits(api), api.config.trace_timeout).map_err(from_tracing)
 }
 
 fn limits(api: &Api) -> TraceLimits {
-    TraceLimits { timeout: api.config.call_timeout, ..TraceLimits::default() }
+    TraceLimits {
+        timeout: api.config.call_timeout,
+        max_bytes: api.config.max_trace_bytes,
+        interrupted: exec::is_interrupted,
+    }
 }
 
 /// The sealed block that `id` names.
@@ -171,7 +166,8 @@ fn from_tracing(failure: TracingError) -> ErrorObjectOwned {
         TracingError::Invalid(invalid) => {
             error::server_error(error::invalid_transaction_message(&invalid))
         }
-        TracingError::TimedOut { .. } | TracingError::TooLarge { .. } => {
+        TracingError::TooLarge { .. } => error::limit_exceeded(failure.to_string()),
+        TracingError::TimedOut { .. } | TracingError::Interrupted => {
             error::server_error(failure.to_string())
         }
         TracingError::Database(_) | TracingError::Execution(_) => {

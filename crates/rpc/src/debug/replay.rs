@@ -3,6 +3,7 @@
 use crate::{
     api::Api,
     error::{self, RpcResult},
+    exec,
 };
 use plasma_chain::ExecutedBlock;
 use plasma_evm::{
@@ -71,39 +72,41 @@ impl<'a> Replay<'a> {
     /// Executes the transactions before position `index` and commits them.
     ///
     /// # Errors
-    /// -32603 where a transaction does not execute as it did in its block.
+    /// -32603 where a transaction does not execute as it did in its block, -32000 where time is up.
     pub(crate) fn skip_to(&mut self, index: usize) -> RpcResult<()> {
         let index = index.min(self.block.transactions.len());
         if index <= self.position {
             return Ok(());
         }
-        let skipped = &self.block.transactions[self.position..index];
-        let transactions: Vec<TxEnv> = skipped.iter().map(tx_env).collect();
-        let batch = execute_sequential(self.committer.state(), &self.env, &transactions).map_err(
-            |failure| {
-                error::internal(format!(
-                    "block {} cannot be replayed: {failure}",
-                    self.block.number()
-                ))
-            },
-        )?;
-        let mut outcomes = Vec::with_capacity(skipped.len());
-        for (transaction, outcome) in skipped.iter().zip(batch.outcomes) {
+        while self.position < index {
+            exec::check_time()?;
+            self.skip()?;
+        }
+        Ok(())
+    }
+
+    /// Executes the next transaction and commits it.
+    fn skip(&mut self) -> RpcResult<()> {
+        let transaction = &self.block.transactions[self.position];
+        let failed = |reason: String| {
+            error::internal(format!("block {} cannot be replayed: {reason}", self.block.number()))
+        };
+        let batch = execute_sequential(self.committer.state(), &self.env, &[tx_env(transaction)])
+            .map_err(|failure| failed(failure.to_string()))?;
+        let mut outcomes = Vec::with_capacity(1);
+        for outcome in batch.outcomes {
             match outcome {
                 TransactionOutcome::Executed { result, state } => {
                     outcomes.push((transaction.inner(), result, state));
                 }
                 TransactionOutcome::Invalid(reason) => {
-                    return Err(error::internal(format!(
-                        "block {} cannot be replayed: transaction {} is invalid now: {reason}",
-                        self.block.number(),
-                        transaction.tx_hash()
-                    )));
+                    let hash = transaction.tx_hash();
+                    return Err(failed(format!("transaction {hash} is invalid now: {reason}")));
                 }
             }
         }
         self.committer.commit(outcomes);
-        self.position = index;
+        self.position += 1;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Parity's `trace_*`.
 
-use super::{from_tracing, limits, replay::Replay, sealed_block, sealed_transaction};
+use super::{Json, Traces, from_tracing, limits, replay::Replay, sealed_block, sealed_transaction};
 use crate::{
     api::Api,
     error::{self, RpcResult},
@@ -53,35 +53,35 @@ fn frames_of(
 }
 
 /// `trace_block`: the call frames of all transactions; `null` where there is no such block.
-pub(super) fn block(
-    api: &Api,
-    arguments: Arguments<'_>,
-) -> RpcResult<Option<Vec<LocalizedTransactionTrace>>> {
+pub(super) fn block(api: &Api, arguments: Arguments<'_>) -> RpcResult<Option<Json>> {
     let Some(block) = sealed_block(api, arguments.required::<BlockId>(0)?)? else {
         return Ok(None);
     };
-    frames_of_block(api, &block).map(Some)
+    let mut frames = Traces::new(api);
+    each_frame(api, &block, |frame| frames.push(&frame))?;
+    frames.finish().map(Some)
 }
 
-fn frames_of_block(api: &Api, block: &ExecutedBlock) -> RpcResult<Vec<LocalizedTransactionTrace>> {
-    let mut frames = Vec::new();
+/// Tells `each` the frames of all transactions of `block`, in order.
+fn each_frame(
+    api: &Api,
+    block: &ExecutedBlock,
+    mut each: impl FnMut(LocalizedTransactionTrace) -> RpcResult<()>,
+) -> RpcResult<()> {
     if block.transactions.is_empty() {
-        return Ok(frames);
+        return Ok(());
     }
     let mut replay = Replay::begin(api, block)?;
     while let Some(traced) = replay
         .trace_next(|state, env, tx, info| localized_traces(state, env, tx, info, limits(api)))?
     {
-        frames.extend(traced.map_err(from_tracing)?);
+        traced.map_err(from_tracing)?.into_iter().try_for_each(&mut each)?;
     }
-    Ok(frames)
+    Ok(())
 }
 
 /// `trace_filter`: the call frames of a range of blocks from or to certain addresses, paged.
-pub(super) fn filter(
-    api: &Api,
-    arguments: Arguments<'_>,
-) -> RpcResult<Vec<LocalizedTransactionTrace>> {
+pub(super) fn filter(api: &Api, arguments: Arguments<'_>) -> RpcResult<Json> {
     /// Every block of the range is executed again, so the range is small.
     const MAX_BLOCKS: u64 = 100;
 
@@ -109,25 +109,26 @@ pub(super) fn filter(
     let (after, count) = (filter.after.unwrap_or(0), filter.count.unwrap_or(u64::MAX));
     let matcher = filter.matcher();
     let mut seen = 0u64;
-    let mut matches = Vec::new();
+    let mut matches = Traces::new(api);
     for number in from..=to {
         let Some(block) = sealed_block(api, BlockNumberOrTag::Number(number).into())? else {
             continue;
         };
-        for frame in frames_of_block(api, &block)? {
+        each_frame(api, &block, |frame| {
             if !matcher.matches(&frame.trace) {
-                continue;
+                return Ok(());
             }
             seen += 1;
             if seen > after && (matches.len() as u64) < count {
-                matches.push(frame);
+                matches.push(&frame)?;
             }
-        }
+            Ok(())
+        })?;
         if matches.len() as u64 >= count {
             break;
         }
     }
-    Ok(matches)
+    matches.finish()
 }
 
 /// `trace_replayTransaction`: frames, steps or state differences of one transaction.
@@ -143,27 +144,24 @@ pub(super) fn replay_transaction(api: &Api, arguments: Arguments<'_>) -> RpcResu
 }
 
 /// `trace_replayBlockTransactions`: the same for all transactions; `null` without such a block.
-pub(super) fn replay_block(
-    api: &Api,
-    arguments: Arguments<'_>,
-) -> RpcResult<Option<Vec<TraceResultsWithTransactionHash>>> {
+pub(super) fn replay_block(api: &Api, arguments: Arguments<'_>) -> RpcResult<Option<Json>> {
     let Some(block) = sealed_block(api, arguments.required::<BlockId>(0)?)? else {
         return Ok(None);
     };
     let types: HashSet<TraceType> = arguments.required(1)?;
-    let mut results = Vec::with_capacity(block.transactions.len());
+    let mut results = Traces::new(api);
     if block.transactions.is_empty() {
-        return Ok(Some(results));
+        return results.finish().map(Some);
     }
     let mut replay = Replay::begin(api, &block)?;
     for transaction in &block.transactions {
         let traced = replay
             .trace_next(|state, env, tx, _| trace_results(state, env, tx, &types, limits(api)))?
             .ok_or_else(|| error::internal("a replay ended before its block"))?;
-        results.push(TraceResultsWithTransactionHash {
+        results.push(&TraceResultsWithTransactionHash {
             full_trace: traced.map_err(from_tracing)?,
             transaction_hash: *transaction.tx_hash(),
-        });
+        })?;
     }
-    Ok(Some(results))
+    results.finish().map(Some)
 }

@@ -35,7 +35,7 @@ fn guessed<T>(
     module: &mut RpcModule<Api>,
     name: &'static str,
     default_block: BlockId,
-    answer: fn(&Api, Request) -> RpcResult<T>,
+    answer: fn(&Api, &Request) -> RpcResult<T>,
 ) where
     T: serde::Serialize + Clone + Send + 'static,
 {
@@ -44,7 +44,7 @@ fn guessed<T>(
             let request = request(&Arguments::new(&params, 4)?, default_block)?;
             let workers = api.workers.clone();
             let kind = Kind { method: name, request: &request }.digest();
-            workers.run_guessed(kind, move || answer(&api, request)).await
+            workers.run_guessed(kind, move || answer(&api, &request)).await
         });
     registered.expect("each method is registered once");
 }
@@ -88,25 +88,25 @@ impl Kind<'_> {
     }
 }
 
-fn call(api: &Api, request: Request) -> RpcResult<Bytes> {
+fn call(api: &Api, request: &Request) -> RpcResult<Bytes> {
     exec::run_until(api.config.call_timeout, || {
-        let prepared = exec::prepare(api, request.block, request.overrides)?;
-        let transaction = prepared.transaction(request.call)?;
+        let prepared = exec::prepare(api, request.block, request.overrides.clone())?;
+        let transaction = prepared.transaction(request.call.clone())?;
         let outcome = prepared.execute(transaction).map_err(error::from_simulation)?;
         exec::output(outcome.result)
     })
 }
 
-fn estimate(api: &Api, request: Request) -> RpcResult<U64> {
+fn estimate(api: &Api, request: &Request) -> RpcResult<U64> {
     exec::run_until(api.config.call_timeout, || {
-        let prepared = exec::prepare(api, request.block, request.overrides)?;
-        exec::estimate_gas(&prepared, request.call).map(U64::from)
+        let prepared = exec::prepare(api, request.block, request.overrides.clone())?;
+        exec::estimate_gas(&prepared, request.call.clone()).map(U64::from)
     })
 }
 
-fn access_list(api: &Api, request: Request) -> RpcResult<AccessListResult> {
+fn access_list(api: &Api, request: &Request) -> RpcResult<AccessListResult> {
     exec::run_until(api.config.call_timeout, || {
-        let prepared = exec::prepare(api, request.block, request.overrides)?;
-        exec::create_access_list(&prepared, request.call)
+        let prepared = exec::prepare(api, request.block, request.overrides.clone())?;
+        exec::create_access_list(&prepared, request.call.clone())
     })
 }

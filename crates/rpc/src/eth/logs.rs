@@ -4,6 +4,7 @@ use crate::{
     api::{Api, guessed_by_params},
     convert,
     error::{self, RpcResult},
+    exec,
 };
 use alloy_eips::BlockNumberOrTag;
 use alloy_primitives::{Address, B256};
@@ -108,6 +109,7 @@ pub(crate) fn of_range(
     }
     let mut logs = Vec::new();
     for number in found.blocks {
+        exec::check_time()?;
         let header = database.header(number).map_err(error::from_storage)?;
         let Some(header) = header else { break };
         if !filter.matches_bloom(header.logs_bloom) {

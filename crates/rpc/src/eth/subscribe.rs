@@ -69,7 +69,7 @@ impl Feed for Topic {
             }
             Self::Logs(blocks, filter) => {
                 let logs = |block: &LiveBlock| {
-                    block.logs(&filter.0).iter().map(|log| subscriber.message(log)).collect()
+                    block.logs(&filter.0).map(|log| subscriber.message(log)).collect()
                 };
                 subscriber.follow(blocks, logs).await
             }

@@ -1,9 +1,10 @@
-//! Ending a call that runs too long.
+//! Ending a call that runs too long, or whose client has gone.
 //!
 //! An inspector that looks at the clock would slow every call down, since an inspected EVM takes
 //! another, slower loop. But code that runs long runs in loops, and each round of a loop passes a
 //! `JUMPDEST`; that instruction, otherwise empty, counts and now and then looks at the clock. (Code
-//! without loops is bounded by its size and by the depth of calls.)
+//! without loops is bounded by its size and by the depth of calls.) Tracers listen to every step
+//! anyway and ask [`is_interrupted`].
 
 use crate::error::{self, RpcResult};
 use alloy_evm::Database;
@@ -18,7 +19,11 @@ use plasma_evm::{
     },
 };
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -32,44 +37,81 @@ thread_local! {
     static WATCH: Watch = const { Watch::new() };
 }
 
-/// The deadline of what this thread executes.
+/// What may end the work of this thread.
 struct Watch {
     deadline: Cell<Option<Instant>>,
+    /// Set when nobody waits for the answer any more.
+    abandoned: RefCell<Option<Arc<AtomicBool>>>,
     rounds: Cell<u32>,
-    expired: Cell<bool>,
+    /// Time was up, or nobody waits.
+    over: Cell<bool>,
 }
 
 impl Watch {
     const fn new() -> Self {
-        Self { deadline: Cell::new(None), rounds: Cell::new(0), expired: Cell::new(false) }
-    }
-
-    fn start(&self, deadline: Option<Instant>) {
-        self.deadline.set(deadline);
-        self.rounds.set(0);
-        self.expired.set(false);
-    }
-
-    /// True when time is up; from then on at every round.
-    fn is_over(&self) -> bool {
-        if self.expired.get() {
-            return true;
+        Self {
+            deadline: Cell::new(None),
+            abandoned: RefCell::new(None),
+            rounds: Cell::new(0),
+            over: Cell::new(false),
         }
+    }
+
+    /// Looks at the clock and at the client. What is over stays over.
+    fn look(&self) -> bool {
+        if !self.over.get() {
+            let late = self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline);
+            self.over.set(late || self.is_abandoned());
+        }
+        self.over.get()
+    }
+
+    /// [`Self::look`] now and then.
+    fn count(&self) -> bool {
         let rounds = self.rounds.get().wrapping_add(1);
         self.rounds.set(rounds);
-        if rounds.is_multiple_of(ROUNDS_PER_LOOK)
-            && self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline)
-        {
-            self.expired.set(true);
+        self.over.get() || (rounds.is_multiple_of(ROUNDS_PER_LOOK) && self.look())
+    }
+
+    fn is_abandoned(&self) -> bool {
+        let abandoned = self.abandoned.borrow();
+        abandoned.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
+    /// Runs `work` with a deadline that is not after the one that stands. Tells whether it was met.
+    fn within<T>(&self, limit: Duration, work: impl FnOnce() -> T) -> (T, bool) {
+        let before = Restore { watch: self, deadline: self.deadline.get(), over: self.over.get() };
+        let own = Instant::now().checked_add(limit);
+        self.deadline.set(own.into_iter().chain(before.deadline).min());
+        let answer = work();
+        let in_time = !self.over.get();
+        drop(before);
+        if !in_time {
+            // It may have been the deadline around this one that ended the work.
+            self.look();
         }
-        self.expired.get()
+        (answer, in_time)
+    }
+}
+
+/// Puts back what stood before, also when the work panics: its thread goes on with other work.
+struct Restore<'a> {
+    watch: &'a Watch,
+    deadline: Option<Instant>,
+    over: bool,
+}
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.watch.deadline.set(self.deadline);
+        self.watch.over.set(self.over);
     }
 }
 
 fn watched_jumpdest<W: InterpreterTypes, H: ?Sized>(
     _context: InstructionContext<'_, H, W>,
 ) -> InstructionExecResult {
-    if WATCH.with(Watch::is_over) { Err(InstructionResult::OutOfGas) } else { Ok(()) }
+    if WATCH.with(Watch::count) { Err(InstructionResult::OutOfGas) } else { Ok(()) }
 }
 
 /// An EVM over `database` whose loops obey [`run_until`].
@@ -84,28 +126,134 @@ fn watched<W: InterpreterTypes, H: Host + ?Sized>() -> Instruction<W, H> {
     Instruction::new(watched_jumpdest)
 }
 
-/// Fails where the time of the surrounding [`run_until`] is over: for work between executions.
+/// Fails where the time of the surrounding [`run_until`] is over or the client has gone: for work
+/// between executions.
 pub(crate) fn check_time() -> RpcResult<()> {
+    if is_interrupted() { Err(error::server_error("execution aborted")) } else { Ok(()) }
+}
+
+/// True where the work of this thread shall end: time is over, or nobody waits for it.
+pub(crate) fn is_interrupted() -> bool {
+    WATCH.with(Watch::look)
+}
+
+/// Runs `execution`, all of whose EVMs on this thread stop when `limit` is over, which
+/// `--rpc.evmtimeout` sets.
+///
+/// # Errors
+/// As [`run_within`].
+pub fn run_until<T>(limit: Duration, execution: impl FnOnce() -> RpcResult<T>) -> RpcResult<T> {
+    run_within(limit, "--rpc.evmtimeout", execution)
+}
+
+/// Runs `execution`, all of whose EVMs on this thread stop when `limit`, which `flag` sets, is over.
+/// Within another such run the earlier deadline counts.
+///
+/// # Errors
+/// -32000 where time was up or the client has gone, else the error of `execution`.
+pub(crate) fn run_within<T>(
+    limit: Duration,
+    flag: &'static str,
+    execution: impl FnOnce() -> RpcResult<T>,
+) -> RpcResult<T> {
     WATCH.with(|watch| {
-        if watch.deadline.get().is_some_and(|deadline| Instant::now() >= deadline) {
-            watch.expired.set(true);
-            return Err(error::server_error("execution aborted"));
+        let (answer, in_time) = watch.within(limit, execution);
+        if in_time {
+            return answer;
         }
-        Ok(())
+        Err(if watch.is_abandoned() {
+            error::server_error("execution aborted: the client has gone")
+        } else {
+            error::server_error(format!("execution aborted (timeout = {limit:?}, set by {flag})"))
+        })
     })
 }
 
-/// Runs `execution`, all of whose EVMs on this thread stop when `limit` is over.
-///
-/// # Errors
-/// -32000 where time was up, else the error of `execution`.
-pub fn run_until<T>(limit: Duration, execution: impl FnOnce() -> RpcResult<T>) -> RpcResult<T> {
-    WATCH.with(|watch| watch.start(Instant::now().checked_add(limit)));
-    let answer = execution();
-    if WATCH.with(|watch| watch.expired.get()) {
-        return Err(error::server_error(format!(
-            "execution aborted (timeout = {limit:?}, set by --rpc.evmtimeout)"
-        )));
+/// Runs `job`, which is to be quick; `None` where it was not and has been stopped.
+pub(crate) fn run_briefly<T>(
+    limit: Duration,
+    job: impl FnOnce() -> RpcResult<T>,
+) -> Option<RpcResult<T>> {
+    WATCH.with(|watch| {
+        let (answer, in_time) = watch.within(limit, job);
+        in_time.then_some(answer)
+    })
+}
+
+/// Runs `job`, which ends early where it looks and `abandoned` is set.
+pub(crate) fn run_unless<T>(abandoned: Arc<AtomicBool>, job: impl FnOnce() -> T) -> T {
+    /// Takes the flag and what came of it away again, whatever becomes of the job: its thread goes on
+    /// with other work.
+    struct Clear;
+
+    impl Drop for Clear {
+        fn drop(&mut self) {
+            WATCH.with(|watch| {
+                watch.abandoned.take();
+                watch.over.set(false);
+            });
+        }
     }
-    answer
+
+    WATCH.with(|watch| watch.abandoned.replace(Some(abandoned)));
+    let _clear = Clear;
+    WATCH.with(|watch| watch.within(Duration::MAX, job).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earlier_deadline_counts_and_the_later_one_comes_back() {
+        let outer = run_within(Duration::from_secs(3600), "--outer", || {
+            let inner = run_within(Duration::ZERO, "--inner", || {
+                assert!(is_interrupted());
+                run_within(Duration::from_secs(7200), "--inmost", || {
+                    check_time()?;
+                    Ok(())
+                })
+            });
+            let message = inner.unwrap_err().message().to_owned();
+            assert!(message.contains("--inner"), "{message}");
+            assert!(!is_interrupted());
+            Ok(1)
+        });
+        assert_eq!(outer.unwrap(), 1);
+        assert!(!is_interrupted());
+    }
+
+    #[test]
+    fn what_is_not_brief_is_told_and_leaves_nothing_behind() {
+        assert_eq!(run_briefly(Duration::from_secs(3600), || Ok(1)), Some(Ok(1)));
+        assert_eq!(run_briefly(Duration::ZERO, || check_time().map(|()| 1)), None);
+        let inside = || run_until(Duration::from_secs(3600), || check_time().map(|()| 1));
+        assert_eq!(run_briefly(Duration::ZERO, inside), None);
+        assert!(!is_interrupted());
+    }
+
+    #[test]
+    fn work_ends_when_nobody_waits_for_it() {
+        let flag = Arc::new(AtomicBool::new(false));
+        let set = flag.clone();
+        let answer = run_unless(flag, || {
+            assert!(!is_interrupted());
+            set.store(true, Ordering::Relaxed);
+            run_within(Duration::from_secs(3600), "--flag", check_time)
+        });
+        let message = answer.unwrap_err().message().to_owned();
+        assert!(message.contains("the client has gone"), "{message}");
+        assert!(!is_interrupted());
+    }
+
+    #[test]
+    fn a_panic_leaves_the_thread_as_it_was() {
+        let flag = Arc::new(AtomicBool::new(true));
+        let panicked = std::panic::catch_unwind(|| {
+            run_unless(flag, || {
+                run_within(Duration::ZERO, "--flag", || -> RpcResult<()> { panic!() })
+            })
+        });
+        assert!(panicked.is_err() && !is_interrupted());
+    }
 }

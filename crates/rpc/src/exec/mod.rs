@@ -9,7 +9,9 @@ mod estimate;
 pub use access_list::create_access_list;
 pub use database::CallState;
 pub use deadline::run_until;
-pub(crate) use deadline::{check_time, watched_evm};
+pub(crate) use deadline::{
+    check_time, is_interrupted, run_briefly, run_unless, run_within, watched_evm,
+};
 pub use environment::{Overrides, Prepared, prepare};
 pub use estimate::estimate_gas;
 

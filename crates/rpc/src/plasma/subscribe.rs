@@ -29,6 +29,15 @@ struct Wanted {
     outcomes: Option<Vec<OutcomeName>>,
 }
 
+/// The second parameter of `plasma_subscribe("ticks")`: what is told of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Told {
+    /// The accounts and slots that they changed, too.
+    #[serde(default)]
+    state_changes: bool,
+}
+
 impl Wanted {
     /// # Errors
     /// -32602 where no decision could match.
@@ -79,8 +88,8 @@ impl Feed for Topic {
                 Ok(Self::Upkeeps(live.decisions(), wanted))
             }
             "ticks" => {
-                arguments.none_from(1)?;
-                Ok(Self::Ticks(live.ticks()))
+                let told: Told = arguments.or_default(1)?;
+                Ok(Self::Ticks(live.ticks(told.state_changes)))
             }
             _ => Err(subscription::unknown(&name, "plasma")),
         }

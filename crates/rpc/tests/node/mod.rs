@@ -4,10 +4,12 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its own part")]
 
 mod genesis;
+mod pipe;
 mod socket;
 mod upkeeps;
 
 pub use genesis::{ANSWERER, CHAIN_ID, INVALID, LOG_TOPIC, LOOPER, REVERTER, STORER};
+pub use pipe::Pipe;
 pub use socket::Socket;
 pub use upkeeps::{Registration, TARGET, Upkeeps};
 

@@ -1,0 +1,204 @@
+//! The TCP ports: accepting connections, and what stands between them and the methods.
+
+use crate::{
+    RpcConfig,
+    auth::TokenGate,
+    error,
+    gate::GateLayer,
+    http_layer::HostGate,
+    middleware::{Front, FrontService},
+    origin::OriginGate,
+    server::RpcError,
+};
+use http::{
+    StatusCode,
+    header::{AUTHORIZATION, COOKIE},
+};
+use jsonrpsee::{
+    Methods,
+    server::{
+        ConnectionGuard, ConnectionPermit, HttpRequest, Server, ServerConfig, ServerHandle,
+        StopHandle, middleware::rpc::RpcServiceBuilder, serve_with_graceful_shutdown, stop_channel,
+    },
+    types::{ErrorObjectOwned, Id, Response, ResponsePayload},
+};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tower::Service;
+use tower_http::cors::CorsLayer;
+
+/// Connections above the limit that are told so at once; further ones are closed without a word.
+const TURNED_AWAY_AT_ONCE: usize = 64;
+
+/// How long a connection that is turned away may take to read why.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long to wait where the system has no room for another connection.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(50);
+
+/// The address that a request came from; absent on the unix socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The place of a connection among those that are allowed. Requests carry it, so that it is held as
+/// long as the connection or, after a handshake, its WebSocket.
+#[derive(Clone, Debug)]
+struct Admitted(#[allow(dead_code, reason = "held, not read")] Arc<ConnectionPermit>);
+
+/// Bounds how many connections there are, over all ports and the unix socket.
+#[derive(Clone, Debug)]
+pub(crate) struct Connections {
+    guard: ConnectionGuard,
+    turned_away: Arc<Semaphore>,
+}
+
+impl Connections {
+    pub(crate) fn new(config: &RpcConfig) -> Self {
+        Self {
+            guard: ConnectionGuard::new(config.max_connections as usize),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_AT_ONCE)),
+        }
+    }
+
+    /// A place for one more, where there is one.
+    pub(crate) fn admit(&self) -> Option<ConnectionPermit> {
+        self.guard.try_acquire()
+    }
+
+    /// Why a connection has no place, as a JSON-RPC response.
+    pub(crate) fn refusal(&self) -> String {
+        refusal(error::limit_exceeded(format!(
+            "the node has {} connections already (--rpc.max-connections)",
+            self.guard.max_connections()
+        )))
+    }
+
+    /// Tells an HTTP client that there is no place for it.
+    async fn turn_away(self, mut stream: TcpStream) {
+        let Ok(_place) = self.turned_away.try_acquire() else { return };
+        let body = self.refusal();
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        let answer = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let tell = async {
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+            // Closing before the request was read would take the answer away again.
+            let mut rest = [0; 4096];
+            while stream.read(&mut rest).await? > 0 {}
+            Ok::<_, io::Error>(())
+        };
+        // A client that does not listen has nothing to be told.
+        let _ = tokio::time::timeout(FAREWELL, tell).await;
+    }
+}
+
+/// A response with this error that belongs to no request in particular.
+pub(crate) fn refusal(reason: ErrorObjectOwned) -> String {
+    let answer = Response::new(ResponsePayload::<()>::error(reason), Id::Null);
+    serde_json::to_string(&answer)
+        .unwrap_or_else(|failure| error::internal(failure.to_string()).to_string())
+}
+
+/// What stands between a port and the methods behind it.
+pub(crate) struct Door {
+    pub(crate) cors: Option<CorsLayer>,
+    pub(crate) guard: GateLayer<HostGate>,
+    pub(crate) origins: Option<GateLayer<OriginGate>>,
+    pub(crate) auth: Option<GateLayer<TokenGate>>,
+    pub(crate) front: Front,
+    pub(crate) methods: Methods,
+    pub(crate) connections: Connections,
+}
+
+impl Door {
+    /// Starts a server on `address`, whose port the flag `flag` sets.
+    ///
+    /// # Errors
+    /// Where the address cannot be listened on.
+    pub(crate) async fn open(
+        &self,
+        address: SocketAddr,
+        flag: &'static str,
+        config: ServerConfig,
+    ) -> Result<(SocketAddr, ServerHandle), RpcError> {
+        let bind = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => RpcError::PortInUse { address, flag },
+            _ => RpcError::Bind { address, flag, source },
+        };
+        let listener = TcpListener::bind(address).await.map_err(bind)?;
+        let bound = listener.local_addr().map_err(bind)?;
+        let http = tower::ServiceBuilder::new()
+            .option_layer(self.cors.clone())
+            .layer(self.guard.clone())
+            .option_layer(self.origins.clone())
+            .option_layer(self.auth.clone());
+        let front = self.front.clone();
+        let rpc = RpcServiceBuilder::new()
+            .layer_fn(move |inner| FrontService { front: front.clone(), inner });
+        let builder = Server::builder()
+            .set_config(config)
+            .set_http_middleware(http)
+            .set_rpc_middleware(rpc)
+            .to_service_builder();
+        let (stop, handle) = stop_channel();
+        let (methods, connections) = (self.methods.clone(), self.connections.clone());
+        tokio::spawn(async move {
+            while let Some((stream, peer)) = accept(&listener, &stop).await {
+                let Some(permit) = connections.admit() else {
+                    tokio::spawn(connections.clone().turn_away(stream));
+                    continue;
+                };
+                let admitted = Admitted(Arc::new(permit));
+                let service = builder.clone().build(methods.clone(), stop.clone());
+                let service = tower::service_fn(move |mut request: HttpRequest<_>| {
+                    request.extensions_mut().insert(Peer(peer.ip()));
+                    request.extensions_mut().insert(admitted.clone());
+                    for (name, value) in request.headers_mut() {
+                        // So that no log shows it, whoever writes requests there.
+                        value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
+                    }
+                    service.clone().call(request)
+                });
+                let stopped = stop.clone().shutdown();
+                // How a connection ended matters to nobody.
+                tokio::spawn(serve_with_graceful_shutdown(stream, service, stopped));
+            }
+        });
+        Ok((bound, handle))
+    }
+}
+
+/// The next connection; `None` when the server is stopped.
+async fn accept(listener: &TcpListener, stop: &StopHandle) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = tokio::select! {
+            () = stop.clone().shutdown() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Answers are written whole; waiting for more would only delay them.
+                let _ = stream.set_nodelay(true);
+                return Some((stream, peer));
+            }
+            Err(reason) => {
+                // A connection that failed early, or too many open files: neither ends the server.
+                tracing::debug!(target: "plasma::rpc", %reason, "a connection was not accepted");
+                tokio::time::sleep(NO_ROOM_PAUSE).await;
+            }
+        }
+    }
+}
