@@ -13,7 +13,7 @@ E2E_TMP="$cache/run.$$"
 mkdir -p "$E2E_TMP"
 export PLASMA_BINARY E2E_TMP
 
-all=(sample foundry hardhat3 js python amsterdam explain keeper dropin examples restart faults badinput)
+all=(sample foundry hardhat3 js python amsterdam explain keeper dropin examples restart faults badinput edge)
 [ -n "${E2E_ALL:-}" ] && all+=(hardhat2)
 suites=("${@:-${all[@]}}")
 [ $# -gt 0 ] || suites=("${all[@]}")
@@ -59,6 +59,7 @@ suite() {
     foundry | js | keeper | examples | badinput)
       with_node "$name" "${node_test[@]}" "$tests/$name/" ;;
     amsterdam | explain | restart | faults | sample) "${node_test[@]}" "$tests/$name/" ;;
+    edge) python_venv; EDGE_PYTHON="$cache/venv/bin/python" with_node edge "${node_test[@]}" "$tests/edge/" ;;
     dropin) npm_ci "$tests/dropin"; with_node dropin "${node_test[@]}" "$tests/dropin/dropin.test.mjs" ;;
     python) python_venv; with_node python "$cache/venv/bin/python" "$tests/python/test_web3.py" ;;
     hardhat3) (node24; npm_ci "$tests/hardhat3"; cd "$tests/hardhat3"
