@@ -15,4 +15,5 @@ EXPOSE 8545
 VOLUME /var/lib/plasma/data
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD curl -fsS http://127.0.0.1:9001/health || exit 1
 ENTRYPOINT ["plasma-node"]
-CMD ["node", "--dev"]
+# The address is the container's own; who reaches it is decided where the port is published: docker run -p 127.0.0.1:8545:8545.
+CMD ["node", "--dev", "--dev.serve-unsafe-methods-on-all-addresses"]
