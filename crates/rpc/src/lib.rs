@@ -40,6 +40,7 @@ mod net;
 mod ots;
 pub mod params;
 mod plasma;
+mod refused;
 mod server;
 mod sign;
 mod subscription;
