@@ -2,6 +2,7 @@
 
 use crate::{
     RpcConfig,
+    dev::KeptBlobs,
     error::{self, RpcResult},
     eth::{fees::TipOracle, filters::Filters},
     params::Arguments,
@@ -15,7 +16,10 @@ use plasma_storage::StateReader;
 use serde::Serialize;
 use std::{
     ops::Deref,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
 };
 
 /// The context of all methods. A cheap handle.
@@ -41,6 +45,10 @@ pub struct Parts {
     pub(crate) filters: Filters,
     /// Suggested tips.
     pub(crate) tips: TipOracle,
+    /// Whether a development node tells in its log what transactions and commands did.
+    pub(crate) dev_logging: AtomicBool,
+    /// Blobs of the newest transactions; `None` outside of development.
+    pub(crate) blobs: Option<KeptBlobs>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -89,6 +97,7 @@ impl Api {
         let submitters = Workers::new(0, config.max_queued.saturating_mul(16));
         let engine_workers = Workers::new(1, config.max_queued);
         let filters = Filters::new(config.max_filters, config.filter_timeout);
+        let blobs = chain.dev().is_some().then(|| KeptBlobs::new(chain.pool()));
         Self(Arc::new(Parts {
             chain,
             config,
@@ -98,6 +107,8 @@ impl Api {
             waiting: AtomicUsize::new(0),
             filters,
             tips: TipOracle::default(),
+            dev_logging: AtomicBool::new(true),
+            blobs,
         }))
     }
 

@@ -82,6 +82,8 @@ pub struct RpcHandle {
     auth_address: Option<SocketAddr>,
     servers: Vec<ServerHandle>,
     live: JoinHandle<()>,
+    /// What tells of transactions in a development node's log.
+    console: Option<JoinHandle<()>>,
 }
 
 impl RpcHandle {
@@ -115,6 +117,7 @@ impl RpcHandle {
 impl Drop for RpcHandle {
     fn drop(&mut self) {
         self.live.abort();
+        self.console.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -210,7 +213,8 @@ pub async fn serve(
         servers.push(server);
     }
     let live = tokio::spawn(live.run(api.clone()));
-    Ok(RpcHandle { http_address, ws_address, auth_address, servers, live })
+    let console = dev::console::watch(&api);
+    Ok(RpcHandle { http_address, ws_address, auth_address, servers, live, console })
 }
 
 /// What stands between a port and the methods behind it.
