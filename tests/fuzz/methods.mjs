@@ -27,9 +27,12 @@ export const METHODS = {
   eth_subscribe: (v) => [v.loose(() => v.random.pick(['newHeads', 'logs', 'newPendingTransactions', 'syncing', 'other'])), v.random.chance(1, 2) ? v.filter() : v.flag()],
   eth_sendRawTransaction: (v) => [v.raw()],
   eth_sendRawTransactionSync: (v) => [v.raw(), v.quantity(500)],
-  ...named('eth', ['sendTransaction', 'signTransaction'], (v) => [v.call()]),
+  ...named('eth', ['sendTransaction', 'sendUnsignedTransaction', 'signTransaction'], (v) => [v.call()]),
+  eth_sendTransactionSync: (v) => [v.call(), v.quantity(500)],
+  eth_resend: (v) => [v.call(), v.quantity(), v.quantity()],
   eth_sign: (v) => [v.address(), v.bytes()],
-  eth_signTypedData_v4: (v) => [v.address(), v.typedData()],
+  ...named('eth', ['signTypedData', 'signTypedData_v3', 'signTypedData_v4'], (v) => [v.address(), v.typedData()]),
+  eth_networkId: () => [],
   personal_sign: (v) => [v.bytes(), v.address(), v.text()],
   ...named('net', ['listening', 'peerCount', 'version'], () => []),
   web3_clientVersion: () => [],
@@ -87,11 +90,21 @@ export const METHODS = {
   ...developers(['reset'], (v) => [v.some({ forking: () => v.random.json(1) })]),
   ...developers(['setMinGasPrice', 'setNextBlockBaseFeePerGas'], (v) => [v.quantity()]),
   ...developers(['setPrevRandao'], (v) => [v.word()]),
-  ...named('anvil', ['nodeInfo', 'snapshot', 'removeBlockTimestampInterval'], () => []),
-  ...named('anvil', ['reorg', 'rollback', 'setChainId', 'setRpcUrl'], (v) => [v.random.json()]),
+  ...developers(['nodeInfo', 'snapshot', 'removeBlockTimestampInterval', 'getGenesisTime', 'getLastBlockWallTime'], () => []),
+  ...developers(['reorg', 'rollback', 'setChainId', 'setRpcUrl', 'impersonateSignature', 'classifyTransaction'], (v) => [v.random.json()]),
+  ...developers(['dealERC20', 'setERC20Balance'], (v) => [v.address(), v.address(), v.quantity()]),
+  ...developers(['setERC20Allowance'], (v) => [v.address(), v.address(), v.address(), v.quantity()]),
+  ...developers(['getBlobByHash', 'getBlobsByTransactionHash'], (v) => [v.hash()]),
+  anvil_setNextBlockPrevRandao: (v) => [v.word()],
+  ...named('tenderly', ['addBalance', 'setBalance'], (v) => [v.address(), v.quantity()]),
+  evm_setAccountBalance: (v) => [v.address(), v.quantity()],
+  evm_setAccountCode: (v) => [v.own(), v.code()],
+  evm_setAccountStorageAt: (v) => [v.own(), v.slot(), v.word()],
+  ...developers(['mine_detailed'], (v) => [v.some({ blocks: v.amount, timestamp: v.amount })]),
+  evm_mine_detailed: (v) => [v.some({ blocks: v.amount, timestamp: v.amount })],
   ...clocks(['increaseTime', 'setTime', 'setNextBlockTimestamp'], (v) => [v.amount()]),
   ...clocks(['setIntervalMining'], (v) => [v.interval()]),
-  anvil_setBlockTimestampInterval: (v) => [v.amount()],
+  ...developers(['setBlockTimestampInterval'], (v) => [v.amount()]),
   ...clocks(['setAutomine'], (v) => [v.flag()]),
   ...clocks(['setBlockGasLimit'], (v) => [v.quantity(1e9)]),
   ...clocks(['revert'], (v) => [v.quantity()]),
@@ -110,5 +123,5 @@ function developers(names, make) {
 }
 
 function clocks(names, make) {
-  return { ...named('anvil', names, make), ...named('evm', names, make) }
+  return { ...named('anvil', names, make), ...named('evm', names, make), ...named('hardhat', names, make) }
 }

@@ -33,6 +33,8 @@ pub(crate) struct DevState {
     pub(crate) patch: StateChanges,
     snapshots: Vec<Snapshot>,
     snapshots_taken: u64,
+    /// Wall clock when the last block was sealed, in seconds.
+    last_sealed: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +72,7 @@ impl DevState {
 
     /// What was set for one block only is used up.
     pub(crate) fn block_sealed(&mut self) {
+        self.last_sealed = Some(now_s());
         if let Some(exact) = self.next_timestamp.take() {
             // Later blocks go on from the time that was set, as dev nodes do.
             self.time_offset = exact as i64 - now_s() as i64;
@@ -178,6 +181,11 @@ impl DevControl {
             )));
         }
         self.with_state(|dev| dev.next_timestamp = Some(timestamp))
+    }
+
+    /// Wall clock when the last block was sealed, in seconds; `None` before this run's first one.
+    pub fn last_block_wall_time(&self) -> Result<Option<u64>, ChainError> {
+        Ok(self.chain()?.producer.lock().dev.last_sealed)
     }
 
     /// Moves the clock by `seconds`; answers the whole offset to the wall clock.

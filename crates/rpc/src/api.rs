@@ -2,6 +2,7 @@
 
 use crate::{
     RpcConfig,
+    dev::KeptBlobs,
     error::{self, RpcResult},
     eth::{fees::TipOracle, filters::Filters},
     exec,
@@ -17,7 +18,10 @@ use plasma_storage::StateReader;
 use serde::Serialize;
 use std::{
     ops::Deref,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
 };
 
 /// How the names of methods begin that may work for seconds: they execute whole blocks or many
@@ -63,6 +67,10 @@ pub struct Parts {
     pub(crate) filters: Filters,
     /// Suggested tips.
     pub(crate) tips: TipOracle,
+    /// Whether a development node tells in its log what transactions and commands did.
+    pub(crate) dev_logging: AtomicBool,
+    /// Blobs of the newest transactions; `None` outside of development.
+    pub(crate) blobs: Option<KeptBlobs>,
 }
 
 impl std::fmt::Debug for Parts {
@@ -117,6 +125,7 @@ impl Api {
         let engine_workers = Workers::new(1, config.max_queued);
         let rate = config.rate_limit.map(RateLimit::new).map(Arc::new);
         let filters = Filters::new(config.max_filters, config.filter_timeout);
+        let blobs = chain.dev().is_some().then(|| KeptBlobs::new(chain.pool()));
         Self(Arc::new(Parts {
             chain,
             config,
@@ -128,6 +137,8 @@ impl Api {
             waiting: AtomicUsize::new(0),
             filters,
             tips: TipOracle::default(),
+            dev_logging: AtomicBool::new(true),
+            blobs,
         }))
     }
 

@@ -89,6 +89,14 @@ pub fn method_not_found(method: &str) -> ErrorObjectOwned {
     error(METHOD_NOT_FOUND, format!("the method {method} does not exist/is not available"))
 }
 
+/// -32601 for a method that this node does not have on purpose, with what to do instead.
+pub fn method_refused(method: &str, sentence: &str) -> ErrorObjectOwned {
+    error(
+        METHOD_NOT_FOUND,
+        format!("the method {method} does not exist/is not available: {sentence}"),
+    )
+}
+
 /// The answer to a block number, tag or hash that names no block where one is needed.
 pub fn header_not_found() -> ErrorObjectOwned {
     server_error("header not found")

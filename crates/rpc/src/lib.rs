@@ -45,6 +45,7 @@ pub mod params;
 mod plasma;
 mod ports;
 mod rate;
+mod refused;
 mod server;
 mod sign;
 mod subscription;

@@ -1,6 +1,6 @@
 //! What happens to every request: names of unknown methods, limits on batches, figures.
 
-use crate::{api::Api, engine, error, eth::submit, ports::Peer, rate::RateLimit};
+use crate::{api::Api, engine, error, eth::submit, ports::Peer, rate::RateLimit, refused};
 use alloy_primitives::B256;
 use futures::{FutureExt, StreamExt, stream};
 use jsonrpsee::{
@@ -87,7 +87,10 @@ impl Front {
         if self.engine && engine::is_engine(&name) {
             return engine::not_served(&name, self.api.chain.engine().is_some());
         }
-        error::method_not_found(&name)
+        match refused::sentence(&name, self.api.chain.dev().is_some()) {
+            Some(sentence) => error::method_refused(&name, sentence),
+            None => error::method_not_found(&name),
+        }
     }
 
     /// Limits that jsonrpsee enforces, in words that name the flag.

@@ -108,6 +108,8 @@ pub struct RpcHandle {
     servers: Vec<ServerHandle>,
     ipc: Option<Ipc>,
     live: JoinHandle<()>,
+    /// What tells of transactions in a development node's log.
+    console: Option<JoinHandle<()>>,
 }
 
 impl RpcHandle {
@@ -150,6 +152,7 @@ impl RpcHandle {
 impl Drop for RpcHandle {
     fn drop(&mut self) {
         self.live.abort();
+        self.console.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -261,7 +264,8 @@ pub async fn serve(
         }
     };
     let live = tokio::spawn(live.run(api.clone()));
-    Ok(RpcHandle { http_address, ws_address, auth_address, servers, ipc, live })
+    let console = dev::console::watch(&api);
+    Ok(RpcHandle { http_address, ws_address, auth_address, servers, ipc, live, console })
 }
 
 /// The settings of a port.

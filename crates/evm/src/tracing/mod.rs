@@ -7,6 +7,7 @@
 //!
 //! JavaScript tracers are not built in: they would bring a JavaScript engine into the node.
 
+mod calls;
 mod error;
 mod geth;
 mod guard;
@@ -16,6 +17,7 @@ mod parity;
 #[cfg(test)]
 mod tests;
 
+pub use calls::{CallsTo, calls_to};
 pub use error::TracingError;
 pub use geth::{GethTracer, trace_transaction};
 pub use guard::{TraceLimits, parse_go_duration};

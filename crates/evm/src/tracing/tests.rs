@@ -227,6 +227,59 @@ fn the_prestate_difference_shows_what_changed() {
 }
 
 #[test]
+fn the_prestate_tracer_leaves_out_what_it_is_told_to() {
+    let prestate = |config: Value| {
+        let all = json_of(json!({"tracer": "prestateTracer", "tracerConfig": config}));
+        all[format!("{STORING:?}")].clone()
+    };
+    let full = prestate(json!({}));
+    assert!(full["code"].is_string() && full["storage"].is_object(), "{full}");
+    let bare = prestate(json!({"disableCode": true}));
+    assert_eq!((bare.get("code"), &bare["storage"]), (None, &full["storage"]));
+    let bare = prestate(json!({"disableStorage": true}));
+    assert_eq!((bare.get("storage"), &bare["code"]), (None, &full["code"]));
+}
+
+#[test]
+fn the_erc7562_tracer_shows_opcodes_and_slots() {
+    let root = json_of(json!({"tracer": "erc7562Tracer"}));
+    assert_eq!((&root["from"], &root["to"]), (&json!(SENDER), &json!(OUTER)));
+    let inner = &root["calls"][0];
+    assert_eq!(inner["to"], json!(STORING));
+    let slot = B256::with_last_byte(1).to_string();
+    assert!(inner["accessedSlots"]["writes"].get(&slot).is_some(), "{inner}");
+    let opcodes = inner["usedOpcodes"].as_object().expect("opcodes by their numbers");
+    assert!(opcodes.contains_key("0x55"), "SSTORE: {opcodes:?}");
+    assert_eq!(root["calls"][1]["error"], json!("execution reverted"));
+}
+
+#[test]
+fn the_state_gas_tracer_agrees_with_the_result() {
+    let traced = trace(json!({"tracer": "stateGasTracer"}));
+    let gas_used = traced.outcome.result.tx_gas_used();
+    let answer = serde_json::to_value(traced.trace).expect("traces serialise");
+    let told: U256 = serde_json::from_value(answer["gasUsed"].clone()).expect("a quantity");
+    assert_eq!(told, U256::from(gas_used), "{answer}");
+}
+
+#[test]
+fn what_was_handed_to_one_address_is_kept() {
+    let limits = TraceLimits::default();
+    for (target, expected) in [
+        (STORING, vec![bytes!("aaaaaaaa")]),
+        (OUTER, vec![bytes!("01020304ff")]),
+        (REVERTING, vec![bytes!("bbbbbbbb")]),
+        (SENDER, Vec::new()),
+    ] {
+        let traced = calls_to(&mut database(), &env(), transaction(OUTER), target, limits);
+        let (calls, result) = traced.expect("a trace").trace;
+        assert_eq!(calls.inputs(), expected, "{target}");
+        assert_eq!(calls.omitted(), 0);
+        assert!(result.is_success());
+    }
+}
+
+#[test]
 fn the_small_tracers_answer_their_shapes() {
     assert_eq!(
         json_of(json!({"tracer": "4byteTracer"})),

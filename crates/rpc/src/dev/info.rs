@@ -1,7 +1,10 @@
 //! What tools ask about the node itself.
 
-use super::{Call, Commands};
-use crate::{error::RpcResult, eth::fees::suggested_tip};
+use super::{Call, Commands, refused_by_chain};
+use crate::{
+    error::{self, RpcResult},
+    eth::fees::suggested_tip,
+};
 use alloy_primitives::{B256, U64, U256};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::atomic::Ordering};
@@ -14,8 +17,18 @@ pub(super) fn register(commands: &mut Commands<'_>) {
         Ok(metadata(call, Some(snapshots)))
     });
     commands.query(&["anvil_nodeInfo"], 0, node_info);
+    // Seconds since 1970, as JSON numbers.
+    commands.query(&["anvil_getGenesisTime", "hardhat_getGenesisTime"], 0, |call| {
+        let genesis = call.api.chain.block(0).map_err(error::from_chain)?;
+        Ok(genesis.ok_or_else(error::header_not_found)?.header.timestamp)
+    });
+    commands.query(&["anvil_getLastBlockWallTime", "hardhat_getLastBlockWallTime"], 0, |call| {
+        let sealed = call.dev.last_block_wall_time().map_err(refused_by_chain)?;
+        Ok(sealed.unwrap_or_else(|| call.api.chain.head().header.timestamp))
+    });
+    commands.query(&["eth_networkId"], 0, |call| Ok(call.api.chain.spec().chain_id().to_string()));
     commands.command(&["hardhat_setLoggingEnabled", "anvil_setLoggingEnabled"], 1, |call| {
-        call.context.logging.store(call.arguments.required(0)?, Ordering::Relaxed);
+        call.api.dev_logging.store(call.arguments.required(0)?, Ordering::Relaxed);
         Ok(())
     });
 }

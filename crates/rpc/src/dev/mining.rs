@@ -2,12 +2,21 @@
 
 use super::{Call, Commands, refused_by_chain};
 use crate::{
+    api::Api,
+    convert::rpc_block,
+    debug::replay::Replay,
     error::{self, RpcResult},
     params::Quantity,
 };
-use alloy_primitives::{B256, U64};
+use alloy_primitives::{Address, B256, U64};
+use plasma_chain::ExecutedBlock;
+use plasma_evm::{
+    ExecutionResult,
+    tracing::{TraceLimits, calls_to},
+};
 use serde::{Deserialize, Deserializer, de};
-use std::fmt;
+use serde_json::{Value, json};
+use std::{fmt, sync::Arc};
 
 /// From here on an interval is read as milliseconds: see [`interval_ms`].
 const SECONDS_BELOW: u64 = 1000;
@@ -16,6 +25,11 @@ pub(super) fn register(commands: &mut Commands<'_>) {
     commands.query(&["evm_snapshot", "anvil_snapshot"], 0, snapshot);
     commands.query(&["evm_revert", "anvil_revert"], 1, revert);
     commands.query(&["evm_mine"], 1, evm_mine);
+    commands.query(
+        &["evm_mine_detailed", "anvil_mine_detailed", "hardhat_mine_detailed"],
+        1,
+        mine_detailed,
+    );
     commands.command(&["hardhat_mine", "anvil_mine"], 2, mine);
     commands.query(&["evm_increaseTime", "anvil_increaseTime"], 1, increase_time);
     commands.query(&["evm_setTime", "anvil_setTime"], 1, set_time);
@@ -36,10 +50,14 @@ pub(super) fn register(commands: &mut Commands<'_>) {
         let interval = call.dev.interval_mining().map_err(refused_by_chain)?;
         Ok(interval.map(|ms| ms.div_ceil(1000)))
     });
-    commands.command(&["anvil_setBlockTimestampInterval"], 1, |call| {
-        let Quantity(seconds) = call.arguments.required(0)?;
-        call.dev.set_block_timestamp_interval(Some(seconds)).map_err(refused_by_chain)
-    });
+    commands.command(
+        &["anvil_setBlockTimestampInterval", "hardhat_setBlockTimestampInterval"],
+        1,
+        |call| {
+            let Quantity(seconds) = call.arguments.required(0)?;
+            call.dev.set_block_timestamp_interval(Some(seconds)).map_err(refused_by_chain)
+        },
+    );
     commands.query(&["anvil_removeBlockTimestampInterval"], 0, |call| {
         call.dev.set_block_timestamp_interval(None).map_err(refused_by_chain)?;
         Ok(true)
@@ -139,14 +157,65 @@ impl<'de> Deserialize<'de> for MineOptions {
 /// Mines one block, or as many as asked; the first at the given time. Answers `"0x0"`, as both
 /// nodes do.
 fn evm_mine(call: &Call<'_>) -> RpcResult<&'static str> {
+    mine_with_options(call)?;
+    Ok("0x0")
+}
+
+/// As [`evm_mine`], but answers the blocks with their transactions, and these with what they
+/// returned (`output`) and, where they failed with a reason, that (`revertReason`), as anvil does.
+fn mine_detailed(call: &Call<'_>) -> RpcResult<Vec<Value>> {
+    let blocks = mine_with_options(call)?;
+    blocks.iter().map(|block| detailed(call, block)).collect()
+}
+
+fn detailed(call: &Call<'_>, block: &ExecutedBlock) -> RpcResult<Value> {
+    let unwritten =
+        |failure| error::internal(format!("a block cannot be written as JSON: {failure}"));
+    let mut written = serde_json::to_value(rpc_block(block, true)).map_err(unwritten)?;
+    let Some(transactions) = written["transactions"].as_array_mut() else { return Ok(written) };
+    for (transaction, result) in transactions.iter_mut().zip(results(call.api, block)?) {
+        if let ExecutionResult::Revert { output, .. } = &result
+            && let Some(reason) = error::revert_reason(output)
+        {
+            transaction["revertReason"] = json!(reason);
+        }
+        transaction["output"] = json!(result.output().cloned().unwrap_or_default());
+    }
+    Ok(written)
+}
+
+/// What the transactions of `block` came to, by executing them again.
+fn results(api: &Api, block: &ExecutedBlock) -> RpcResult<Vec<ExecutionResult>> {
+    if block.transactions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut replay = Replay::begin(api, block)?;
+    let mut results = Vec::with_capacity(block.transactions.len());
+    while let Some(traced) = replay.trace_next(|state, env, tx, _| {
+        calls_to(state, env, tx, Address::ZERO, TraceLimits::default())
+    })? {
+        results.push(traced.map_err(|failure| error::server_error(failure.to_string()))?.1);
+    }
+    Ok(results)
+}
+
+/// Most blocks whose details one call may ask for.
+const MAX_DETAILED: u64 = 1_000;
+
+fn mine_with_options(call: &Call<'_>) -> RpcResult<Vec<Arc<ExecutedBlock>>> {
     let options: MineOptions = call.arguments.or_default(0)?;
+    if call.name.ends_with("_detailed") && options.blocks.is_some_and(|it| it > MAX_DETAILED) {
+        return Err(error::invalid_params(format!(
+            "at most {MAX_DETAILED} blocks are told in detail at once: use evm_mine"
+        )));
+    }
     // Hardhat's tools send 0 where no time is meant.
     if let Some(timestamp) = options.timestamp.filter(|&timestamp| timestamp != 0) {
         call.dev.set_next_block_timestamp(timestamp).map_err(refused_by_chain)?;
     }
     let mined = call.dev.mine(options.blocks.unwrap_or(1), None).map_err(refused_by_chain)?;
     call.log(format_args!("mined {} block(s)", mined.len()));
-    Ok("0x0")
+    Ok(mined)
 }
 
 /// `hardhat_mine [blocks, interval]`: `interval` is seconds between the blocks.

@@ -6,7 +6,11 @@
 //!
 //! Invariant: nothing here is registered unless the chain was started for development.
 
+mod aliases;
+mod blobs;
+pub(crate) mod console;
 mod dump;
+mod erc20;
 #[cfg(test)]
 pub(crate) mod harness;
 mod info;
@@ -16,6 +20,8 @@ mod refused;
 mod state;
 
 #[cfg(test)]
+mod compat_tests;
+#[cfg(test)]
 mod tests;
 
 use crate::{
@@ -24,15 +30,13 @@ use crate::{
     params::Arguments,
 };
 use alloy_primitives::{B256, map::HashMap};
+pub(crate) use blobs::KeptBlobs;
 use jsonrpsee::RpcModule;
 use parking_lot::Mutex;
 use plasma_chain::{ChainError, DevControl};
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 /// What the commands remember between calls.
 #[derive(Debug)]
@@ -43,7 +47,6 @@ pub(crate) struct DevContext {
     snapshots: Mutex<HashMap<u64, (u64, B256)>>,
     /// Changes that read the state first hold this until they have written it.
     writing: Mutex<()>,
-    logging: AtomicBool,
 }
 
 impl Default for DevContext {
@@ -52,7 +55,6 @@ impl Default for DevContext {
             instance: Mutex::new(B256::random()),
             snapshots: Mutex::default(),
             writing: Mutex::default(),
-            logging: AtomicBool::new(true),
         }
     }
 }
@@ -69,7 +71,10 @@ pub(crate) fn register(module: &mut RpcModule<Api>, api: &Api) {
     dump::register(&mut commands);
     pool::register(&mut commands);
     info::register(&mut commands);
+    erc20::register(&mut commands);
+    blobs::register(&mut commands);
     refused::register(&mut commands);
+    aliases::register(module);
 }
 
 /// Registers commands under all their names.
@@ -95,7 +100,7 @@ impl Call<'_> {
 
     /// A line in the node's log, unless the developer has turned them off.
     fn log(&self, what: std::fmt::Arguments<'_>) {
-        if self.context.logging.load(Ordering::Relaxed) {
+        if self.api.dev_logging.load(Ordering::Relaxed) {
             tracing::info!(target: "plasma::dev", method = self.name, "{what}");
         }
     }

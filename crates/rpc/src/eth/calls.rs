@@ -3,6 +3,7 @@
 use super::call_many;
 use crate::{
     api::{Api, heavy},
+    dev::console,
     error::{self, RpcResult},
     exec::{self, Overrides},
     params::Arguments,
@@ -92,7 +93,11 @@ fn call(api: &Api, request: &Request) -> RpcResult<Bytes> {
     exec::run_until(api.config.call_timeout, || {
         let prepared = exec::prepare(api, request.block, request.overrides.clone())?;
         let transaction = prepared.transaction(request.call.clone())?;
+        let again = console::listens(api).then(|| transaction.clone());
         let outcome = prepared.execute(transaction).map_err(error::from_simulation)?;
+        if let Some(again) = again {
+            console::tell_call("eth_call", &prepared, again, &outcome);
+        }
         exec::output(outcome.result)
     })
 }

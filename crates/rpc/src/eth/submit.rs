@@ -140,10 +140,7 @@ fn pays_base_fee(api: &Api, transaction: &PoolTransaction) -> bool {
 /// transaction), code 4 where there was no receipt in time (`data`: the hash; the pool keeps it),
 /// else as `eth_sendRawTransaction`.
 async fn send_and_wait(api: &Api, raw: Bytes, timeout: Option<Quantity>) -> RpcResult<RpcReceipt> {
-    let timeout = match timeout {
-        None | Some(Quantity(0)) => api.config.sync_timeout_default,
-        Some(Quantity(millis)) => Duration::from_millis(millis).min(api.config.sync_timeout_max),
-    };
+    let timeout = sync_timeout(api, timeout);
     let job = {
         let api = api.clone();
         move || {
@@ -168,6 +165,26 @@ async fn send_and_wait(api: &Api, raw: Bytes, timeout: Option<Quantity>) -> RpcR
         }
     };
     let hash = api.submitters.run(job).await?;
+    receipt_within(api, hash, timeout).await
+}
+
+/// How long a submission waits for its receipt: as asked, within this node's limit.
+pub(crate) fn sync_timeout(api: &Api, asked: Option<Quantity>) -> Duration {
+    match asked {
+        None | Some(Quantity(0)) => api.config.sync_timeout_default,
+        Some(Quantity(millis)) => Duration::from_millis(millis).min(api.config.sync_timeout_max),
+    }
+}
+
+/// The receipt of a transaction in the pool, as soon as it is there.
+///
+/// # Errors
+/// Code 4 where there was none in time (`data`: the hash).
+pub(crate) async fn receipt_within(
+    api: &Api,
+    hash: B256,
+    timeout: Duration,
+) -> RpcResult<RpcReceipt> {
     let included = api.chain.wait_for_preconfirmation(hash, timeout).await;
     let included = included.ok_or_else(|| timed_out(hash, timeout))?;
     let (block, index) = included.place();

@@ -6,6 +6,7 @@
 mod accounts;
 mod kind;
 mod send;
+mod send_dev;
 
 #[cfg(test)]
 mod tests;
@@ -35,8 +36,12 @@ pub(crate) fn register(module: &mut RpcModule<Api>, api: &Api, accounts: Arc<Dev
     quick(module, "eth_sign", 2, move |arguments| {
         signer.sign_message(arguments.required(0)?, arguments.required(1)?)
     });
-    let signer = keys.clone();
-    quick(module, "eth_signTypedData_v4", 2, move |arguments| signer.sign_typed_data(&arguments));
+    // The first is EIP-712's own name; where the third version takes the data, it hashes it as the
+    // fourth does.
+    for name in ["eth_signTypedData", "eth_signTypedData_v3", "eth_signTypedData_v4"] {
+        let signer = keys.clone();
+        quick(module, name, 2, move |arguments| signer.sign_typed_data(&arguments));
+    }
     if api.chain.dev().is_some() {
         let signer = keys;
         // The password of other nodes' personal_sign is accepted and not needed.
@@ -44,7 +49,11 @@ pub(crate) fn register(module: &mut RpcModule<Api>, api: &Api, accounts: Arc<Dev
             signer.sign_message(arguments.required(1)?, arguments.required(0)?)
         });
     }
-    send::register(module, Sender::new(accounts));
+    let sender = Sender::new(accounts);
+    send::register(module, sender.clone());
+    if api.chain.dev().is_some() {
+        send_dev::register(module, sender);
+    }
 }
 
 /// Registers a method that needs the keys alone.

@@ -28,10 +28,20 @@ struct Inner {
 }
 
 /// A transaction in the pool.
-struct Submitted {
-    hash: B256,
+pub(super) struct Submitted {
+    pub(super) hash: B256,
     /// The chain mines on demand, and nothing keeps the transaction from the next block.
     comes_at_once: bool,
+}
+
+impl Submitted {
+    /// The hash, once the block is there with which the transaction comes at once.
+    pub(super) async fn settled(self, api: &Api) -> B256 {
+        if self.comes_at_once {
+            wait_for_block(api, self.hash).await;
+        }
+        self.hash
+    }
 }
 
 pub(super) fn register(module: &mut RpcModule<Api>, sender: Sender) {
@@ -65,18 +75,26 @@ impl Sender {
             sender.submit(&worker_api, request)
         };
         let submitted = api.submitters.run(job).await?;
-        if submitted.comes_at_once {
-            wait_for_block(&api, submitted.hash).await;
-        }
-        Ok(submitted.hash)
+        Ok(submitted.settled(&api).await)
     }
 
-    fn submit(&self, api: &Api, request: TransactionRequest) -> RpcResult<Submitted> {
+    pub(super) fn submit(&self, api: &Api, request: TransactionRequest) -> RpcResult<Submitted> {
         let from = sender_of(&request)?;
         let has_key = self.0.accounts.contains(from);
         if !has_key && !api.chain.dev().is_some_and(|dev| dev.is_impersonated(from)) {
             return Err(from_accounts(AccountsError::Unknown(from)));
         }
+        self.submit_as(api, from, has_key, request)
+    }
+
+    /// Submits for `from`, signed with its key or, without `signed`, as if it were impersonated.
+    pub(super) fn submit_as(
+        &self,
+        api: &Api,
+        from: Address,
+        signed: bool,
+        request: TransactionRequest,
+    ) -> RpcResult<Submitted> {
         kind::check(&request)?;
         let chosen = request.nonce;
         // A call that fails is told here, with its revert data, before anything is sent.
@@ -87,7 +105,7 @@ impl Sender {
         }
         let transaction = kind::build(request)?;
         let transaction =
-            if has_key { self.sign(from, transaction)? } else { unsigned(from, transaction)? };
+            if signed { self.sign(from, transaction)? } else { unsigned(from, transaction)? };
         let (nonce, fee_cap) = (transaction.nonce(), transaction.transaction.max_fee_per_gas());
         let hash = api.chain.submit(transaction).map_err(error::from_pool)?;
         let base_fee = api.chain.pending().env.block_env.basefee;
@@ -120,7 +138,7 @@ impl Sender {
     }
 }
 
-fn sender_of(request: &TransactionRequest) -> RpcResult<Address> {
+pub(super) fn sender_of(request: &TransactionRequest) -> RpcResult<Address> {
     request.from.ok_or_else(|| error::invalid_params("missing \"from\": whose transaction is it?"))
 }
 

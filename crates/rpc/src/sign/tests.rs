@@ -150,6 +150,9 @@ async fn signatures_are_those_of_the_accounts() {
     let data: Value = serde_json::from_str(EIP712_EXAMPLE).unwrap();
     let signed = node.call("eth_signTypedData_v4", json!([account, data])).await;
     assert_eq!(node.call("eth_signTypedData_v4", json!([account, EIP712_EXAMPLE])).await, signed);
+    for name in ["eth_signTypedData", "eth_signTypedData_v3"] {
+        assert_eq!(node.call(name, json!([account, data])).await, signed, "{name}");
+    }
     assert_eq!(node.fail("eth_sign", json!([SOMEBODY, message])).await.code, -32000);
     assert_eq!(node.fail("eth_signTypedData_v4", json!([account, {}])).await.code, -32602);
 }
