@@ -1,12 +1,12 @@
 //! Values as one line of text, as Hardhat's node and Node.js' `util.format` print them.
 
 use alloy_dyn_abi::DynSolValue;
-use alloy_primitives::{I256, U256, hex};
+use alloy_primitives::{U256, hex};
 use std::fmt::Write as _;
 
 /// One call to the console as text.
 ///
-/// Where the first value is a string and more follow, `%s`, `%d`, `%i`, `%o`, `%O` and `%x` in it
+/// Where the first value is a string and more follow, `%s`, `%d`, `%i`, `%f`, `%j`, `%o`, `%O`, `%c` and `%x` in it
 /// stand for the values after it, and `%%` for a per cent sign; values that are left over follow,
 /// each after a blank.
 pub(super) fn line(values: &[DynSolValue]) -> String {
@@ -22,10 +22,12 @@ pub(super) fn line(values: &[DynSolValue]) -> String {
             }
             match parts.clone().next() {
                 Some('%') => text.push('%'),
-                Some(spec @ ('s' | 'd' | 'i' | 'o' | 'O' | 'x')) => match rest.next() {
-                    Some(value) => text.push_str(&by_spec(value, spec)),
-                    None => text.extend(['%', spec]),
-                },
+                Some(spec @ ('s' | 'd' | 'i' | 'f' | 'j' | 'o' | 'O' | 'c' | 'x')) => {
+                    match rest.next() {
+                        Some(value) => text.push_str(&by_spec(value, spec)),
+                        None => text.extend(['%', spec]),
+                    }
+                }
                 // Not a specifier: the sign stands for itself, and so does what follows.
                 _ => {
                     text.push('%');
@@ -48,7 +50,7 @@ fn plain(value: &DynSolValue) -> String {
         DynSolValue::Uint(number, _) => number.to_string(),
         DynSolValue::Int(number, _) => number.to_string(),
         DynSolValue::Bool(flag) => flag.to_string(),
-        DynSolValue::Address(address) => address.to_string(),
+        DynSolValue::Address(address) => hex::encode_prefixed(address),
         DynSolValue::String(text) => text.clone(),
         DynSolValue::Bytes(bytes) => hex::encode_prefixed(bytes),
         DynSolValue::FixedBytes(word, size) => hex::encode_prefixed(&word[..*size]),
@@ -56,29 +58,23 @@ fn plain(value: &DynSolValue) -> String {
     }
 }
 
+/// Hardhat makes every value a string before it is formatted: `%d` and `%i` mean the same as `%s` then, and `%o` quotes.
+/// `%x` is an extension.
 fn by_spec(value: &DynSolValue, spec: char) -> String {
     match spec {
-        'd' | 'i' => number(value, spec),
         'x' => hexadecimal(value),
-        'o' | 'O' => match value {
-            DynSolValue::Uint(..) | DynSolValue::Int(..) | DynSolValue::Bool(_) => plain(value),
-            _ => format!("'{}'", plain(value)),
-        },
+        'o' | 'O' => quoted(&plain(value)),
+        'j' => serde_json::Value::from(plain(value)).to_string(),
+        // A style, which a log has not.
+        'c' => String::new(),
         _ => plain(value),
     }
 }
 
-/// What is no number is "NaN". A flag is one for `%d` and none for `%i`, as in JavaScript.
-fn number(value: &DynSolValue, spec: char) -> String {
-    match value {
-        DynSolValue::Uint(..) | DynSolValue::Int(..) => plain(value),
-        DynSolValue::Bool(flag) if spec == 'd' => u8::from(*flag).to_string(),
-        DynSolValue::String(text) => match I256::from_dec_str(text.trim()) {
-            Ok(number) if !text.trim().is_empty() => number.to_string(),
-            _ => "NaN".to_owned(),
-        },
-        _ => "NaN".to_owned(),
-    }
+/// A string as JavaScript shows it: in single quotes, or in double ones where it has single ones and no double ones.
+fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    format!("{quote}{text}{quote}")
 }
 
 fn hexadecimal(value: &DynSolValue) -> String {
@@ -112,7 +108,7 @@ pub(super) fn harmless(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_primitives::{Address, B256};
+    use alloy_primitives::{Address, B256, I256};
 
     fn text(text: &str) -> DynSolValue {
         DynSolValue::String(text.to_owned())
@@ -133,7 +129,7 @@ mod tests {
         assert_eq!(line(&[uint(7), text("%d"), DynSolValue::Bool(false)]), "7 %d false");
         assert_eq!(
             line(&[DynSolValue::Address(Address::repeat_byte(0xab)), int(-3)]),
-            format!("{} -3", Address::repeat_byte(0xab))
+            format!("0x{} -3", "ab".repeat(20))
         );
         assert_eq!(line(&[DynSolValue::FixedBytes(B256::repeat_byte(0x12), 2)]), "0x1212");
         assert_eq!(line(&[DynSolValue::Bytes(vec![1, 2])]), "0x0102");
@@ -143,7 +139,7 @@ mod tests {
     #[test]
     fn a_string_in_front_is_a_form() {
         assert_eq!(line(&[text("x=%d y=%s"), uint(7), text("b")]), "x=7 y=b");
-        assert_eq!(line(&[text("%i|%o|%o"), int(-1), text("a"), uint(2)]), "-1|'a'|2");
+        assert_eq!(line(&[text("%i|%o|%o"), int(-1), text("a"), uint(2)]), "-1|'a'|'2'");
         assert_eq!(line(&[text("%x %x"), uint(255), int(-255)]), "0xff -0xff");
         assert_eq!(line(&[text("left"), uint(1), uint(2)]), "left 1 2");
         assert_eq!(line(&[text("%s"), uint(1), uint(2)]), "1 2");
@@ -156,16 +152,18 @@ mod tests {
         assert_eq!(line(&[text("%s")]), "%s");
     }
 
+    /// As Hardhat 2.29 prints them.
     #[test]
-    fn what_is_no_number_says_so() {
-        let address = DynSolValue::Address(Address::ZERO);
-        assert_eq!(line(&[text("%d %d"), text("a"), address]), "NaN NaN");
-        assert_eq!(line(&[text("%d"), text(" 12 ")]), "12");
-        assert_eq!(line(&[text("%d"), text("")]), "NaN");
-        assert_eq!(
-            line(&[text("%d %i"), DynSolValue::Bool(true), DynSolValue::Bool(true)]),
-            "1 NaN"
-        );
+    fn every_value_is_a_string_before_it_is_formatted() {
+        assert_eq!(line(&[text("%d"), text("a")]), "a");
+        assert_eq!(line(&[text("%d"), text("")]), "");
+        assert_eq!(line(&[text("%d"), text(" 12 ")]), " 12 ");
+        let yes = || DynSolValue::Bool(true);
+        assert_eq!(line(&[text("%d %i"), yes(), yes()]), "true true");
+        assert_eq!(line(&[text("%o"), text("it's")]), "\"it's\"");
+        assert_eq!(line(&[text("%j"), text("a")]), "\"a\"");
+        assert_eq!(line(&[text("%f"), uint(5)]), "5");
+        assert_eq!(line(&[text("%c[%s]"), text("a"), text("b")]), "[b]");
     }
 
     #[test]
