@@ -83,7 +83,7 @@ fn is_of_interest(api: &Api, block: &ExecutedBlock) -> bool {
     if !listens(api) || block.transactions.len() > MAX_TRANSACTIONS {
         return false;
     }
-    let quiet = |index| {
+    let quiet = |index: usize| {
         let succeeded = block.receipts.get(index).is_some_and(|receipt| receipt.success);
         succeeded && block.gas_used(index) == Some(TRANSFER)
     };
