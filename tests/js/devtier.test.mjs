@@ -2,13 +2,15 @@
 // sentence, and what contracts say to the console stands in the node's log.
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { createWalletClient, custom, defineChain, encodeFunctionData } from 'viem'
 import { accounts, keyOf } from '../lib/accounts.mjs'
 import { privateKeyToAccount } from 'viem/accounts'
 import { viemKzg, zeroBlob } from '../lib/blob.mjs'
-import { artifact, startNode } from '../lib/node.mjs'
+import { artifact, runCommand, startNode, temporaryFolder } from '../lib/node.mjs'
 import { client, errorOf, post, until } from '../lib/rpc.mjs'
 
+const genesis = fileURLToPath(new URL('../../genesis/dev.json', import.meta.url))
 const words = (text) => text.trim().split(/\s+/)
 
 /** Every name of anvil's and Hardhat's, of ganache's that anvil took over, and of those built on them. */
@@ -99,7 +101,10 @@ describe('names', () => {
   })
 
   test('outside of development every one of them says where it is served', async () => {
-    const plain = await startNode({ dev: false })
+    const datadir = temporaryFolder()
+    const { code, stderr } = await runCommand(['init', '--datadir', datadir, genesis])
+    assert.equal(code, 0, stderr)
+    const plain = await startNode({ dev: false, datadir })
     for (const name of NAMES.filter((name) => /^(evm|anvil|hardhat|tenderly)_/.test(name))) {
       const error = await errorOf(plain.url, name)
       assert.equal(error.code, -32601, name)

@@ -83,11 +83,8 @@ fn is_of_interest(api: &Api, block: &ExecutedBlock) -> bool {
     if !listens(api) || block.transactions.len() > MAX_TRANSACTIONS {
         return false;
     }
-    let quiet = |index| {
-        let succeeded = block
-            .receipts
-            .get(index)
-            .is_some_and(|receipt: &plasma_storage::Receipt| receipt.success);
+    let quiet = |index: usize| {
+        let succeeded = block.receipts.get(index).is_some_and(|receipt| receipt.success);
         succeeded && block.gas_used(index) == Some(TRANSFER)
     };
     !(0..block.transactions.len()).all(quiet)
