@@ -90,7 +90,7 @@ test('a page of a served origin may also use WebSocket', async () => {
   assert.equal(await overSocket(site.origin, named), '0x539')
 })
 
-test('a page of another origin may not use WebSocket', { todo: 'handshakes are not checked for their origin' }, async () => {
+test('a page of another origin may not use WebSocket', async () => {
   assert.equal(await overSocket(stranger.origin, named), 'refused')
   assert.equal(await overSocket(site.origin, closed), 'refused')
 })

@@ -423,3 +423,39 @@ async fn what_is_served_is_told() {
     let version = json!([{"code": "XX", "name": "test", "version": "1", "commit": "00000000"}]);
     assert_eq!(node.call("engine_getClientVersionV1", version).await[0]["code"], "PL");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_of_amsterdam_come_with_their_access_list_and_slot() {
+    let mut spec: Value = serde_json::from_str(node::DEV_GENESIS).unwrap();
+    spec["config"]["amsterdamTime"] = json!(0);
+    let spec = spec.to_string();
+    let (proposer, follower) =
+        (Driven::with_genesis(&spec, false), Driven::with_genesis(&spec, false));
+    proposer.pay(0, 0).await;
+    let mut wanted = attributes(time(&proposer, 1));
+    wanted["slotNumber"] = json!("0x2a");
+    let params = json!([state(&genesis(&proposer)), wanted]);
+    assert_eq!(proposer.fail("engine_forkchoiceUpdatedV3", params.clone()).await, -38003);
+    let updated = proposer.call("engine_forkchoiceUpdatedV4", params).await;
+    let id = updated["payloadId"].clone();
+    assert_eq!(proposer.fail("engine_getPayloadV5", json!([id])).await, -38005);
+    let envelope = proposer.call("engine_getPayloadV6", json!([id])).await;
+    let payload = &envelope["executionPayload"];
+    assert_eq!(payload["slotNumber"], "0x2a");
+    assert_eq!(transactions(&envelope), 1);
+    let brought = json!([payload, [], B256::ZERO, envelope["executionRequests"]]);
+    assert_eq!(proposer.fail("engine_newPayloadV4", brought.clone()).await, -38005);
+    // A list that says something else has another hash, and so has its block.
+    let mut other = brought.clone();
+    other[0]["blockAccessList"] = json!("0xc0");
+    assert_eq!(follower.call("engine_newPayloadV5", other).await["status"], "INVALID");
+    for node in [&proposer, &follower] {
+        let status = node.call("engine_newPayloadV5", brought.clone()).await;
+        assert_eq!(status["status"], "VALID", "{status}");
+        let params = json!([state(&payload["blockHash"])]);
+        let updated = node.call("engine_forkchoiceUpdatedV4", params).await;
+        assert_eq!(updated["payloadStatus"]["status"], "VALID", "{updated}");
+        let bodies = node.call("engine_getPayloadBodiesByRangeV2", json!(["0x1", "0x1"])).await;
+        assert_eq!(bodies[0]["blockAccessList"], payload["blockAccessList"]);
+    }
+}

@@ -33,7 +33,7 @@ use tokio::{
     net::TcpStream,
 };
 
-const DEV_GENESIS: &str = include_str!("../../../../genesis/dev.json");
+pub const DEV_GENESIS: &str = include_str!("../../../../genesis/dev.json");
 
 /// The registry of the development genesis.
 pub const REGISTRY: Address = address!("0x506C61736D610000000000000000000000000001");
