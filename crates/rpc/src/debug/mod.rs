@@ -217,7 +217,7 @@ fn from_tracing(failure: TracingError) -> ErrorObjectOwned {
         TracingError::Invalid(invalid) => {
             error::server_error(error::invalid_transaction_message(&invalid))
         }
-        TracingError::TimedOut { .. } | TracingError::TooLarge { .. } => {
+        TracingError::TimedOut { .. } | TracingError::TooLarge { .. } | TracingError::Script(_) => {
             error::server_error(failure.to_string())
         }
         TracingError::Database(_) | TracingError::Execution(_) => {
