@@ -19,6 +19,9 @@ use super::{
 };
 use crate::{machine, report::Row, statistics::quantile_ms};
 
+/// How long the block of a transaction that was answered for may stay open.
+const SEALED_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often an account's nonce is asked for.
 const POLL: Duration = Duration::from_millis(20);
 /// Most receipts that are looked at afterwards.
@@ -279,7 +282,15 @@ fn await_nonces(
 pub(crate) fn check_receipts(rpc: &mut Rpc, hashes: &[B256]) -> Result<usize> {
     let step = hashes.len().div_ceil(CHECKED_RECEIPTS).max(1);
     let params: Vec<_> = hashes.iter().step_by(step).map(|hash| json!([hash])).collect();
-    let receipts = rpc.call_all("eth_getTransactionReceipt", &params)?;
+    let deadline = Instant::now() + SEALED_WITHIN;
+    let receipts = loop {
+        let receipts = rpc.call_all("eth_getTransactionReceipt", &params)?;
+        // What was answered before its block was sealed has one when it is.
+        if Instant::now() >= deadline || receipts.iter().all(|receipt| !receipt.is_null()) {
+            break receipts;
+        }
+        std::thread::sleep(POLL);
+    };
     for (receipt, params) in receipts.iter().zip(&params) {
         if receipt["status"] != "0x1" || receipt["transactionHash"] != params[0] {
             bail!("the receipt of {} is {receipt}", params[0]);

@@ -15,6 +15,9 @@ use std::sync::{
 /// Most blocks that one command may mine.
 const MINE_LIMIT: u64 = 1_000_000;
 
+/// The latest time, in seconds, that a developer can set: it leaves room for blocks after it.
+const LATEST_TIME: u64 = i64::MAX as u64;
+
 /// What developers have set for the blocks to come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DevState {
@@ -57,11 +60,14 @@ impl DevState {
     /// Block time of the next block, in seconds.
     pub(crate) fn next_timestamp(&self, parent: u64, now: u64) -> u64 {
         if let Some(exact) = self.next_timestamp {
-            return exact.max(parent + 1);
+            return exact.min(LATEST_TIME).max(parent + 1);
         }
         match self.timestamp_interval {
-            Some(interval) => parent + interval.max(1),
-            None => now.saturating_add_signed(self.time_offset).max(parent + 1),
+            Some(interval) => parent.saturating_add(interval).min(LATEST_TIME).max(parent + 1),
+            None => {
+                let now = now.saturating_add_signed(self.time_offset);
+                now.min(LATEST_TIME).max(parent + 1)
+            }
         }
     }
 
@@ -75,12 +81,17 @@ impl DevState {
         self.last_sealed = Some(now_s());
         if let Some(exact) = self.next_timestamp.take() {
             // Later blocks go on from the time that was set, as dev nodes do.
-            self.time_offset = exact as i64 - now_s() as i64;
+            self.time_offset = offset_to(exact);
         }
         self.next_base_fee = None;
         self.next_prev_randao = None;
         self.patch = StateChanges::default();
     }
+}
+
+/// What has to be added to the wall clock, in seconds, so that it shows `timestamp`.
+fn offset_to(timestamp: u64) -> i64 {
+    timestamp.min(LATEST_TIME) as i64 - now_s() as i64
 }
 
 /// Developers' commands. Each call blocks until it is done.
@@ -199,7 +210,7 @@ impl DevControl {
     /// Sets the clock to `timestamp` (seconds); answers the offset to the wall clock.
     pub fn set_time(&self, timestamp: u64) -> Result<i64, ChainError> {
         self.with_state(|dev| {
-            dev.time_offset = timestamp as i64 - now_s() as i64;
+            dev.time_offset = offset_to(timestamp);
             dev.time_offset
         })
     }

@@ -16,9 +16,14 @@ pub enum TracingError {
 
     /// The tracer was given as JavaScript source.
     #[error(
-        "JavaScript tracers are not built in: use one of the named tracers, such as callTracer"
+        "JavaScript tracers are not built in: use one of the named tracers, such as callTracer, or \
+         build the node with the feature js-tracer"
     )]
     JavaScript,
+
+    /// A JavaScript tracer does not parse, lacks a function or threw.
+    #[error("the JavaScript tracer failed: {0}")]
+    Script(String),
 
     /// The tracer does not accept its `tracerConfig`.
     #[error("invalid tracerConfig for {tracer}: {reason}")]
@@ -88,6 +93,8 @@ impl TracingError {
     {
         match error {
             DebugInspectorError::Database(error) => Self::Database(Box::new(error)),
+            #[cfg(feature = "js-tracer")]
+            DebugInspectorError::JsInspector(error) => Self::Script(error.to_string()),
             DebugInspectorError::JsTracerNotEnabled => Self::JavaScript,
             DebugInspectorError::UnsupportedTracer => Self::UnknownTracer(tracer.to_owned()),
             DebugInspectorError::MuxInspector(MuxError::UnsupportedTracerType(name)) => {

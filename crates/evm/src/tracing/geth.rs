@@ -32,7 +32,7 @@ impl GethTracer {
     /// `longest_timeout`.
     ///
     /// # Errors
-    /// An unknown tracer, JavaScript source, a configuration or a timeout that cannot be read.
+    /// An unknown tracer, JavaScript source without the feature `js-tracer`, a configuration or a timeout that cannot be read.
     pub fn new(
         options: GethDebugTracingOptions,
         limits: TraceLimits,
@@ -48,9 +48,12 @@ impl GethTracer {
             Some(GethDebugTracerType::JsTracer(source)) if source.is_empty() => {
                 "structLogger".to_owned()
             }
-            Some(GethDebugTracerType::JsTracer(source)) => {
-                return Err(TracingError::unknown(source));
-            }
+            // Without the feature this is said of everything that is no tracer's name; with it,
+            // of names that no tracer has.
+            Some(GethDebugTracerType::JsTracer(source)) => match TracingError::unknown(source) {
+                TracingError::JavaScript if cfg!(feature = "js-tracer") => "JavaScript".to_owned(),
+                refusal => return Err(refusal),
+            },
             Some(named) => named.as_str().to_owned(),
         };
         if options.tracer == Some(BuiltIn::MuxTracer.into()) {

@@ -5,7 +5,7 @@
 //! goes on to the next transaction of a block. The tracers themselves are `revm-inspectors`'; this
 //! module gives them an environment, keeps them within [`TraceLimits`], and words their errors.
 //!
-//! JavaScript tracers are not built in: they would bring a JavaScript engine into the node.
+//! JavaScript tracers need the feature `js-tracer`: they bring a JavaScript engine into the node.
 
 mod calls;
 mod error;

@@ -345,6 +345,35 @@ fn parity_results_answer_what_was_asked() {
     assert_eq!(diff[format!("{SENDER:?}")]["nonce"], json!({"*": {"from": "0x3", "to": "0x4"}}));
 }
 
+/// A tracer in geth's form counts what others tell.
+#[cfg(feature = "js-tracer")]
+#[test]
+fn javascript_tracers_run() {
+    let script = "{calls: [], step: function(log) { if (log.op.toString() == 'SSTORE') this.stores++; }, \
+                  stores: 0, enter: function(frame) { this.calls.push(frame.getType()); }, \
+                  exit: function() {}, fault: function() {}, \
+                  result: function() { return {calls: this.calls, stores: this.stores}; }}";
+    let answer = json_of(json!({"tracer": script}));
+    assert_eq!(answer, json!({"calls": ["CALL", "CALL"], "stores": 1}));
+}
+
+/// An endless loop inside of the script itself ends, too.
+#[cfg(feature = "js-tracer")]
+#[test]
+fn javascript_that_does_not_end_is_stopped() {
+    let script = "{fault: function() {}, result: function() { while (true) {} }}";
+    let limits = TraceLimits::default();
+    let mut tracer = GethTracer::new(options(json!({"tracer": script})), limits, limits.timeout)
+        .expect("a tracer");
+    let error = tracer
+        .trace(&mut database(), &env(), transaction(OUTER), TransactionInfo::default())
+        .expect_err("the engine's own limit");
+    assert!(matches!(error, TracingError::Script(_)), "{error}");
+    let malformed = options(json!({"tracer": "{result: 3"}));
+    let error = GethTracer::new(malformed, limits, limits.timeout).expect_err("no object");
+    assert!(matches!(error, TracingError::Script(_)), "{error}");
+}
+
 #[test]
 fn tracers_that_are_not_there_are_refused_by_name() {
     let refused = |value: Value| {
@@ -352,7 +381,11 @@ fn tracers_that_are_not_there_are_refused_by_name() {
         GethTracer::new(options(value), limits, limits.timeout).expect_err("refused")
     };
     let script = "{data: [], fault: function(log) {}, result: function() { return this.data }}";
-    assert!(matches!(refused(json!({"tracer": script})), TracingError::JavaScript));
+    if !cfg!(feature = "js-tracer") {
+        let refusal = refused(json!({"tracer": script}));
+        assert!(refusal.to_string().contains("js-tracer"), "{refusal}");
+        assert!(matches!(refusal, TracingError::JavaScript));
+    }
     assert!(matches!(
         refused(json!({"tracer": "stylusTracer"})),
         TracingError::UnknownTracer(name) if name == "stylusTracer"

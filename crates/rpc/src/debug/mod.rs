@@ -216,7 +216,7 @@ fn from_tracing(failure: TracingError) -> ErrorObjectOwned {
             error::server_error(error::invalid_transaction_message(&invalid))
         }
         TracingError::TooLarge { .. } => error::limit_exceeded(failure.to_string()),
-        TracingError::TimedOut { .. } | TracingError::Interrupted => {
+        TracingError::TimedOut { .. } | TracingError::Interrupted | TracingError::Script(_) => {
             error::server_error(failure.to_string())
         }
         TracingError::Database(_) | TracingError::Execution(_) => {

@@ -185,3 +185,19 @@ async fn what_waits_is_sent_again_with_another_price() {
     let different = node.fail("eth_resend", json!([other, "0xee6b2800"])).await;
     assert!(different.message.starts_with("transaction not found"), "{}", different.message);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_time_leaves_room_for_blocks() {
+    let node = Node::start();
+    let far = u64::MAX;
+    node.call("evm_mine", json!([format!("{far:#x}")])).await;
+    let first = quantity(&node.latest().await["timestamp"]);
+    node.call("anvil_setBlockTimestampInterval", json!([far])).await;
+    node.call("evm_mine", json!([])).await;
+    node.call("anvil_removeBlockTimestampInterval", json!([])).await;
+    node.call("evm_setTime", json!([far])).await;
+    node.call("evm_increaseTime", json!([i64::MAX])).await;
+    node.call("evm_mine", json!([])).await;
+    assert_eq!(first, i64::MAX as u64);
+    assert_eq!(quantity(&node.latest().await["timestamp"]), first + 2);
+}
