@@ -24,6 +24,9 @@ use std::{
     },
 };
 
+/// Traces, simulations and log queries that run at once on the smallest machines: what is one's own waits for nobody's long one.
+const LEAST_TRACERS: usize = 2;
+
 /// How the names of methods begin that may work for seconds: they execute whole blocks or many
 /// calls, or search many blocks.
 const LONG: [&str; 10] = [
@@ -116,7 +119,8 @@ impl Api {
     pub fn new(config: RpcConfig, chain: Chain) -> Self {
         let workers = Workers::new(config.workers, config.max_queued);
         let tracers = match config.trace_workers {
-            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
+            0 => std::thread::available_parallelism()
+                .map_or(LEAST_TRACERS, |cores| cores.get().div_ceil(2).max(LEAST_TRACERS)),
             given => given,
         };
         let tracers = Workers::new(tracers, config.max_queued);

@@ -81,7 +81,7 @@ pub struct RpcConfig {
     /// Heavy requests that run at once (`--rpc.workers`); 0: one per core.
     pub workers: usize,
     /// Traces and simulations that run at once (`--rpc.trace-workers`), beside the other heavy
-    /// requests; 0: one for every two cores.
+    /// requests; 0: one for every two cores, and two at least.
     pub trace_workers: usize,
     /// Heavy requests that may wait for a worker (`--rpc.max-queued`).
     pub max_queued: usize,

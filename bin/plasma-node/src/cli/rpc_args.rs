@@ -123,7 +123,7 @@ pub(crate) struct RpcArgs {
     #[arg(long = "rpc.workers", value_name = "COUNT", default_value_t = RpcConfig::default().workers, help_heading = LIMITS)]
     workers: usize,
     /// Traces, simulations and log queries that run at once, beside the other heavy requests; 0: one
-    /// for every two cores.
+    /// for every two cores, and two at least.
     #[arg(long = "rpc.trace-workers", value_name = "COUNT", default_value_t = RpcConfig::default().trace_workers, help_heading = LIMITS)]
     trace_workers: usize,
     /// Heavy requests of each kind that may wait until one of those that run ends.
