@@ -5,7 +5,6 @@ use crate::{
     PreparedBlock,
     block::ExecutedBlock,
     dev::DevState,
-    engine::EngineControl,
     explain::{self, Dependencies},
     fork::StateFork,
     genesis::ensure_genesis,
@@ -414,31 +413,6 @@ impl Chain {
         each: impl FnMut(&Imported),
     ) -> Result<(), ChainError> {
         crate::import::import_batch(&self.inner, blocks, each)
-    }
-
-    /// What a consensus layer commands; `None` where none drives this chain ([`ChainConfig::driven`]).
-    pub fn engine(&self) -> Option<EngineControl> {
-        self.inner.config.driven.then(|| EngineControl::new(self.inner.clone()))
-    }
-
-    /// The latest block that is safe from reorganisations under honest majority assumptions: what the consensus
-    /// layer says, or the head where there is none. `None` before it has said so.
-    pub fn safe(&self) -> Option<u64> {
-        if self.inner.config.driven {
-            self.inner.engine.lock().safe
-        } else {
-            Some(self.head().number())
-        }
-    }
-
-    /// The latest block that is final: what the consensus layer says, or the head where there is none, since sealed
-    /// blocks are final then. `None` before it has said so.
-    pub fn finalized(&self) -> Option<u64> {
-        if self.inner.config.driven {
-            self.inner.engine.lock().finalized
-        } else {
-            Some(self.head().number())
-        }
     }
 
     /// Developers' commands; `None` outside `--dev`.

@@ -34,6 +34,7 @@ mod producer;
 mod recent;
 mod recover;
 mod replay;
+mod seal;
 mod sequencer;
 mod upkeeps;
 mod validation;

@@ -150,7 +150,7 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
         let ready = chain.pool.status().pending > 0;
         // What waits for its log's block to be over is not left waiting for the next look.
         let look = !woken || producer.keeper.as_ref().is_some_and(Keeper::logs_press);
-        let wanted = ready || (look && upkeep_due(chain, &producer)?);
+        let wanted = ready || (look && upkeep_due(chain, &mut producer)?);
         if !wanted {
             return Ok(());
         }
@@ -178,10 +178,13 @@ fn automine_once(chain: &Arc<Inner>, woken: bool) -> Result<(), ChainError> {
 }
 
 /// Whether the block to come would perform something.
-fn upkeep_due(chain: &Inner, producer: &Producer) -> Result<bool, ChainError> {
-    let Some(keeper) = &producer.keeper else { return Ok(false) };
+fn upkeep_due(chain: &Inner, producer: &mut Producer) -> Result<bool, ChainError> {
     chain.refresh_pending(producer)?;
+    let Some(keeper) = &producer.keeper else { return Ok(false) };
     let pending = chain.pending();
     let time_ms = producer.dev.shifted_ms(now_ms());
-    Ok(keeper.would_perform(&*pending.state, &pending.env, time_ms)?)
+    match keeper.would_perform(&*pending.state, &pending.env, time_ms) {
+        Ok(due) => Ok(due),
+        Err(error) => producer.keeper_failed(chain, error.into()).map(|()| false),
+    }
 }

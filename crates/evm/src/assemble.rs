@@ -1,12 +1,12 @@
 //! The header that follows from an executed block.
 
 use crate::{EvmEnv, FinishedBlock};
-use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, TxReceipt, proofs};
+use alloy_consensus::{EMPTY_OMMER_ROOT_HASH, Header, Transaction as _, TxReceipt, proofs};
 use alloy_eips::{eip4895::Withdrawals, merge::BEACON_NONCE};
 use alloy_hardforks::EthereumHardforks;
 use alloy_primitives::{B256, Bloom, Bytes, U256, keccak256};
 use plasma_chainspec::ChainSpec;
-use plasma_storage::Transaction;
+use plasma_storage::{Receipt, Transaction};
 
 /// What a header needs beside the block's environment and outcome.
 #[derive(Clone, Debug)]
@@ -74,4 +74,21 @@ pub fn assemble_header(
         slot_number: spec.is_amsterdam_active_at_timestamp(timestamp).then_some(block.slot_num),
         extra_data: parts.extra_data.clone(),
     }
+}
+
+/// What the transactions of a block pay its beneficiary for their gas, in wei: what is above the base fee.
+pub fn priority_fees<'a>(
+    header: &Header,
+    transactions: impl IntoIterator<Item = &'a Transaction>,
+    receipts: &[Receipt],
+) -> U256 {
+    let base_fee = header.base_fee_per_gas.unwrap_or(0); // before London there is none
+    let mut used_before = 0;
+    let fees = transactions.into_iter().zip(receipts).map(|(transaction, receipt)| {
+        let used = receipt.cumulative_gas_used - used_before;
+        used_before = receipt.cumulative_gas_used;
+        // A block has no transaction that cannot pay its base fee.
+        U256::from(transaction.effective_tip_per_gas(base_fee).unwrap_or(0)) * U256::from(used)
+    });
+    fees.fold(U256::ZERO, U256::saturating_add)
 }

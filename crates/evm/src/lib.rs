@@ -36,7 +36,7 @@ pub mod tracing;
 pub use accesses::{Accesses, Location, Recorded, record_accesses};
 pub use alloy_evm;
 pub use appearances::complete as complete_appearances;
-pub use assemble::{BlockParts, assemble_header};
+pub use assemble::{BlockParts, assemble_header, priority_fees};
 pub use block_state::{BlockState, LayeredState};
 pub use committer::{
     BlockCommitter, BlockContext, BlockError, FinishedBlock, Outcome, ReceiptBuilder,

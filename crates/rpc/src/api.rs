@@ -42,6 +42,22 @@ const LONG: [&str; 10] = [
     "trace_",
 ];
 
+/// What kind of a heavy method one is: told from its name once, when it is registered.
+#[derive(Clone, Copy, Debug)]
+enum Heavy {
+    /// It may work for seconds.
+    Long,
+    /// It does not, within the bounds of calls.
+    Short,
+}
+
+impl Heavy {
+    fn of(name: &str) -> Self {
+        let is_long = LONG.iter().any(|start| name.starts_with(start));
+        if is_long { Self::Long } else { Self::Short }
+    }
+}
+
 /// The context of all methods. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct Api(Arc<Parts>);
@@ -146,19 +162,21 @@ impl Api {
         }))
     }
 
-    /// Where the heavy method `name` runs.
-    pub(crate) fn workers_of(&self, name: &str) -> &Workers {
-        let is_long = LONG.iter().any(|start| name.starts_with(start));
-        if is_long { &self.tracers } else { &self.workers }
+    /// Where a heavy method runs.
+    fn workers_of(&self, kind: Heavy) -> &Workers {
+        match kind {
+            Heavy::Long => &self.tracers,
+            Heavy::Short => &self.workers,
+        }
     }
 
-    /// Answers the heavy method `name`, with a bound on the time of those that may work for seconds.
-    fn answer<T>(&self, name: &str, answer: impl FnOnce() -> RpcResult<T>) -> RpcResult<T> {
-        let is_long = LONG.iter().any(|start| name.starts_with(start));
-        if is_long {
-            exec::run_within(self.config.trace_timeout, "--rpc.trace-timeout", answer)
-        } else {
-            answer()
+    /// Answers a heavy method, with a bound on the time of those that may work for seconds.
+    fn answer<T>(&self, kind: Heavy, answer: impl FnOnce() -> RpcResult<T>) -> RpcResult<T> {
+        match kind {
+            Heavy::Long => {
+                exec::run_within(self.config.trace_timeout, "--rpc.trace-timeout", answer)
+            }
+            Heavy::Short => answer(),
         }
     }
 
@@ -275,11 +293,12 @@ pub(crate) fn heavy<T, F>(
     T: Serialize + Clone + Send + 'static,
     F: Fn(&Api, Arguments<'_>) -> RpcResult<T> + Copy + Send + Sync + 'static,
 {
+    let kind = Heavy::of(name);
     let registered =
         module.register_async_method(name, move |params, api: Arc<Api>, _| async move {
-            let workers = api.workers_of(name).clone();
+            let workers = api.workers_of(kind).clone();
             let job =
-                move || api.answer(name, || answer(&api, Arguments::new(&params, arguments)?));
+                move || api.answer(kind, || answer(&api, Arguments::new(&params, arguments)?));
             workers.run(job).await
         });
     registered.expect("each method is registered once");
@@ -296,11 +315,12 @@ pub(crate) fn guessed_by_method<T, F>(
     T: Serialize + Clone + Send + 'static,
     F: Fn(&Api, Arguments<'_>) -> RpcResult<T> + Copy + Send + Sync + 'static,
 {
+    let kind = Heavy::of(name);
     let registered =
         module.register_async_method(name, move |params, api: Arc<Api>, _| async move {
-            let workers = api.workers_of(name).clone();
+            let workers = api.workers_of(kind).clone();
             let job =
-                move || api.answer(name, || answer(&api, Arguments::new(&params, arguments)?));
+                move || api.answer(kind, || answer(&api, Arguments::new(&params, arguments)?));
             workers.run_guessed(name, job).await
         });
     registered.expect("each method is registered once");
@@ -317,12 +337,13 @@ pub(crate) fn guessed_by_params<T, F>(
     T: Serialize + Clone + Send + 'static,
     F: Fn(&Api, Arguments<'_>) -> RpcResult<T> + Copy + Send + Sync + 'static,
 {
+    let kind = Heavy::of(name);
     let registered =
         module.register_async_method(name, move |params, api: Arc<Api>, _| async move {
-            let workers = api.workers_of(name).clone();
+            let workers = api.workers_of(kind).clone();
             let entry = workers.entry(&(name, params.as_str()));
             let job =
-                move || api.answer(name, || answer(&api, Arguments::new(&params, arguments)?));
+                move || api.answer(kind, || answer(&api, Arguments::new(&params, arguments)?));
             workers.run_guessed_at(entry, job).await
         });
     registered.expect("each method is registered once");

@@ -3,31 +3,29 @@
 
 use crate::{
     api::{Api, heavy},
+    engine::Envelope,
     error::{self, RpcResult},
     exec,
     params::{Arguments, Quantity},
 };
-use alloy_consensus::{Header, Transaction as _, transaction::Recovered};
+use alloy_consensus::{Block, BlockBody, Transaction as _, transaction::Recovered};
 use alloy_eips::{
     eip1559::calculate_block_gas_limit,
-    eip2718::Encodable2718,
-    eip4844::{Blob, Bytes48},
     eip4895::{Withdrawal, Withdrawals},
     eip7594::BlobTransactionSidecarVariant,
 };
 use alloy_hardforks::EthereumHardforks;
-use alloy_primitives::{Address, B256, Bytes, U64, U256};
+use alloy_primitives::{Address, B256, Bytes};
 use jsonrpsee::RpcModule;
 use plasma_chain::ExecutedBlock;
 use plasma_evm::{
     BlockCommitter, BlockContext, BlockParts, BlockState, EvmEnv, InvalidTransaction,
-    NextBlockAttributes, assemble_header, next_block_env, tx_env,
+    NextBlockAttributes, assemble_header, next_block_env, priority_fees, tx_env,
 };
 use plasma_parallel::{TransactionOutcome, execute_sequential};
 use plasma_storage::Transaction;
 use plasma_txpool::PoolHead;
 use serde::Deserialize;
-use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The most transactions that are taken from the pool.
@@ -57,7 +55,7 @@ struct Given {
     sidecar: Option<Arc<BlobTransactionSidecarVariant>>,
 }
 
-fn build_block(api: &Api, arguments: Arguments<'_>) -> RpcResult<Value> {
+fn build_block(api: &Api, arguments: Arguments<'_>) -> RpcResult<Envelope> {
     let parent_hash: B256 = arguments.required(0)?;
     let attributes: Attributes = arguments.required(1)?;
     let raw: Option<Vec<Bytes>> = arguments.optional(2)?;
@@ -146,7 +144,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Builds with `given` transactions, all of which must be valid, or with what the pool has.
-    fn build(self, given: Option<Vec<Given>>) -> RpcResult<Value> {
+    fn build(self, given: Option<Vec<Given>>) -> RpcResult<Envelope> {
         let chain = &self.api.chain;
         let number = self.parent.number();
         let state = chain.state_at(number).map_err(error::from_chain)?;
@@ -194,22 +192,15 @@ impl<'a> Builder<'a> {
             extra_data: self.extra_data.clone(),
         };
         let header = assemble_header(chain.spec(), &self.env, &parts, &finished);
-        let mut value = U256::ZERO;
-        let mut used_before = 0;
-        for (transaction, receipt) in transactions.iter().zip(&finished.receipts) {
-            let base_fee = header.base_fee_per_gas.unwrap_or_default();
-            let tip = transaction.effective_tip_per_gas(base_fee).unwrap_or_default();
-            let used = receipt.cumulative_gas_used - used_before;
-            used_before = receipt.cumulative_gas_used;
-            value += U256::from(tip) * U256::from(used);
-        }
-        Ok(json!({
-            "executionPayload": payload(&header, &transactions, self.withdrawals.as_ref()),
-            "blockValue": value,
-            "blobsBundle": blobs_bundle(&included),
-            "executionRequests": finished.requests,
-            "shouldOverrideBuilder": false,
-        }))
+        let value = priority_fees(&header, &transactions, &finished.receipts);
+        let sidecars: Vec<_> = included.into_iter().filter_map(|given| given.sidecar).collect();
+        let hash = header.hash_slow();
+        let body =
+            BlockBody { transactions, ommers: Vec::new(), withdrawals: self.withdrawals.clone() };
+        let block = Block { header, body };
+        // With the proofs that the blobs came with.
+        let cells = false;
+        Envelope::new(&block, hash, access_list, value, &sidecars, cells, finished.requests)
     }
 
     /// What the pool would put into the block.
@@ -266,56 +257,4 @@ fn invalid(
         transaction.signer(),
         error::invalid_transaction_message(reason)
     ))
-}
-
-/// `ExecutionPayloadV3`, without the members that the block's time does not know.
-fn payload(
-    header: &Header,
-    transactions: &[Transaction],
-    withdrawals: Option<&Withdrawals>,
-) -> Value {
-    let encoded: Vec<Bytes> = transactions.iter().map(|tx| tx.encoded_2718().into()).collect();
-    let mut payload = json!({
-        "parentHash": header.parent_hash,
-        "feeRecipient": header.beneficiary,
-        "stateRoot": header.state_root,
-        "receiptsRoot": header.receipts_root,
-        "logsBloom": header.logs_bloom,
-        "prevRandao": header.mix_hash,
-        "blockNumber": U64::from(header.number),
-        "gasLimit": U64::from(header.gas_limit),
-        "gasUsed": U64::from(header.gas_used),
-        "timestamp": U64::from(header.timestamp),
-        "extraData": header.extra_data,
-        "baseFeePerGas": U256::from(header.base_fee_per_gas.unwrap_or_default()),
-        "blockHash": header.hash_slow(),
-        "transactions": encoded,
-    });
-    if let Some(withdrawals) = withdrawals {
-        payload["withdrawals"] = json!(withdrawals);
-    }
-    for (name, amount) in
-        [("blobGasUsed", header.blob_gas_used), ("excessBlobGas", header.excess_blob_gas)]
-    {
-        if let Some(amount) = amount {
-            payload[name] = json!(U64::from(amount));
-        }
-    }
-    payload
-}
-
-/// The blobs of the block's transactions, in order, with one proof per blob or, as of Osaka, per
-/// cell.
-fn blobs_bundle(included: &[Given]) -> Value {
-    let (mut commitments, mut proofs) = (Vec::<Bytes48>::new(), Vec::<Bytes48>::new());
-    let mut blobs = Vec::<Blob>::new();
-    for sidecar in included.iter().filter_map(|given| given.sidecar.as_deref()) {
-        commitments.extend_from_slice(sidecar.commitments());
-        blobs.extend_from_slice(sidecar.blobs());
-        match sidecar {
-            BlobTransactionSidecarVariant::Eip4844(sidecar) => proofs.extend(&sidecar.proofs),
-            BlobTransactionSidecarVariant::Eip7594(sidecar) => proofs.extend(&sidecar.cell_proofs),
-        }
-    }
-    json!({"commitments": commitments, "proofs": proofs, "blobs": blobs})
 }

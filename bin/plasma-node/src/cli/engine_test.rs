@@ -5,11 +5,10 @@
 //! block and `engine_forkchoiceUpdated` for each that is valid.
 
 use super::{
-    blockchain_test::{Case, EnginePayload, MAP_BYTES},
+    blockchain_test::{BlockchainTestArgs, Case, EnginePayload, MAP_BYTES},
     fixture_files::{self, Tally, json_files},
 };
 use alloy_primitives::B256;
-use clap::Args;
 use eyre::{Context as _, Result};
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
@@ -17,24 +16,10 @@ use plasma_rpc::{EngineCaller, RpcConfig};
 use plasma_storage::{Database, DatabaseOptions};
 use plasma_txpool::{PoolConfig, TxPool};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc};
-
-/// Arguments of `plasma-node test engine`.
-#[derive(Debug, Args)]
-pub(crate) struct EngineTestArgs {
-    /// Fixture files, or folders that are searched for `.json` files.
-    #[arg(required = true)]
-    files: Vec<PathBuf>,
-    /// Worker threads of the parallel executor.
-    #[arg(long, default_value = "2")]
-    threads: NonZeroUsize,
-    /// Print failing cases only.
-    #[arg(long)]
-    failures: bool,
-}
+use std::{collections::BTreeMap, num::NonZeroUsize, sync::Arc};
 
 /// Runs all cases; prints one JSON line each and a summary on standard error.
-pub(crate) fn run(args: &EngineTestArgs) -> Result<()> {
+pub(crate) fn run(args: &BlockchainTestArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -59,7 +59,7 @@ enum TestCommand {
     /// Blockchain tests in the ethereum/tests format; one JSON line per case.
     Blockchain(blockchain_test::BlockchainTestArgs),
     /// Blockchain tests in the Engine API's form; one JSON line per case.
-    Engine(engine_test::EngineTestArgs),
+    Engine(blockchain_test::BlockchainTestArgs),
 }
 
 impl Cli {

@@ -9,10 +9,10 @@ use crate::{
     open_block::Frame,
     producer::{KeeperAhead, Producer, towards},
 };
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Transaction as _, transaction::Recovered};
 use alloy_eips::{eip4895::Withdrawals, eip7594::BlobTransactionSidecarVariant, eip7685::Requests};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use plasma_evm::NextBlockAttributes;
+use plasma_evm::{NextBlockAttributes, priority_fees};
 use std::sync::Arc;
 
 /// What a consensus layer chooses of a block (`PayloadAttributes`).
@@ -108,15 +108,22 @@ impl EngineControl {
     pub fn finish_payload(&self, id: PayloadId) -> Result<Option<Arc<BuiltPayload>>, ChainError> {
         let chain = &*self.chain;
         let mut producer = chain.producer.lock();
-        {
-            let state = chain.engine.lock();
+        let again = {
+            let mut state = chain.engine.lock();
             if let Some(built) = state.built(id) {
                 return Ok(Some(built));
             }
-        }
-        if chain.engine.lock().open != Some(id) {
-            let asked = chain.engine.lock().request(id, chain.head().hash);
-            let Some(request) = asked else { return Ok(None) };
+            if state.open == Some(id) {
+                state.open = None;
+                None
+            } else {
+                match state.request(id, chain.head().hash) {
+                    Some(request) => Some(request),
+                    None => return Ok(None),
+                }
+            }
+        };
+        if let Some(request) = again {
             self.open(&mut producer, id, request)?;
         }
         producer.tick_payload(chain)?;
@@ -130,9 +137,10 @@ impl EngineControl {
                 producer.sidecars.get(hash).cloned().ok_or_else(gone)
             })
             .collect::<Result<_, _>>()?;
+        let transactions = built.block.transactions.iter().map(Recovered::inner);
         let payload = Arc::new(BuiltPayload {
             id,
-            value: value(&built.block),
+            value: priority_fees(&built.block.header, transactions, &built.block.receipts),
             block: built.block,
             requests: built.requests,
             sidecars,
@@ -144,14 +152,4 @@ impl EngineControl {
         state.remember_built(payload.clone());
         Ok(Some(payload))
     }
-}
-
-/// The sum of the priority fees of a block, in wei.
-fn value(block: &ExecutedBlock) -> U256 {
-    let base_fee = block.header.base_fee_per_gas.unwrap_or_default();
-    let fees = block.transactions.iter().enumerate().map(|(index, transaction)| {
-        let tip = transaction.effective_tip_per_gas(base_fee).unwrap_or_default();
-        U256::from(tip) * U256::from(block.gas_used(index).unwrap_or_default())
-    });
-    fees.fold(U256::ZERO, U256::saturating_add)
 }

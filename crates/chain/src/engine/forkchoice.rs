@@ -1,6 +1,6 @@
 //! What a consensus layer says of the head.
 
-use super::{EngineControl, PayloadVerdict, payloads::Fault};
+use super::{EngineControl, PayloadVerdict};
 use crate::{
     ChainError, block::ExecutedBlock, import::reorganise, inner::Inner, validation::Ancestors,
 };
@@ -44,8 +44,9 @@ impl EngineControl {
     pub fn forkchoice_updated(&self, named: Forkchoice) -> Result<ForkchoiceVerdict, ChainError> {
         let chain = &*self.chain;
         let mut producer = chain.producer.lock();
-        if let Some(fault) = chain.known_invalid(named.head) {
-            return Ok(ForkchoiceVerdict::Invalid(Fault::into(fault)));
+        let fault = chain.engine.lock().invalid.get(named.head);
+        if let Some(fault) = fault {
+            return Ok(ForkchoiceVerdict::Invalid(fault.into()));
         }
         let Some(target) = chain.ancestor(named.head)? else {
             chain.engine.lock().missing_head = Some(named.head);

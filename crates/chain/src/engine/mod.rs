@@ -17,7 +17,7 @@ pub use build::{BuiltPayload, PayloadRequest};
 pub use forkchoice::{Forkchoice, ForkchoiceVerdict};
 pub use payloads::PayloadVerdict;
 
-use crate::{block::ExecutedBlock, inner::Inner};
+use crate::{Chain, ChainError, block::ExecutedBlock, inner::Inner, validation::Ancestors};
 use alloy_primitives::{B64, B256, Bytes};
 use payloads::{Invalid, Orphans};
 use std::{collections::VecDeque, sync::Arc};
@@ -82,6 +82,33 @@ impl EngineState {
     }
 }
 
+impl Chain {
+    /// What a consensus layer commands; `None` where none drives this chain ([`ChainConfig::driven`]).
+    pub fn engine(&self) -> Option<EngineControl> {
+        self.inner.config.driven.then(|| EngineControl::new(self.inner.clone()))
+    }
+
+    /// The latest block that is safe from reorganisations under honest majority assumptions: what the consensus
+    /// layer says, or the head where there is none. `None` before it has said so.
+    pub fn safe(&self) -> Option<u64> {
+        if self.inner.config.driven {
+            self.inner.engine.lock().safe
+        } else {
+            Some(self.head().number())
+        }
+    }
+
+    /// The latest block that is final: what the consensus layer says, or the head where there is none, since sealed
+    /// blocks are final then. `None` before it has said so.
+    pub fn finalized(&self) -> Option<u64> {
+        if self.inner.config.driven {
+            self.inner.engine.lock().finalized
+        } else {
+            Some(self.head().number())
+        }
+    }
+}
+
 /// What a consensus layer commands. A cheap handle; all calls may execute blocks, and so belong on blocking threads.
 #[derive(Clone, Debug)]
 pub struct EngineControl {
@@ -106,7 +133,7 @@ impl EngineControl {
     ///
     /// # Errors
     /// Where the database fails.
-    pub fn block(&self, hash: B256) -> Result<Option<Arc<ExecutedBlock>>, crate::ChainError> {
-        crate::validation::Ancestors::ancestor(&*self.chain, hash)
+    pub fn block(&self, hash: B256) -> Result<Option<Arc<ExecutedBlock>>, ChainError> {
+        self.chain.ancestor(hash)
     }
 }

@@ -5,7 +5,6 @@ use crate::{
     ChainError, PreparedBlock,
     block::ExecutedBlock,
     import::{Verified, verify},
-    inner::Inner,
     validation::{Ancestors, validate_block},
 };
 use alloy_consensus::Block;
@@ -87,8 +86,8 @@ impl Orphans {
 /// Why a block is invalid, and what was valid below it.
 #[derive(Clone, Debug)]
 pub(super) struct Fault {
-    pub(super) latest_valid: Option<B256>,
-    pub(super) reason: String,
+    latest_valid: Option<B256>,
+    reason: String,
 }
 
 impl From<Fault> for PayloadVerdict {
@@ -255,12 +254,5 @@ fn breaks_a_rule(error: &ChainError) -> bool {
         ChainError::InvalidBlock { .. } | ChainError::InvalidTransaction { .. } => true,
         ChainError::Block(error) => error.is_the_blocks(),
         _ => false,
-    }
-}
-
-impl Inner {
-    /// Why the block with this hash is known to be invalid.
-    pub(super) fn known_invalid(&self, hash: B256) -> Option<Fault> {
-        self.engine.lock().invalid.get(hash)
     }
 }

@@ -197,29 +197,23 @@ fn extend(
     journal.push(record)?;
     let open = producer.open.take();
     chain.adopt(block.clone(), effects, Arc::new(updates), trie, producer)?;
-    follow(chain, producer, &block, conflicts)?;
+    follow(producer, chain, &block)?;
+    chain.remember_conflicts(block.number(), Arc::new(conflicts));
+    chain.announce(ChainEvent::Sealed(block.clone()));
     if let Some(open) = open {
         give_back(chain, &open.transactions, [&block]);
     }
     Ok(block)
 }
 
-/// Tells keeper and listeners of a new head.
-fn follow(
-    chain: &Inner,
-    producer: &mut Producer,
-    block: &Arc<ExecutedBlock>,
-    conflicts: ConflictReport,
-) -> Result<(), ChainError> {
-    if producer.keeper_ahead == KeeperAhead::Payload(block.hash) {
+/// Brings the keeper to `head`, which has just become the head.
+fn follow(producer: &mut Producer, chain: &Inner, head: &ExecutedBlock) -> Result<(), ChainError> {
+    if producer.keeper_ahead == KeeperAhead::Payload(head.hash) {
         // It planned this block's performs and knows what became of them.
         producer.keeper_ahead = KeeperAhead::Nothing;
-    } else {
-        producer.keeper_to_head(chain)?;
+        return Ok(());
     }
-    chain.remember_conflicts(block.number(), Arc::new(conflicts));
-    chain.announce(ChainEvent::Sealed(block.clone()));
-    Ok(())
+    producer.keeper_to_head(chain)
 }
 
 /// The commitments of the header to its receipts.

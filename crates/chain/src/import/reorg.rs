@@ -12,7 +12,6 @@ use crate::{
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_primitives::map::B256Set;
-use plasma_parallel::ConflictReport;
 use plasma_storage::{BlockRecord, StorageError, Transaction};
 use plasma_txpool::PoolTransaction;
 use std::sync::Arc;
@@ -72,7 +71,6 @@ fn adopt_branch(
     }
     if branch.is_empty() {
         chain.set_head(target.clone(), producer, None)?;
-        return producer.keeper_to_head(chain);
     }
     for (block, effects) in branch {
         let (mut trie, nodes) = chain.trie_at_head()?;
@@ -86,9 +84,11 @@ fn adopt_branch(
         chain.db.append_block(&BlockRecord { keeper, ..BlockRecord::from(&**block) })?;
         chain.adopt(block.clone(), effects.clone(), Arc::new(updates), trie, producer)?;
         chain.side.lock().remove(block);
-        follow(chain, producer, block, ConflictReport::default())?;
+        chain.remember_conflicts(block.number(), Arc::default());
+        chain.announce(ChainEvent::Sealed(block.clone()));
     }
-    Ok(())
+    // Once, however long the branch is: it may have to read the whole registry.
+    follow(producer, chain, target)
 }
 
 /// Puts those of `transactions` back into the pool that are not in the blocks of `adopted`.

@@ -14,6 +14,7 @@ mod status;
 mod version;
 
 pub use caller::EngineCaller;
+pub(crate) use payload::Envelope;
 
 use crate::{
     api::{Api, quick},

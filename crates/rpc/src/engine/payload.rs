@@ -12,9 +12,10 @@ use alloy_eips::{
     eip7594::BlobTransactionSidecarVariant,
     eip7685::Requests,
 };
-use alloy_primitives::U256;
+use alloy_primitives::{B256, Bytes, U256};
 use alloy_rpc_types_engine::{
-    ExecutionPayload, ExecutionPayloadV1, ExecutionPayloadV3, ExecutionPayloadV4,
+    ExecutionPayload, ExecutionPayloadV1, ExecutionPayloadV2, ExecutionPayloadV3,
+    ExecutionPayloadV4,
 };
 use jsonrpsee::RpcModule;
 use plasma_chain::{BuiltPayload, EngineControl, PayloadId};
@@ -25,7 +26,7 @@ use std::sync::Arc;
 /// What is given for a payload beside it, by the version of the method.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope {
+pub(crate) struct Envelope {
     execution_payload: Payload,
     block_value: U256,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,13 +37,51 @@ struct Envelope {
     execution_requests: Option<Requests>,
 }
 
+impl Envelope {
+    /// All that can be told of a block: what is paid for it, its blobs, its requests. `cells`: with proofs per cell, whatever
+    /// its transactions came with.
+    pub(crate) fn new(
+        block: &Block<Transaction>,
+        hash: B256,
+        access_list: Option<Bytes>,
+        block_value: U256,
+        sidecars: &[Arc<BlobTransactionSidecarVariant>],
+        cells: bool,
+        requests: Requests,
+    ) -> RpcResult<Self> {
+        Ok(Self {
+            execution_payload: Payload::of(block, hash, access_list),
+            block_value,
+            blobs_bundle: Some(blobs_bundle(sidecars, cells)?),
+            should_override_builder: Some(false),
+            execution_requests: Some(requests),
+        })
+    }
+}
+
+/// The payload in the version that its block's fork has.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 enum Payload {
     V1(ExecutionPayloadV1),
-    V2(alloy_rpc_types_engine::ExecutionPayloadV2),
+    V2(ExecutionPayloadV2),
     V3(ExecutionPayloadV3),
     V4(Box<ExecutionPayloadV4>),
+}
+
+impl Payload {
+    fn of(block: &Block<Transaction>, hash: B256, access_list: Option<Bytes>) -> Self {
+        let (payload, _) = match access_list {
+            Some(list) => ExecutionPayload::from_block_unchecked_with_bal(hash, block, list),
+            None => ExecutionPayload::from_block_unchecked(hash, block),
+        };
+        match payload {
+            ExecutionPayload::V1(payload) => Self::V1(payload),
+            ExecutionPayload::V2(payload) => Self::V2(payload),
+            ExecutionPayload::V3(payload) => Self::V3(payload),
+            ExecutionPayload::V4(payload) => Self::V4(Box::new(payload)),
+        }
+    }
 }
 
 /// `BlobsBundleV1`, with one proof per blob, or `BlobsBundleV2`, with one per cell.
@@ -67,7 +106,7 @@ pub(super) fn register(module: &mut RpcModule<Api>) {
     serial(module, "engine_getPayloadV3", 1, |api, engine, arguments| {
         let name = "engine_getPayloadV3";
         let built = built(api, engine, &arguments, name, Fork::Cancun, Fork::Cancun)?;
-        with_blobs(&built, false)
+        Ok(Envelope { execution_requests: None, ..with_requests(&built, false)? })
     });
     serial(module, "engine_getPayloadV4", 1, |api, engine, arguments| {
         let name = "engine_getPayloadV4";
@@ -104,18 +143,7 @@ fn built(
 }
 
 fn payload(built: &BuiltPayload) -> Payload {
-    let block: Block<Transaction> = built.block.to_block();
-    let hash = built.block.hash;
-    let (payload, _) = match built.block.access_list.clone() {
-        Some(list) => ExecutionPayload::from_block_unchecked_with_bal(hash, &block, list),
-        None => ExecutionPayload::from_block_unchecked(hash, &block),
-    };
-    match payload {
-        ExecutionPayload::V1(payload) => Payload::V1(payload),
-        ExecutionPayload::V2(payload) => Payload::V2(payload),
-        ExecutionPayload::V3(payload) => Payload::V3(payload),
-        ExecutionPayload::V4(payload) => Payload::V4(Box::new(payload)),
-    }
+    Payload::of(&built.block.to_block(), built.block.hash, built.block.access_list.clone())
 }
 
 fn bare(built: &BuiltPayload) -> Envelope {
@@ -128,14 +156,17 @@ fn bare(built: &BuiltPayload) -> Envelope {
     }
 }
 
-fn with_blobs(built: &BuiltPayload, cells: bool) -> RpcResult<Envelope> {
-    let blobs_bundle = Some(blobs_bundle(&built.sidecars, cells)?);
-    Ok(Envelope { blobs_bundle, should_override_builder: Some(false), ..bare(built) })
-}
-
 fn with_requests(built: &BuiltPayload, cells: bool) -> RpcResult<Envelope> {
-    let execution_requests = Some(built.requests.clone());
-    Ok(Envelope { execution_requests, ..with_blobs(built, cells)? })
+    let block = &built.block;
+    Envelope::new(
+        &block.to_block(),
+        block.hash,
+        block.access_list.clone(),
+        built.value,
+        &built.sidecars,
+        cells,
+        built.requests.clone(),
+    )
 }
 
 /// The blobs of a block's transactions, in order, with a proof per blob or, for `cells`, per cell.

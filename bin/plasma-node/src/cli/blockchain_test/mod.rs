@@ -22,18 +22,18 @@ use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc};
 /// Address space for the database of one case, in bytes.
 pub(crate) const MAP_BYTES: usize = 1 << 28;
 
-/// Arguments of `plasma-node test blockchain`.
+/// Arguments of `plasma-node test blockchain` and `plasma-node test engine`.
 #[derive(Debug, Args)]
 pub(crate) struct BlockchainTestArgs {
     /// Fixture files, or folders that are searched for `.json` files.
     #[arg(required = true)]
-    files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Worker threads of the parallel executor.
     #[arg(long, default_value = "2")]
-    threads: NonZeroUsize,
+    pub(crate) threads: NonZeroUsize,
     /// Print failing cases only.
     #[arg(long)]
-    failures: bool,
+    pub(crate) failures: bool,
 }
 
 /// Runs all cases; prints one JSON line each and a summary on standard error.
