@@ -52,8 +52,9 @@ prepare() {
   (cd "$tests/foundry" && "$root/contracts/node_modules/@foundry-rs/forge-linux-$arch/bin/forge" build --quiet)
 }
 
-# One file after the other: the files of a suite share a node, and its clock.
-node_test=(node --test --test-concurrency=1 --test-reporter=spec)
+# One file after the other: the files of a suite share a node, and its clock. A node that a failed test left
+# behind must not keep its file waiting.
+node_test=(node --test --test-concurrency=1 --test-force-exit --test-reporter=spec)
 
 # The command of a suite; each prints the closing lines of its test runner.
 suite() {
@@ -79,6 +80,26 @@ suite() {
   esac
 }
 
+# A suite that is still running after this many seconds is ended, and has failed. It is a process group of its own,
+# so that all that it started ends with it.
+SUITE_SECONDS=$((${SUITE_SECONDS:-900} + ${FUZZ_SECONDS:-0}))
+running=
+trap '[ -z "$running" ] || kill -TERM -- "-$running" 2>/dev/null; exit 130' INT TERM
+limited() {
+  local watch status=0
+  set -m
+  suite "$1" &
+  running=$!
+  { sleep "$SUITE_SECONDS"; echo "$1: ended after $SUITE_SECONDS seconds"; kill -TERM -- "-$running"; } &
+  watch=$!
+  set +m
+  wait "$running" || status=$?
+  running=
+  kill -TERM -- "-$watch" 2>/dev/null || true
+  wait "$watch" 2>/dev/null || true
+  return "$status"
+}
+
 with_node() { local name=$1; shift; node "$tests/lib/with-node.mjs" "$name" -- "$@"; }
 
 # How many tests passed, failed, and were skipped or are still to do, from the closing lines of node:test, mocha or unittest.
@@ -102,7 +123,7 @@ prepare
 total_passed=0 total_failed=0
 for name in "${suites[@]}"; do
   log="$E2E_TMP/$name.log" began=$SECONDS status=0
-  suite "$name" >"$log" 2>&1 || status=$?
+  limited "$name" >"$log" 2>&1 || status=$?
   read -r passed failed open < <(counts "$log")
   # A suite that ran nothing, or ended badly without a failed test, has failed.
   if [ "$failed" = 0 ] && { [ "$passed" = 0 ] || [ "$status" != 0 ]; }; then failed=1; fi

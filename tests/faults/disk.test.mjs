@@ -5,7 +5,7 @@ import path from 'node:path'
 import { test } from 'node:test'
 import { accounts } from '../lib/accounts.mjs'
 import { panics, startNode, temporaryFolder } from '../lib/node.mjs'
-import { client } from '../lib/rpc.mjs'
+import { client, until } from '../lib/rpc.mjs'
 import { callsIn, faultEnvironment } from './shim.mjs'
 
 /** Blocks that may wait for the disk (`max_unpersisted_blocks`), which are also the most of one commit. */
@@ -33,6 +33,8 @@ test('the metrics tell what commits of the journal cost, and how far state is be
       type: 'eip1559', chainId: 1337, nonce: index, maxFeePerGas: 10n ** 11n, maxPriorityFeePerGas: 1n, gas: 21_000n,
       to: accounts[0].address, value: 1n }))
   }
+  // The answers came before the block was sealed.
+  await until('a sealed block', async () => Number(await rpc('eth_blockNumber')) >= 1)
   const text = await metricsOf(node)
   assert.ok(gauge(text, 'plasma_state_unpersisted_blocks') <= MOST_WAITING)
   for (const record of ['tick', 'block']) {

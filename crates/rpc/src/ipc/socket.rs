@@ -44,13 +44,21 @@ pub(super) fn listen(path: &Path) -> Result<(UnixListener, SocketFile), RpcError
     let fail = |reason: String| RpcError::Ipc { path: path.to_owned(), reason };
     check_place(path).map_err(fail)?;
     let made = make(path);
-    made.map_err(|failure| fail(format!("cannot be made: {failure}")))
+    made.map_err(|failure| fail(not_made(&failure)))
+}
+
+/// Why no socket could be made, and what to do.
+fn not_made(failure: &io::Error) -> String {
+    format!(
+        "cannot be made: {failure}; choose another path with --ipcpath, check the disk and its free \
+         space, or give --ipcdisable"
+    )
 }
 
 /// Whether a socket may be made at `path`: there is nothing, or one that nobody listens to.
 fn check_place(path: &Path) -> Result<(), String> {
     // It is made under another name, which may be shorter: clients could not name it.
-    SocketAddr::from_pathname(path).map_err(|failure| format!("cannot be made: {failure}"))?;
+    SocketAddr::from_pathname(path).map_err(|failure| not_made(&failure))?;
     let found = match fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(failure) if failure.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -144,7 +152,7 @@ mod tests {
         fs::write(&path, "precious").unwrap();
         assert!(refused(&path).contains("is no socket"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
-        assert!(refused(&dir.path().join("no/such/place")).contains("cannot be made"));
+        assert!(refused(&dir.path().join("no/such/place")).contains("choose another path"));
         let long = dir.path().join("n".repeat(200));
         assert!(refused(&long).contains("cannot be made"), "{}", refused(&long));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
