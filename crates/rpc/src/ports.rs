@@ -3,6 +3,7 @@
 use crate::{
     RpcConfig,
     auth::TokenGate,
+    call::Callable,
     error,
     gate::GateLayer,
     http_layer::HostGate,
@@ -10,22 +11,32 @@ use crate::{
     origin::OriginGate,
     server::RpcError,
 };
+use alloy_primitives::bytes::Bytes;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Either},
+};
 use http::{
-    StatusCode,
+    Method, StatusCode,
     header::{AUTHORIZATION, COOKIE},
 };
 use jsonrpsee::{
     Methods,
+    core::BoxError,
     server::{
-        ConnectionGuard, ConnectionPermit, HttpRequest, Server, ServerConfig, ServerHandle,
-        StopHandle, middleware::rpc::RpcServiceBuilder, serve_with_graceful_shutdown, stop_channel,
+        BatchRequestConfig, ConnectionGuard, ConnectionPermit, HttpRequest, HttpResponse, Server,
+        ServerConfig, ServerHandle, StopHandle,
+        http::{call_with_service, content_type_is_json},
+        middleware::rpc::RpcServiceBuilder,
+        serve_with_graceful_shutdown, stop_channel,
     },
     types::{ErrorObjectOwned, Id, Response, ResponsePayload},
 };
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
@@ -44,10 +55,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long to wait where the system has no room for another connection.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(50);
-
-/// The address that a request came from; absent on the unix socket.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// The place of a connection among those that are allowed. Requests carry it, so that it is held as
 /// long as the connection or, after a handshake, its WebSocket.
@@ -112,6 +119,13 @@ pub(crate) fn refusal(reason: ErrorObjectOwned) -> String {
         .unwrap_or_else(|failure| error::internal(failure.to_string()).to_string())
 }
 
+/// Bounds on one request over HTTP and on its answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PostLimits {
+    pub(crate) request_bytes: u32,
+    pub(crate) response_bytes: usize,
+}
+
 /// What stands between a port and the methods behind it.
 pub(crate) struct Door {
     pub(crate) cors: Option<CorsLayer>,
@@ -124,7 +138,8 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Starts a server on `address`, whose port the flag `flag` sets.
+    /// Starts a server on `address`, whose port the flag `flag` sets; without `posts` it takes only
+    /// WebSockets.
     ///
     /// # Errors
     /// Where the address cannot be listened on.
@@ -133,6 +148,7 @@ impl Door {
         address: SocketAddr,
         flag: &'static str,
         config: ServerConfig,
+        posts: Option<PostLimits>,
     ) -> Result<(SocketAddr, ServerHandle), RpcError> {
         let bind = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => RpcError::PortInUse { address, flag },
@@ -140,38 +156,43 @@ impl Door {
         };
         let listener = TcpListener::bind(address).await.map_err(bind)?;
         let bound = listener.local_addr().map_err(bind)?;
-        let http = tower::ServiceBuilder::new()
+        let gates = tower::ServiceBuilder::new()
             .option_layer(self.cors.clone())
             .layer(self.guard.clone())
             .option_layer(self.origins.clone())
             .option_layer(self.auth.clone());
-        let front = self.front.clone();
-        let rpc = RpcServiceBuilder::new()
-            .layer_fn(move |inner| FrontService { front: front.clone(), inner });
-        let builder = Server::builder()
-            .set_config(config)
-            .set_http_middleware(http)
-            .set_rpc_middleware(rpc)
-            .to_service_builder();
+        let builder = Server::builder().set_config(config).to_service_builder();
         let (stop, handle) = stop_channel();
         let (methods, connections) = (self.methods.clone(), self.connections.clone());
+        let (front, posts) = (self.front.clone(), posts);
         tokio::spawn(async move {
             while let Some((stream, peer)) = accept(&listener, &stop).await {
                 let Some(permit) = connections.admit() else {
                     tokio::spawn(connections.clone().turn_away(stream));
                     continue;
                 };
-                let admitted = Admitted(Arc::new(permit));
-                let service = builder.clone().build(methods.clone(), stop.clone());
-                let service = tower::service_fn(move |mut request: HttpRequest<_>| {
-                    request.extensions_mut().insert(Peer(peer.ip()));
-                    request.extensions_mut().insert(admitted.clone());
-                    for (name, value) in request.headers_mut() {
-                        // So that no log shows it, whoever writes requests there.
-                        value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
-                    }
-                    service.clone().call(request)
+                let (front, peer) = (front.clone(), Some(peer.ip()));
+                let calls = posts.map(|limits| Calls {
+                    service: FrontService {
+                        front: front.clone(),
+                        peer,
+                        inner: Callable {
+                            methods: methods.clone(),
+                            most_bytes: limits.response_bytes,
+                            push: None,
+                        },
+                    },
+                    most_bytes: limits.request_bytes,
                 });
+                let rpc = RpcServiceBuilder::new().layer_fn(move |inner| FrontService {
+                    front: front.clone(),
+                    peer,
+                    inner,
+                });
+                let others = builder.clone().set_rpc_middleware(rpc);
+                let others = others.build(methods.clone(), stop.clone());
+                let admitted = Admitted(Arc::new(permit));
+                let service = gates.service(Requests { calls, others, admitted });
                 let stopped = stop.clone().shutdown();
                 // How a connection ended matters to nobody.
                 tokio::spawn(serve_with_graceful_shutdown(stream, service, stopped));
@@ -198,6 +219,59 @@ async fn accept(listener: &TcpListener, stop: &StopHandle) -> Option<(TcpStream,
                 // A connection that failed early, or too many open files: neither ends the server.
                 tracing::debug!(target: "plasma::rpc", %reason, "a connection was not accepted");
                 tokio::time::sleep(NO_ROOM_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// JSON-RPC over HTTP for one connection.
+#[derive(Clone, Debug)]
+struct Calls {
+    service: FrontService<Callable>,
+    most_bytes: u32,
+}
+
+/// The HTTP requests of one connection: calls are answered here, all others (handshakes of WebSockets, what is
+/// no JSON) are jsonrpsee's. Its own way to the methods does the same as the one here, but sets up for every
+/// request what a connection needs once.
+#[derive(Clone, Debug)]
+struct Requests<S> {
+    calls: Option<Calls>,
+    others: S,
+    admitted: Admitted,
+}
+
+impl<S, B> Service<HttpRequest<B>> for Requests<S>
+where
+    S: Service<HttpRequest<B>, Response = HttpResponse, Error = BoxError>,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = HttpResponse;
+    type Error = BoxError;
+    type Future = Either<BoxFuture<'static, Result<HttpResponse, BoxError>>, S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.others.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: HttpRequest<B>) -> Self::Future {
+        match &self.calls {
+            Some(calls) if request.method() == Method::POST && content_type_is_json(&request) => {
+                let Calls { service, most_bytes } = calls.clone();
+                // Every request of a batch would get a copy of them.
+                request.extensions_mut().clear();
+                let batches = BatchRequestConfig::Unlimited;
+                let answer = call_with_service(request, batches, most_bytes, service);
+                Either::Left(answer.map(Ok).boxed())
+            }
+            _ => {
+                request.extensions_mut().insert(self.admitted.clone());
+                for (name, value) in request.headers_mut() {
+                    // So that no log shows it, whoever writes requests there.
+                    value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
+                }
+                Either::Right(self.others.call(request))
             }
         }
     }

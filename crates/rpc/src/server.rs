@@ -14,7 +14,7 @@ use crate::{
     modules, net,
     origin::OriginGate,
     ots, plasma,
-    ports::{Connections, Door},
+    ports::{Connections, Door, PostLimits},
     sign::{self, DevAccounts},
     testing, txpool,
 };
@@ -221,12 +221,17 @@ pub async fn serve(
         None => port(config).build(),
         Some(_) => port(config).http_only().build(),
     };
-    let (http_address, http) = open.open(config.http_address, "--http.port", first).await?;
+    let posts = PostLimits {
+        request_bytes: config.max_request_bytes,
+        response_bytes: config.max_response_bytes as usize,
+    };
+    let (http_address, http) =
+        open.open(config.http_address, "--http.port", first, Some(posts)).await?;
     let mut servers = vec![http];
     let mut ws_address = http_address;
     if let Some(address) = config.ws_address {
         let second = port(config).ws_only().build();
-        let (bound, ws) = open.open(address, "--ws.port", second).await?;
+        let (bound, ws) = open.open(address, "--ws.port", second, None).await?;
         ws_address = bound;
         servers.push(ws);
     }
@@ -246,7 +251,8 @@ pub async fn serve(
             connections: connections.clone(),
         };
         let settings = port(config).build();
-        let (bound, server) = locked.open(auth.address, "--authrpc.port", settings).await?;
+        let (bound, server) =
+            locked.open(auth.address, "--authrpc.port", settings, Some(posts)).await?;
         auth_address = Some(bound);
         servers.push(server);
     }

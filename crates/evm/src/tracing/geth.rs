@@ -3,26 +3,51 @@
 use super::{
     Traced, TracingDatabase, TracingError,
     guard::{Guard, StepRecording, TraceLimits, parse_go_duration},
+    steps::{self, StepTrace},
 };
 use crate::{EvmEnv, TxEnv};
 use alloy_evm::Evm;
 use alloy_rpc_types_eth::TransactionInfo;
 use alloy_rpc_types_trace::geth::{
     GethDebugBuiltInTracerType as BuiltIn, GethDebugTracerConfig, GethDebugTracerType,
-    GethDebugTracingOptions, GethTrace, mux::MuxConfig,
+    GethDebugTracingOptions, GethDefaultTracingOptions, GethTrace, mux::MuxConfig,
 };
 use plasma_vm::PlasmaEvm;
 use revm_inspectors::tracing::{DebugInspector, DebugInspectorError};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 
 /// One of geth's tracers with its options, for any number of transactions.
 #[derive(Debug)]
 pub struct GethTracer {
+    kind: Kind,
+    limits: TraceLimits,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The struct logger.
+    Steps(GethDefaultTracingOptions),
+    Other(Box<Other>),
+}
+
+/// A tracer of the library.
+#[derive(Debug)]
+struct Other {
     inspector: DebugInspector,
     name: String,
-    limits: TraceLimits,
     recording: Option<StepRecording>,
+}
+
+/// What one of geth's tracers answers.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum GethAnswer {
+    /// The steps of the struct logger.
+    Steps(StepTrace),
+    /// What any other tracer has found.
+    Other(Box<GethTrace>),
 }
 
 impl GethTracer {
@@ -44,9 +69,9 @@ impl GethTracer {
             limits.timeout = parse_go_duration(timeout)?.min(longest_timeout);
         }
         let name = match &options.tracer {
-            None => "structLogger".to_owned(),
+            None => return Ok(Self { kind: Kind::Steps(options.config), limits }),
             Some(GethDebugTracerType::JsTracer(source)) if source.is_empty() => {
-                "structLogger".to_owned()
+                return Ok(Self { kind: Kind::Steps(options.config), limits });
             }
             // Without the feature this is said of everything that is no tracer's name; with it,
             // of names that no tracer has.
@@ -64,7 +89,7 @@ impl GethTracer {
             DebugInspector::new(options).map_err(|error: DebugInspectorError<Infallible>| {
                 TracingError::from_inspector(&name, error)
             })?;
-        Ok(Self { inspector, name, limits, recording })
+        Ok(Self { kind: Kind::Other(Box::new(Other { inspector, name, recording })), limits })
     }
 
     /// Executes `tx` on `db` in `env` and answers its trace. Commits nothing.
@@ -79,11 +104,36 @@ impl GethTracer {
         env: &EvmEnv,
         tx: TxEnv,
         info: TransactionInfo,
+    ) -> Result<Traced<GethAnswer>, TracingError> {
+        match &mut self.kind {
+            Kind::Steps(options) => {
+                let traced = steps::trace(db, env, tx, options, self.limits)?;
+                Ok(Traced { trace: GethAnswer::Steps(traced.trace), outcome: traced.outcome })
+            }
+            Kind::Other(other) => {
+                let traced = other.trace(db, env, tx, info, self.limits)?;
+                Ok(Traced {
+                    trace: GethAnswer::Other(Box::new(traced.trace)),
+                    outcome: traced.outcome,
+                })
+            }
+        }
+    }
+}
+
+impl Other {
+    fn trace<DB: TracingDatabase>(
+        &mut self,
+        db: &mut DB,
+        env: &EvmEnv,
+        tx: TxEnv,
+        info: TransactionInfo,
+        limits: TraceLimits,
     ) -> Result<Traced<GethTrace>, TracingError> {
         self.inspector.fuse().map_err(|error: DebugInspectorError<Infallible>| {
             TracingError::from_inspector(&self.name, error)
         })?;
-        let mut guard = Guard::new(self.limits, self.recording);
+        let mut guard = Guard::new(limits, self.recording);
         let executed = {
             let listeners = (&mut self.inspector, &mut guard);
             let evm = PlasmaEvm::new(&mut *db, env.clone());
@@ -111,7 +161,7 @@ pub fn trace_transaction<DB: TracingDatabase>(
     tx: TxEnv,
     options: GethDebugTracingOptions,
     info: TransactionInfo,
-) -> Result<Traced<GethTrace>, TracingError> {
+) -> Result<Traced<GethAnswer>, TracingError> {
     let limits = TraceLimits::default();
     GethTracer::new(options, limits, limits.timeout)?.trace(db, env, tx, info)
 }
@@ -147,7 +197,7 @@ fn complete_mux_config(
 /// What the chosen tracer records at each step, for the memory bound.
 fn step_recording(options: &GethDebugTracingOptions) -> Option<StepRecording> {
     match &options.tracer {
-        None | Some(GethDebugTracerType::JsTracer(_)) => Some(StepRecording {
+        Some(GethDebugTracerType::JsTracer(_)) => Some(StepRecording {
             limit: options.config.limit.filter(|limit| *limit > 0).unwrap_or(u64::MAX),
             stack: options.config.is_stack_enabled(),
             memory: options.config.is_memory_enabled(),
@@ -156,6 +206,6 @@ fn step_recording(options: &GethDebugTracingOptions) -> Option<StepRecording> {
         Some(GethDebugTracerType::BuiltInTracer(BuiltIn::Erc7562Tracer)) => {
             Some(StepRecording { limit: u64::MAX, stack: true, memory: true, return_data: false })
         }
-        Some(GethDebugTracerType::BuiltInTracer(_)) => None,
+        None | Some(GethDebugTracerType::BuiltInTracer(_)) => None,
     }
 }

@@ -116,7 +116,13 @@ impl Guard {
         self.steps += 1;
     }
 
-    fn record(&mut self, bytes: usize) {
+    /// Whether this guard stopped the execution.
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    /// Counts `bytes` that were recorded.
+    pub(super) fn record(&mut self, bytes: usize) {
         self.recorded = self.recorded.saturating_add(bytes);
         if self.recorded > self.limits.max_bytes {
             self.stopped = Some(Stop::Size);

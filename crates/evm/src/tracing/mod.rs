@@ -2,8 +2,9 @@
 //!
 //! A trace executes a transaction on the state before it, with an inspector listening, and commits
 //! nothing: the caller gets the trace together with the state changes and commits these where it
-//! goes on to the next transaction of a block. The tracers themselves are `revm-inspectors`'; this
-//! module gives them an environment, keeps them within [`TraceLimits`], and words their errors.
+//! goes on to the next transaction of a block. The tracers themselves are `revm-inspectors`', but for
+//! the struct logger; this module gives them an environment, keeps them within [`TraceLimits`], and
+//! words their errors.
 //!
 //! JavaScript tracers need the feature `js-tracer`: they bring a JavaScript engine into the node.
 
@@ -13,16 +14,20 @@ mod geth;
 mod guard;
 mod otterscan;
 mod parity;
+mod steps;
 
+#[cfg(test)]
+mod steps_tests;
 #[cfg(test)]
 mod tests;
 
 pub use calls::{CallsTo, calls_to};
 pub use error::TracingError;
-pub use geth::{GethTracer, trace_transaction};
+pub use geth::{GethAnswer, GethTracer, trace_transaction};
 pub use guard::{TraceLimits, parse_go_duration};
 pub use otterscan::{call_entries, internal_operations, opcode_gas, revert_output};
 pub use parity::{localized_traces, trace_results};
+pub use steps::StepTrace;
 
 pub use alloy_rpc_types_eth::TransactionInfo;
 pub use alloy_rpc_types_trace::{
@@ -30,7 +35,7 @@ pub use alloy_rpc_types_trace::{
         CallConfig, CallFrame, DefaultFrame, FourByteFrame, GethDebugBuiltInTracerType,
         GethDebugTracerConfig, GethDebugTracerType, GethDebugTracingCallOptions,
         GethDebugTracingOptions, GethDefaultTracingOptions, GethTrace, PreStateConfig,
-        PreStateFrame, TraceResult,
+        PreStateFrame,
     },
     parity::{LocalizedTransactionTrace, TraceResults, TraceResultsWithTransactionHash, TraceType},
 };

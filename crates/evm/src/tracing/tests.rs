@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const SENDER: Address = address!("00000000000000000000000000000000000000aa");
-const OUTER: Address = address!("00000000000000000000000000000000000000b0");
-const STORING: Address = address!("00000000000000000000000000000000000000c0");
-const REVERTING: Address = address!("00000000000000000000000000000000000000d0");
+pub(super) const OUTER: Address = address!("00000000000000000000000000000000000000b0");
+pub(super) const STORING: Address = address!("00000000000000000000000000000000000000c0");
+pub(super) const REVERTING: Address = address!("00000000000000000000000000000000000000d0");
 const LOOPING: Address = address!("00000000000000000000000000000000000000e0");
 
 /// `PUSH4 selector` stored left-aligned at memory 0, then a call of `target` with these 4 bytes.
@@ -32,9 +32,9 @@ fn call_with_selector(selector: [u8; 4], target: Address) -> Vec<u8> {
     code
 }
 
-type TestDb = CacheDB<EmptyDB>;
+pub(super) type TestDb = CacheDB<EmptyDB>;
 
-fn database() -> TestDb {
+pub(super) fn database() -> TestDb {
     let mut db = TestDb::default();
     db.insert_account_info(
         SENDER,
@@ -69,7 +69,7 @@ fn database() -> TestDb {
     db
 }
 
-fn env() -> EvmEnv {
+pub(super) fn env() -> EvmEnv {
     let mut cfg = CfgEnv::new_with_spec(SpecId::OSAKA);
     cfg.chain_id = 1337;
     let block = BlockEnv {
@@ -83,7 +83,7 @@ fn env() -> EvmEnv {
     EvmEnv::new(cfg, block)
 }
 
-fn transaction(to: Address) -> TxEnv {
+pub(super) fn transaction(to: Address) -> TxEnv {
     TxEnv {
         caller: SENDER,
         nonce: 3,
@@ -96,19 +96,32 @@ fn transaction(to: Address) -> TxEnv {
     }
 }
 
-fn options(value: Value) -> GethDebugTracingOptions {
+pub(super) fn options(value: Value) -> GethDebugTracingOptions {
     serde_json::from_value(value).expect("options as JSON")
 }
 
 fn trace(value: Value) -> Traced<GethTrace> {
-    trace_transaction(
+    let traced = trace_transaction(
         &mut database(),
         &env(),
         transaction(OUTER),
         options(value),
         TransactionInfo::default(),
-    )
-    .expect("a trace")
+    );
+    read(traced.expect("a trace"))
+}
+
+/// A trace as clients read it.
+pub(super) fn read(traced: Traced<GethAnswer>) -> Traced<GethTrace> {
+    let Traced { trace, outcome } = traced;
+    let trace = match trace {
+        GethAnswer::Other(trace) => *trace,
+        GethAnswer::Steps(steps) => {
+            let text = serde_json::to_string(&steps).expect("JSON");
+            GethTrace::Default(serde_json::from_str(&text).expect("a frame"))
+        }
+    };
+    Traced { trace, outcome }
 }
 
 fn json_of(value: Value) -> Value {
@@ -212,7 +225,7 @@ fn the_prestate_is_enough_to_execute_again() {
         TransactionInfo::default(),
     )
     .expect("the prestate suffices");
-    assert_eq!(again.trace, trace(json!({"tracer": "callTracer"})).trace);
+    assert_eq!(read(again).trace, trace(json!({"tracer": "callTracer"})).trace);
 }
 
 #[test]
@@ -483,10 +496,8 @@ fn one_tracer_serves_many_transactions() {
         GethTracer::new(options(json!({"tracer": "callTracer"})), limits, limits.timeout)
             .expect("a tracer");
     let mut run = || {
-        tracer
-            .trace(&mut db, &env(), transaction(OUTER), TransactionInfo::default())
-            .expect("a trace")
-            .trace
+        let info = TransactionInfo::default();
+        read(tracer.trace(&mut db, &env(), transaction(OUTER), info).expect("a trace")).trace
     };
     assert_eq!(run(), run());
 }
@@ -520,13 +531,13 @@ proptest! {
         );
         let mut outcomes = Vec::new();
         for tracer in ["", "callTracer", "prestateTracer", "4byteTracer", "flatCallTracer", "noopTracer"] {
-            let traced = trace_transaction(
+            let traced = read(trace_transaction(
                 &mut db,
                 &env(),
                 transaction(OUTER),
                 options(json!({"tracer": tracer})),
                 TransactionInfo::default(),
-            ).expect("a valid transaction");
+            ).expect("a valid transaction"));
             if let GethTrace::CallTracer(root) = &traced.trace {
                 prop_assert_eq!(root.gas_used, U256::from(traced.outcome.result.tx_gas_used()));
                 prop_assert_eq!(root.error.is_none(), traced.outcome.result.is_success());

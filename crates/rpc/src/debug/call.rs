@@ -12,7 +12,7 @@ use alloy_eips::BlockId;
 use alloy_rpc_types_eth::{Bundle, StateContext, TransactionRequest, state::StateOverride};
 use plasma_evm::{
     revm::database_interface::WrapDatabaseRef,
-    tracing::{GethDebugTracingCallOptions, GethTrace, GethTracer, Traced, TransactionInfo},
+    tracing::{GethAnswer, GethDebugTracingCallOptions, GethTracer, Traced, TransactionInfo},
 };
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ fn trace_prepared(
     prepared: &Prepared,
     tracer: &mut GethTracer,
     request: TransactionRequest,
-) -> RpcResult<Traced<GethTrace>> {
+) -> RpcResult<Traced<GethAnswer>> {
     let transaction = prepared.transaction(request)?;
     let env = prepared.env_for(&transaction);
     let mut state = WrapDatabaseRef(&prepared.state);

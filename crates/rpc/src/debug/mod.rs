@@ -18,13 +18,14 @@ mod parity_tests;
 mod tests;
 
 use crate::{
-    api::{Api, heavy},
+    api::{Api, guessed_by_params, heavy},
     error::{self, RpcResult},
     exec,
     params::Arguments,
 };
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{B256, Bytes};
+use alloy_rpc_types_trace::common::TraceResult;
 use answer::{Json, Traces, json};
 pub(crate) use call::prepare_inside;
 use jsonrpsee::{RpcModule, types::ErrorObjectOwned};
@@ -32,8 +33,8 @@ use plasma_chain::ExecutedBlock;
 use plasma_evm::{
     BlockState, EvmEnv, TxEnv,
     tracing::{
-        GethDebugTracingOptions, GethTrace, GethTracer, TraceLimits, TraceResult, Traced,
-        TracingError, TransactionInfo,
+        GethAnswer, GethDebugTracingOptions, GethTracer, TraceLimits, Traced, TracingError,
+        TransactionInfo,
     },
 };
 use replay::Replay;
@@ -42,7 +43,7 @@ pub(crate) use trace::frames_of;
 
 /// Adds `debug_*` and `trace_*` to `module`.
 pub(crate) fn register(module: &mut RpcModule<Api>) {
-    heavy(module, "debug_traceTransaction", 2, trace_transaction);
+    guessed_by_params(module, "debug_traceTransaction", 2, trace_transaction);
     heavy(module, "debug_traceCall", 3, call::trace_call);
     heavy(module, "debug_traceCallMany", 3, call::trace_call_many);
     heavy(module, "debug_intermediateRoots", 2, state::intermediate_roots);
@@ -119,11 +120,11 @@ fn trace_block(
     let mut replay = Replay::begin(api, block)?;
     for transaction in &block.transactions {
         let hash = Some(*transaction.tx_hash());
-        let traced: Result<GethTrace, TracingError> =
+        let traced: Result<GethAnswer, TracingError> =
             replay.trace_expected(|state, env, tx, info| tracer.trace(state, env, tx, info))?;
         results.push(&match traced {
-            Ok(trace) => TraceResult::new_success(trace, hash),
-            Err(failure) => TraceResult::new_error(failure.to_string(), hash),
+            Ok(result) => TraceResult::<_, String>::Success { result, tx_hash: hash },
+            Err(failure) => TraceResult::Error { error: failure.to_string(), tx_hash: hash },
         })?;
     }
     results.finish()

@@ -11,8 +11,8 @@ use alloy_primitives::{Address, B256, Bloom, BloomInput};
 use alloy_rpc_types_eth::{Filter, FilterBlockOption, Log};
 use jsonrpsee::RpcModule;
 use plasma_chain::ExecutedBlock;
+use plasma_evm::json;
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use std::ops::RangeInclusive;
 
 /// A filter as requests write it.
@@ -43,8 +43,7 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
             text.push(block, index, log, position);
             Ok(())
         })?;
-        RawValue::from_string(text.finish())
-            .map_err(|reason| error::internal(format!("the logs are no JSON: {reason}")))
+        Ok(json::written(text.finish()))
     });
 }
 

@@ -7,10 +7,10 @@
 //! it is gone altogether they are dropped, as on the ports.
 
 mod frames;
-mod service;
 mod socket;
 
 use crate::{
+    call::{self, Callable, Push},
     error,
     middleware::{Front, FrontService},
     ports::{self, Connections},
@@ -22,7 +22,6 @@ use jsonrpsee::{
     server::{ServerHandle, StopHandle, stop_channel},
 };
 use serde_json::value::RawValue;
-use service::Callable;
 use socket::SocketFile;
 use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
@@ -152,14 +151,13 @@ async fn serve(stream: UnixStream, served: Served, connection: ConnectionId, sto
     let Served { front, methods, limits, .. } = served;
     let (sender, messages) = mpsc::channel(limits.buffer);
     let sink = MethodSink::new(sender);
-    let inner = Callable {
-        methods,
-        most_bytes: limits.response_bytes,
+    let push = Push {
         connection,
         sink: sink.clone(),
         subscriptions: BoundedSubscriptions::new(limits.subscriptions),
     };
-    let service = FrontService { front, inner };
+    let inner = Callable { methods, most_bytes: limits.response_bytes, push: Some(push) };
+    let service = FrontService { front, peer: None, inner };
     let places = Arc::new(Semaphore::new(AT_ONCE as usize));
     let (done, finish) = oneshot::channel();
     let writing = tokio::spawn(write(writer, messages, finish));
@@ -253,7 +251,7 @@ impl Requests {
             let _place = place;
             let answer = tokio::select! {
                 () = sink.closed() => return,
-                answer = service::answer(&service, &message) => answer,
+                answer = call::answer(&service, &message) => answer,
             };
             // What a subscription answers it has sent itself; notifications have no answer.
             if answer.is_method_call() || answer.is_batch() {

@@ -1,4 +1,4 @@
-//! Calling methods for a connection that is no HTTP: what jsonrpsee's server does behind its ports.
+//! Calling methods for the connections that are no WebSockets: HTTP and the unix socket.
 
 use crate::{error, server::HexIds};
 use jsonrpsee::{
@@ -15,13 +15,34 @@ use serde_json::value::RawValue;
 
 /// The methods, as one connection may call them.
 #[derive(Clone, Debug)]
-pub(super) struct Callable {
-    pub(super) methods: Methods,
-    pub(super) most_bytes: usize,
-    pub(super) connection: ConnectionId,
+pub(crate) struct Callable {
+    pub(crate) methods: Methods,
+    pub(crate) most_bytes: usize,
+    /// `None` where nothing can be pushed to the client: there are no subscriptions.
+    pub(crate) push: Option<Push>,
+}
+
+/// A connection that messages can be pushed to.
+#[derive(Clone, Debug)]
+pub(crate) struct Push {
+    pub(crate) connection: ConnectionId,
     /// Where subscriptions send.
-    pub(super) sink: MethodSink,
-    pub(super) subscriptions: BoundedSubscriptions,
+    pub(crate) sink: MethodSink,
+    pub(crate) subscriptions: BoundedSubscriptions,
+}
+
+impl Callable {
+    /// The connection's number; connections that nothing is pushed to need none.
+    fn connection(&self) -> ConnectionId {
+        self.push.as_ref().map_or(ConnectionId(0), |push| push.connection)
+    }
+}
+
+/// The answer to subscriptions where nothing can be pushed.
+fn no_push<'a>(id: Id<'a>) -> MethodResponse {
+    let reason =
+        "notifications not supported: subscriptions need a WebSocket connection or the unix socket";
+    MethodResponse::error(id, error::error(error::METHOD_NOT_FOUND, reason))
 }
 
 impl RpcServiceT for Callable {
@@ -30,18 +51,23 @@ impl RpcServiceT for Callable {
     type BatchResponse = MethodResponse;
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let Self { methods, most_bytes, connection, sink, subscriptions } = self.clone();
+        let service = self.clone();
         async move {
             let Request { id, method, params, extensions, .. } = request;
             let params = Params::new(params.as_ref().map(|params| RawValue::get(params)));
-            match methods.method(&method) {
+            match service.methods.method(&method) {
                 None => MethodResponse::error(id, error::method_not_found(&method)),
-                Some(MethodCallback::Sync(call)) => call(id, params, most_bytes, extensions),
+                Some(MethodCallback::Sync(call)) => {
+                    call(id, params, service.most_bytes, extensions)
+                }
                 Some(MethodCallback::Async(call)) => {
                     let (id, params) = (id.into_owned(), params.into_owned());
-                    call(id, params, connection, most_bytes, extensions).await
+                    call(id, params, service.connection(), service.most_bytes, extensions).await
                 }
                 Some(MethodCallback::Subscription(call)) => {
+                    let Some(Push { connection, sink, subscriptions }) = service.push else {
+                        return no_push(id);
+                    };
                     let Some(permit) = subscriptions.acquire() else {
                         let refusal = reject_too_many_subscriptions(subscriptions.max());
                         return MethodResponse::error(id, refusal);
@@ -56,9 +82,10 @@ impl RpcServiceT for Callable {
                     };
                     answer.await
                 }
-                Some(MethodCallback::Unsubscription(call)) => {
-                    call(id, params, connection, most_bytes, extensions)
-                }
+                Some(MethodCallback::Unsubscription(call)) => match &service.push {
+                    None => no_push(id),
+                    Some(push) => call(id, params, push.connection, service.most_bytes, extensions),
+                },
             }
         }
     }
@@ -77,8 +104,8 @@ impl RpcServiceT for Callable {
     }
 }
 
-/// Answers one message: a request, a notification or a batch.
-pub(super) async fn answer<S>(service: &S, message: &[u8]) -> MethodResponse
+/// Answers one message of the unix socket: a request, a notification or a batch.
+pub(crate) async fn answer<S>(service: &S, message: &[u8]) -> MethodResponse
 where
     S: RpcServiceT<
             MethodResponse = MethodResponse,
