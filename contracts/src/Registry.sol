@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {IWrappedNative} from "./interfaces/IWrappedNative.sol";
 import {RegistryBase} from "./RegistryBase.sol";
 import {RegistryExtension} from "./RegistryExtension.sol";
+import {RegistryOwner} from "./RegistryOwner.sol";
 import {RegistryUpkeeps} from "./RegistryUpkeeps.sol";
 import {RegistryViews} from "./RegistryViews.sol";
 import {Settings} from "./RegistryTypes.sol";
@@ -12,7 +13,7 @@ import {UpkeepLock} from "./UpkeepLock.sol";
 /// @title Registry of upkeeps
 /// @notice Contracts register here to be called by the node: when their condition holds, when a log is
 /// emitted, at an interval or a point of the calendar, or when a resolver says so. Anyone may register and fund an upkeep; lanes, accounts of the node, perform them and are repaid out of the upkeep's balance.
-contract Registry is RegistryUpkeeps, RegistryViews {
+contract Registry is RegistryUpkeeps, RegistryOwner, RegistryViews {
     address private immutable EXTENSION;
 
     /// @param initialOwner Account that authorises lanes and changes the settings.

@@ -3,137 +3,98 @@ pragma solidity ^0.8.28;
 
 import {IForwarder} from "./interfaces/IForwarder.sol";
 import {IUpkeepTarget} from "./interfaces/IUpkeepTarget.sol";
-import {RegistryBase} from "./RegistryBase.sol";
-import {Ledger, LogTrigger, Settings, Terms, TriggerType} from "./RegistryTypes.sol";
+import {RegistryCharges} from "./RegistryCharges.sol";
+import {LogTrigger, TriggerType, Upkeep} from "./RegistryTypes.sol";
 import {UpkeepLock} from "./UpkeepLock.sol";
 
-/// @title The perform path: one upkeep called, charged and its lane repaid
-abstract contract RegistryPerform is RegistryBase {
-    /// Gas that the registry and the forwarder may need around the target's call, beside what grows with the data.
-    uint256 internal constant PERFORM_PATH_GAS = 60_000;
-    /// What a log trigger adds: its key is looked up, kept and told.
-    uint256 internal constant LOG_PATH_GAS = 26_000;
-    /// What of it is used up once the key is looked up.
+/// @title The perform path: upkeeps called and charged, one in a transaction or several
+abstract contract RegistryPerform is RegistryCharges {
+    /// What of `LOG_PATH_GAS` is used up once the key is looked up.
     uint256 private constant LOG_LOOKUP_GAS = 3_000;
-    /// Calldata of a perform beside the perform data itself: selector, arguments, a trigger and padding.
-    uint256 internal constant PERFORM_CALLDATA_HEAD = 400;
-    /// What telling it costs after the last measurement: 96 bytes more than the shortest trigger.
+    /// What telling a log trigger costs after the last measurement: 96 bytes more than the shortest trigger.
     uint256 private constant LOG_EVENT_GAS = 800;
     /// Length of an encoded `LogTrigger`.
     uint256 private constant LOG_TRIGGER_LENGTH = 160;
-    /// Intrinsic gas of every transaction.
-    uint256 private constant INTRINSIC_GAS = 21_000;
-    /// Gas per calldata token: a zero byte is one token, any other byte four (EIP-2028 in EIP-7623's words).
-    uint256 private constant GAS_PER_TOKEN = 4;
-    /// What a transaction costs at least per calldata token (EIP-7623).
-    uint256 private constant FLOOR_GAS_PER_TOKEN = 10;
+    /// What a bundle costs before its first perform and after its last one beside what a perform alone does.
+    uint256 private constant BUNDLE_GAS = 255;
+    /// What `perform` costs before its first measurement, and telling its trigger, beside what `performDue` does.
+    uint256 private constant TRIGGER_GAS = 1_079;
+    /// Longest perform data in a bundle, in bytes. With more, the calldata floor (EIP-7623) might be what counts, which is one
+    /// for the whole transaction.
+    uint256 private constant MAX_BUNDLED_DATA = 512;
 
-    /// @notice Calls the target of an upkeep through its forwarder and charges the upkeep for it. Lanes only.
-    /// @dev An upkeep that cannot be performed is reported by an event, not by a revert, so that the record stays. The
-    /// transaction's gas limit has to leave `performGas` + `performGas` / 30 + 2 * `performData.length` + 60,000 when
-    /// this function starts, and 26,000 more for an upkeep with a log trigger.
-    /// @param trigger What made the upkeep due; repeated in the event. Read here only for log triggers, where it is an
-    /// encoded `LogTrigger`: no log is performed twice for one upkeep.
+    /// What the performs of one transaction share.
+    struct Run {
+        /// What events repeat as the trigger.
+        bytes trigger;
+        /// Gas left when the part of the present perform began.
+        uint256 mark;
+        /// Gas that each perform bears beside what is measured.
+        uint256 flat;
+        /// Least gas of a perform that is alone in its transaction; zero in a bundle.
+        uint256 floor;
+        /// What gas is charged at, with the premium: billionths of a wei.
+        uint256 rate;
+        bool registryPaused;
+        /// Whether the lane is to be paid at once.
+        bool payAtOnce;
+    }
+
+    /// @notice Calls the target of an upkeep through its forwarder and charges the upkeep for it. Lanes only. An upkeep with a
+    /// log trigger needs `perform`.
+    /// @dev One that cannot be performed is reported by an event, not by a revert, so that the record stays. The
+    /// transaction's gas limit has to leave `performGas` + `performGas` / 30 + 2 * `performData.length` + 50,000 when
+    /// this function starts. The name makes the selector the lowest of all, and calls are compared with the selectors in order.
     /// @return success Whether the target was called and returned normally.
+    function performDue(uint256 id, bytes calldata performData) external returns (bool success) {
+        Run memory run;
+        run.mark = gasleft();
+        beginAlone(run, performData.length);
+        if (isLogTrigger(id)) revert InvalidReport();
+        return performOne(run, id, performData, 0, 0);
+    }
+
+    /// @notice The same with a trigger, which the event repeats.
+    /// @dev 26,000 gas more are needed for an upkeep with a log trigger.
+    /// @param trigger For an upkeep with a log trigger an encoded `LogTrigger`: no log is performed twice for one upkeep. For
+    /// others it is not read.
     function perform(uint256 id, bytes calldata trigger, bytes calldata performData) external returns (bool success) {
-        uint256 gasAtStart = gasleft();
-        if (!lanes[msg.sender]) revert OnlyActiveTransmitters();
-        if (UpkeepLock.isHeld(id)) revert ReentrantCall();
-        Settings memory config = settings;
-        if (performData.length > config.maxPerformDataSize) revert InvalidReport();
-        Terms memory terms = upkeeps[id].terms;
-
-        if (!isLive(terms)) {
-            emit CancelledUpkeepReport(id, trigger);
-            return false;
-        }
-        if (config.paused || terms.paused) {
-            emit StaleUpkeepReport(id, trigger);
-            return false;
-        }
-        bytes32 key = isLogTrigger(id) ? dedupKey(id, trigger) : bytes32(0);
-        if (key != 0 && dedupKeys[key]) {
-            emit StaleUpkeepReport(id, trigger);
-            return false;
-        }
-        uint256 pathGas = PERFORM_PATH_GAS + (key == 0 ? 0 : LOG_PATH_GAS) + 2 * performData.length;
-        uint256 tokens = calldataTokens();
-        uint256 worstGas = transactionGas(config.flatGasOverhead, tokens, terms.performGas + pathGas);
-        if (upkeeps[id].ledger.balance < priceOf(worstGas, tx.gasprice, config.premiumPPB)) {
-            emit InsufficientFundsUpkeepReport(id, trigger);
-            return false;
-        }
-        requireGasFor(terms.performGas, key == 0 ? pathGas : pathGas - LOG_LOOKUP_GAS);
-        if (key != 0) {
-            dedupKeys[key] = true;
-            emit DedupKeyAdded(key);
-        }
-
-        UpkeepLock.hold(id);
-        uint256 gasUsed;
-        (success, gasUsed) = IForwarder(terms.forwarder).forward(terms.performGas, targetCall(id, performData));
-        UpkeepLock.release(id);
-
-        uint256 flat = config.flatGasOverhead + (key == 0 ? 0 : LOG_EVENT_GAS);
-        uint256 totalGas = transactionGas(flat, tokens, gasAtStart - gasleft());
-        uint96 payment = charge(id, priceOf(totalGas, tx.gasprice, config.premiumPPB));
-        if (payment != 0) IForwarder(terms.forwarder).pay(payable(msg.sender), payment);
-        emit UpkeepPerformed(id, success, payment, gasUsed, totalGas - gasUsed, trigger);
+        Run memory run;
+        run.mark = gasleft();
+        beginAlone(run, performData.length);
+        run.trigger = trigger;
+        run.flat += TRIGGER_GAS;
+        if (!isLogTrigger(id)) return performOne(run, id, performData, 0, 0);
+        run.flat += LOG_EVENT_GAS;
+        return performOne(run, id, performData, LOG_PATH_GAS, dedupKey(id, trigger));
     }
 
-    /// @notice Authorises an account to perform upkeeps, or withdraws that.
-    function setLane(address lane, bool active) external onlyOwner {
-        if (lane == address(0)) revert ZeroAddressNotAllowed();
-        lanes[lane] = active;
-        emit LaneSet(lane, active);
+    /// @notice Performs several upkeeps, each as if it were alone, but that they share what the transaction costs by itself. Lanes
+    /// only. Upkeeps with a log trigger, and performs with more than 512 bytes of data, cannot be among them.
+    /// @dev The gas limit has to leave the sum of what each would need alone. Whatever a target does, the ones after it get what
+    /// they need then.
+    function performMany(uint256[] calldata ids, bytes[] calldata performDatas) external {
+        Run memory run;
+        run.mark = gasleft();
+        uint256 config = settingsForLane();
+        begin(run, config);
+        uint256 count = ids.length;
+        if (count == 0 || count != performDatas.length) revert InvalidReport();
+        uint256 shared = flatGasOverheadOf(config) + BUNDLE_GAS + calldataTokens() * GAS_PER_TOKEN;
+        run.flat = shared / count;
+        // The first one bears what the division leaves.
+        run.mark += shared % count;
+        for (uint256 i = 0; i < count; ++i) {
+            bytes calldata performData = performDatas[i];
+            if (performData.length > MAX_BUNDLED_DATA || isLogTrigger(ids[i])) revert InvalidReport();
+            performOne(run, ids[i], performData, 0, 0);
+        }
     }
 
-    /// @notice Stops registration and performs of all upkeeps.
-    function pause() external onlyOwner {
-        settings.paused = true;
-        emit Paused(msg.sender);
-    }
-
-    function unpause() external onlyOwner {
-        settings.paused = false;
-        emit Unpaused(msg.sender);
-    }
-
-    /// @notice Changes what performs cost and how large they may be. The limits never shrink below what is registered.
-    function setSettings(
-        uint32 premiumPPB,
-        uint32 flatGasOverhead,
-        uint32 maxPerformGas,
-        uint32 maxCheckDataSize,
-        uint32 maxPerformDataSize,
-        uint64 fallbackGasPrice
-    ) external onlyOwner {
-        Settings memory old = settings;
-        if (maxPerformGas < old.maxPerformGas || maxCheckDataSize < old.maxCheckDataSize) revert SettingOutsideRange();
-        if (maxPerformDataSize < old.maxPerformDataSize) revert SettingOutsideRange();
-        storeSettings(
-            Settings({
-                paused: old.paused,
-                premiumPPB: premiumPPB,
-                flatGasOverhead: flatGasOverhead,
-                maxPerformGas: maxPerformGas,
-                maxCheckDataSize: maxCheckDataSize,
-                maxPerformDataSize: maxPerformDataSize,
-                fallbackGasPrice: fallbackGasPrice
-            })
-        );
-    }
-
-    function storeSettings(Settings memory next) internal {
-        settings = next;
-        emit SettingsSet(
-            next.premiumPPB,
-            next.flatGasOverhead,
-            next.maxPerformGas,
-            next.maxCheckDataSize,
-            next.maxPerformDataSize,
-            next.fallbackGasPrice
-        );
+    /// @dev What the target is called with. A resolver answers the whole call; all others answer what `performUpkeep` gets.
+    function targetCall(uint256 id, bytes calldata performData) internal pure returns (bytes memory) {
+        if (triggerTypeOf(id) == TriggerType.RESOLVER) return performData;
+        return abi.encodeCall(IUpkeepTarget.performUpkeep, (performData));
     }
 
     /// @dev Under which the perform of an upkeep for a log is noted.
@@ -143,77 +104,179 @@ abstract contract RegistryPerform is RegistryBase {
         return keccak256(abi.encodePacked(id, log.logBlockHash, log.txHash, log.logIndex));
     }
 
-    /// @dev Most that one perform with `performGas` may cost at `gasPrice`: the largest perform data, no zero byte in it.
-    function worstPayment(bool byLog, uint256 performGas, uint256 gasPrice) internal view returns (uint96) {
-        Settings memory config = settings;
-        uint256 tokens = 4 * (config.maxPerformDataSize + PERFORM_CALLDATA_HEAD);
-        uint256 execution = performGas + PERFORM_PATH_GAS + 2 * uint256(config.maxPerformDataSize);
-        if (byLog) execution += LOG_PATH_GAS;
-        uint256 price = priceOf(transactionGas(config.flatGasOverhead, tokens, execution), gasPrice, config.premiumPPB);
-        // A call may name any gas price; no balance covers more than this.
-        return price < type(uint96).max ? uint96(price) : type(uint96).max;
+    /// @dev The settings, for a lane alone.
+    function settingsForLane() private view returns (uint256 config) {
+        if (!lanes[msg.sender]) revert OnlyActiveTransmitters();
+        return settingsWord();
     }
 
-    /// @dev Wei per gas that the views reckon with.
-    function presentGasPrice() internal view returns (uint256 price) {
-        price = tx.gasprice > block.basefee ? tx.gasprice : block.basefee;
-        // A call without a price sees neither.
-        if (price == 0) price = settings.fallbackGasPrice;
+    function begin(Run memory run, uint256 config) private view {
+        run.trigger = abi.encode(uint32(block.number - 1), blockhash(block.number - 1));
+        // No account could pay more; what follows cannot overflow.
+        if (tx.gasprice > type(uint96).max) revert InvalidReport();
+        unchecked {
+            run.rate = tx.gasprice * (PPB + premiumPPBOf(config));
+            run.payAtOnce = msg.sender.balance < LANE_RESERVE_GAS * tx.gasprice;
+        }
+        run.registryPaused = isPausedIn(config);
     }
 
-    /// @dev What the target is called with. A resolver answers the whole call; all others answer what `performUpkeep` gets.
-    function targetCall(uint256 id, bytes calldata performData) internal pure returns (bytes memory) {
-        if (triggerTypeOf(id) == TriggerType.RESOLVER) return performData;
-        return abi.encodeCall(IUpkeepTarget.performUpkeep, (performData));
+    function beginAlone(Run memory run, uint256 dataLength) private view {
+        uint256 config = settingsForLane();
+        if (dataLength > maxPerformDataSizeOf(config)) revert InvalidReport();
+        begin(run, config);
+        unchecked {
+            uint256 tokens = calldataTokens();
+            run.flat = flatGasOverheadOf(config) + tokens * GAS_PER_TOKEN;
+            run.floor = INTRINSIC_GAS + tokens * FLOOR_GAS_PER_TOKEN;
+        }
     }
 
-    /// @dev Takes a payment out of the upkeep's books and notes the perform. The books are read again here because the
-    /// target may have added funds while it was called.
-    function charge(uint256 id, uint256 price) private returns (uint96 payment) {
-        Ledger storage ledger = upkeeps[id].ledger;
-        Ledger memory books = ledger;
-        payment = price < books.balance ? uint96(price) : books.balance;
-        // Packed by hand, in the order of `Ledger`: the compiler would store the slot once for each of its fields.
-        uint256 word = uint256(books.balance - payment) | (uint256(books.amountSpent + payment) << 96)
-            | (uint256(uint32(block.number)) << 192) | (uint256(uint32(block.timestamp)) << 224);
+    /// @param extraGas What the registry needs beside `PERFORM_PATH_GAS`.
+    /// @param key Under which a perform for a log is noted; zero for others.
+    function performOne(Run memory run, uint256 id, bytes calldata performData, uint256 extraGas, bytes32 key)
+        private
+        returns (bool success)
+    {
+        if (UpkeepLock.isHeld(id)) revert ReentrantCall();
+        Upkeep storage upkeep = upkeeps[id];
+        uint256 terms = termsWord(upkeep);
+        if (maxValidBlocknumberOf(terms) <= block.number) {
+            emit CancelledUpkeepReport(id, run.trigger);
+            return notPerformed(run);
+        }
+        if (run.registryPaused || isPausedBy(terms) || (key != 0 && dedupKeys[key])) {
+            emit StaleUpkeepReport(id, run.trigger);
+            return notPerformed(run);
+        }
+        uint256 performGas = performGasOf(terms);
+        unchecked {
+            uint256 pathGas = PERFORM_PATH_GAS + extraGas + 2 * performData.length;
+            uint256 worstGas = run.flat + performGas + pathGas;
+            if (worstGas < run.floor) worstGas = run.floor;
+            if (balanceOf(ledgerWord(upkeep)) < priceAt(run.rate, worstGas)) {
+                emit InsufficientFundsUpkeepReport(id, run.trigger);
+                return notPerformed(run);
+            }
+            requireGasFor(performGas, key == 0 ? pathGas : pathGas - LOG_LOOKUP_GAS);
+        }
+        if (key != 0) {
+            dedupKeys[key] = true;
+            emit DedupKeyAdded(key);
+        }
+        address forwarder = forwarderOf(terms);
+        uint256 gasUsed;
+        UpkeepLock.hold(id);
+        (success, gasUsed) = forward(forwarder, performGas, performData, triggerTypeOf(id) == TriggerType.RESOLVER);
+        UpkeepLock.release(id);
+        charge(run, upkeep, id, forwarder, success, gasUsed);
+    }
+
+    /// @dev What reporting cost is nobody's: the lane bears it.
+    function notPerformed(Run memory run) private view returns (bool) {
+        run.mark = gasleft();
+        return false;
+    }
+
+    /// @dev Takes the price of a perform out of the upkeep's books, notes it there and tells it. The books are read again here
+    /// because the target may have added funds while it was called.
+    function charge(Run memory run, Upkeep storage upkeep, uint256 id, address forwarder, bool success, uint256 gasUsed)
+        private
+    {
+        unchecked {
+            uint256 left = gasleft();
+            uint256 totalGas = run.flat + run.mark - left;
+            run.mark = left;
+            if (totalGas < run.floor) totalGas = run.floor;
+            uint256 ledger = ledgerWord(upkeep);
+            uint256 balance = balanceOf(ledger);
+            uint256 owed = forwarder.balance - balance;
+            uint256 price = priceAt(run.rate, totalGas);
+            bool pays = run.payAtOnce || owed >= (PERFORMS_PER_PAYMENT - 1) * price;
+            if (pays) {
+                totalGas += PAYMENT_GAS;
+                // It is measured as part of the perform after this one, too.
+                run.mark -= PAYMENT_GAS;
+                price = priceAt(run.rate, totalGas);
+            }
+            if (price > balance) price = balance;
+            noteCharge(upkeep, ledger, price);
+            owed += price;
+            if (pays && owed != 0) IForwarder(forwarder).pay(payable(msg.sender), owed);
+            tell(run.trigger, id, success, price, gasUsed, totalGas - gasUsed);
+        }
+    }
+
+    /// @dev Emits `UpkeepPerformed`.
+    function tell(bytes memory trigger, uint256 id, bool success, uint256 payment, uint256 gasUsed, uint256 gasOverhead)
+        private
+    {
+        bytes32 topic = UpkeepPerformed.selector;
         assembly ("memory-safe") {
-            sstore(ledger.slot, word)
+            let length := mload(trigger)
+            let free := mload(0x40)
+            mstore(free, payment)
+            mstore(add(free, 32), gasUsed)
+            mstore(add(free, 64), gasOverhead)
+            mstore(add(free, 96), 128)
+            mstore(add(free, 128), length)
+            // The padding, which the data may cover in part.
+            mstore(add(add(free, 160), length), 0)
+            mcopy(add(free, 160), add(trigger, 32), length)
+            log3(free, add(160, and(add(length, 31), not(31))), topic, id, success)
+        }
+    }
+
+    /// @dev `IForwarder.forward`, written out: the perform data would be copied three times over.
+    /// @param whole Whether `performData` is the whole call of the target, rather than what `performUpkeep` gets.
+    function forward(address forwarder, uint256 gasAmount, bytes calldata performData, bool whole)
+        private
+        returns (bool success, uint256 gasUsed)
+    {
+        bytes32 forwardSelector = IForwarder.forward.selector;
+        bytes32 performSelector = IUpkeepTarget.performUpkeep.selector;
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            let call_ := add(free, 100)
+            let length := performData.length
+            mstore(free, forwardSelector)
+            mstore(add(free, 4), gasAmount)
+            mstore(add(free, 36), 64)
+            switch whole
+            case 0 {
+                mstore(call_, performSelector)
+                mstore(add(call_, 4), 32)
+                mstore(add(call_, 36), length)
+                mstore(add(add(call_, 68), length), 0)
+                calldatacopy(add(call_, 68), performData.offset, length)
+                length := add(68, and(add(length, 31), not(31)))
+            }
+            default { calldatacopy(call_, performData.offset, length) }
+            mstore(add(free, 68), length)
+            let size := add(100, and(add(length, 31), not(31)))
+            if iszero(call(gas(), forwarder, 0, free, size, 0, 64)) {
+                returndatacopy(free, 0, returndatasize())
+                revert(free, returndatasize())
+            }
+            success := mload(0)
+            gasUsed := mload(32)
         }
     }
 
     /// @dev Refuses to start a perform whose target would be given less than its gas, or which could not be paid after.
     function requireGasFor(uint256 performGas, uint256 pathGas) private view {
         // Two nested calls each keep back one 64th (EIP-150): (64/63)^2 is a little less than 1 + 1/30.
-        uint256 required = performGas + performGas / 30 + pathGas - 15_000;
+        uint256 required;
+        unchecked {
+            required = performGas + performGas / 30 + pathGas - 15_000;
+        }
         uint256 available = gasleft();
         if (available < required) revert InsufficientGas(available, required);
     }
 
-    /// @dev Gas that the whole transaction uses: its execution and calldata, or the calldata floor where that is more.
-    function transactionGas(uint256 flat, uint256 tokens, uint256 execution) private pure returns (uint256) {
-        uint256 standard = flat + tokens * GAS_PER_TOKEN + execution;
-        uint256 floor = INTRINSIC_GAS + tokens * FLOOR_GAS_PER_TOKEN;
-        return standard > floor ? standard : floor;
-    }
-
-    function priceOf(uint256 gasAmount, uint256 gasPrice, uint256 premiumPPB) private pure returns (uint256) {
-        return gasAmount * gasPrice * (PPB + premiumPPB) / PPB;
-    }
-
-    /// @dev Calldata tokens of this call, which is the whole transaction when a lane calls.
-    function calldataTokens() private pure returns (uint256) {
-        uint256 nonZero;
-        assembly ("memory-safe") {
-            let low := 0x7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f
-            let ones := 0x0101010101010101010101010101010101010101010101010101010101010101
-            for { let i := 0 } lt(i, calldatasize()) { i := add(i, 32) } {
-                // Past its end calldata reads as zeros, which are not counted.
-                let word := calldataload(i)
-                // The top bit of each byte that is not zero, moved to the bottom and summed up in the top byte.
-                let marks := and(shr(7, or(add(and(word, low), low), word)), ones)
-                nonZero := add(nonZero, shr(248, mul(marks, ones)))
-            }
+    function priceAt(uint256 rate, uint256 gasAmount) private pure returns (uint256) {
+        unchecked {
+            return gasAmount * rate / PPB;
         }
-        return msg.data.length + 3 * nonZero;
     }
 }

@@ -52,7 +52,7 @@ contract PerformTest is RegistryTest {
         assertTrue(registry.getBalance(resolved) < 1 ether, "charged");
     }
 
-    function test_chargesTheUpkeepAndRepaysTheLane() public {
+    function test_chargesTheUpkeep() public {
         vm.roll(123);
         vm.warp(1_700_000_023);
         uint256 laneBefore = LANE.balance;
@@ -61,9 +61,10 @@ contract PerformTest is RegistryTest {
         Performed memory told = onlyPerformed(id);
         assertTrue(told.success, "success");
         assertEq(told.payment, (told.gasUsed + told.gasOverhead) * GAS_PRICE * 12 / 10, "payment");
-        assertTrue(told.gasUsed < PERFORM_GAS && told.gasOverhead > 38_000, "gas figures");
-        assertEq(LANE.balance - laneBefore, told.payment, "lane");
-        assertEq(registry.getForwarder(id).balance, 1 ether - told.payment, "forwarder");
+        assertTrue(told.gasUsed < PERFORM_GAS && told.gasOverhead > 30_000, "gas figures");
+        assertEq(LANE.balance, laneBefore, "a lane that has enough waits");
+        assertEq(extension().getOwed(id), told.payment, "what waits for it");
+        assertEq(registry.getForwarder(id).balance, 1 ether, "forwarder");
         UpkeepInfo memory info = registry.getUpkeep(id);
         assertEq(info.balance, 1 ether - told.payment, "books: balance");
         assertEq(info.amountSpent, told.payment, "books: spent");
@@ -91,13 +92,13 @@ contract PerformTest is RegistryTest {
         vm.recordLogs();
         assertTrue(!performBy(LANE, id, ""), "no success");
         Performed memory told = onlyPerformed(id);
-        assertTrue(told.gasUsed >= PERFORM_GAS && told.gasUsed < PERFORM_GAS + 500, "gas used");
+        assertTrue(told.gasUsed >= PERFORM_GAS && told.gasUsed < PERFORM_GAS + 3_200, "gas used");
     }
 
     /// Whatever gas a lane gives, the target gets all of its gas or the perform does not take place.
     function test_targetGetsExactlyItsGas(uint256 gasGiven, uint16 size, uint32 performGas) public {
         performGas = 2_300 + performGas % 4_997_701;
-        gasGiven = 80_000 + gasGiven % (uint256(performGas) * 11 / 10 + 100_000);
+        gasGiven = 70_000 + gasGiven % (uint256(performGas) * 11 / 10 + 100_000);
         bytes memory data = new bytes(size % 5_001);
         vm.prank(ADMIN);
         registry.setUpkeepGasLimit(gasProbeId, performGas);
@@ -112,7 +113,7 @@ contract PerformTest is RegistryTest {
             assertEq(abi.decode(logs[0].data, (uint256)), performGas - 2, "gas at the second instruction");
         } catch (bytes memory reason) {
             assertTrue(bytes4(reason) == InsufficientGas.selector, "reason");
-            uint256 enough = uint256(performGas) + performGas / 30 + 2 * data.length + 60_000 + 25_000;
+            uint256 enough = uint256(performGas) + performGas / 30 + 2 * data.length + 50_000 + 25_000;
             assertTrue(gasGiven < enough, "gas that is enough by the documentation is enough");
         }
     }
@@ -140,9 +141,9 @@ contract PerformTest is RegistryTest {
 
     /// A target that uses up all of its gas leaves enough to be charged for it.
     function test_greedyTargetCannotEscapePayment(uint256 gasGiven, uint16 size) public {
-        // Around the least gas with which a perform starts: 20,000 to 75,000 beside what depends on gas and data.
+        // Around the least gas with which a perform starts: 15,000 to 70,000 beside what depends on gas and data.
         size = size % 5_001;
-        gasGiven = PERFORM_GAS + PERFORM_GAS / 30 + 2 * uint256(size) + 20_000 + gasGiven % 55_000;
+        gasGiven = PERFORM_GAS + PERFORM_GAS / 30 + 2 * uint256(size) + 15_000 + gasGiven % 55_000;
         probe.setLooping(true);
         coolAll();
         vm.recordLogs();
@@ -204,8 +205,8 @@ contract PerformTest is RegistryTest {
         performBy(LANE, id, "");
         performBy(OTHER_LANE, otherId, "");
         assertEq(address(registry).balance, 0, "registry");
-        assertEq(registry.getForwarder(id).balance, registry.getBalance(id), "first forwarder");
-        assertEq(registry.getForwarder(otherId).balance, registry.getBalance(otherId), "second forwarder");
+        assertEq(registry.getForwarder(id).balance, 1 ether, "first forwarder");
+        assertEq(registry.getForwarder(otherId).balance, 1 ether, "second forwarder");
     }
 
     function test_onlyLanesPerform() public {
@@ -291,7 +292,8 @@ contract PerformTest is RegistryTest {
         probe.setHook(address(registry), abi.encodeCall(registry.addFunds, (id, 5)), 5);
         performBy(LANE, id, "");
         assertTrue(probe.hookSucceeded(), "added");
-        assertEq(registry.getBalance(id), registry.getForwarder(id).balance, "books and forwarder agree");
+        assertEq(registry.getForwarder(id).balance, 1 ether + 5, "forwarder");
+        assertEq(registry.getBalance(id) + registry.getUpkeep(id).amountSpent, 1 ether + 5, "books");
     }
 
     function test_targetCannotEmptyItsUpkeepWhileItIsCalled() public {

@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {IRegistryEvents} from "../src/interfaces/IRegistryEvents.sol";
 import {Registry} from "../src/Registry.sol";
+import {RegistryExtension} from "../src/RegistryExtension.sol";
 import {WrappedNative} from "../src/WrappedNative.sol";
 import {Settings, TriggerType} from "../src/RegistryTypes.sol";
 import {Probe} from "./Probe.sol";
@@ -45,7 +46,7 @@ abstract contract RegistryTest is IRegistryEvents {
         return Settings({
             paused: false,
             premiumPPB: 200_000_000,
-            flatGasOverhead: 38_000,
+            flatGasOverhead: 28_684,
             maxPerformGas: 5_000_000,
             maxCheckDataSize: 5_000,
             maxPerformDataSize: 5_000,
@@ -55,6 +56,11 @@ abstract contract RegistryTest is IRegistryEvents {
 
     function register(address target, uint8 triggerType, bytes memory triggerConfig) internal returns (uint256) {
         return registry.registerUpkeep(target, PERFORM_GAS, ADMIN, triggerType, hex"c0de", triggerConfig, hex"0ff0");
+    }
+
+    /// The registry, as what answers beside its own functions.
+    function extension() internal view returns (RegistryExtension) {
+        return RegistryExtension(address(registry));
     }
 
     /// A conditional upkeep of `target` with `funds` wei.

@@ -70,7 +70,9 @@ contract TokensTest is RegistryTest {
         assertEq(address(registrar).balance, 0, "nothing stays in the registrar");
         assertEq(token.balanceOf(address(registry)), 0, "no tokens stay in the registry");
         assertEq(token.balanceOf(address(registrar)), 0, "no tokens stay in the registrar");
-        assertEq(registry.getForwarder(id).balance, registry.getBalance(id), "the forwarder holds the balance");
+        uint256 owed = extension().getOwed(id);
+        assertEq(registry.getForwarder(id).balance, registry.getBalance(id) + owed, "the forwarder holds the balance");
+        assertEq(owed, registry.getUpkeep(id).amountSpent, "and what the lanes are owed");
     }
 
     function paramsOf(uint96 amount) private view returns (RegistrationParams memory) {

@@ -232,7 +232,7 @@ contract ToolsTest is RegistryTest {
         vm.expectRevert("Must be proposed owner");
         alone.acceptOwnership();
         vm.expectRevert("Only callable by owner");
-        alone.setLane(LANE, true);
+        alone.transferOwnership(LANE);
     }
 
     function test_stateAndConfigurationAreTold() public {

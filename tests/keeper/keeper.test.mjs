@@ -292,7 +292,7 @@ describe('each perform', () => {
     assert.equal(getAddress(receipt.to), getAddress(REGISTRY))
   })
 
-  test('is charged to its balance, and its forwarder holds exactly that', async () => {
+  test('is charged to its balance, and its forwarder holds that and what lanes are owed', async () => {
     const before = await read(REGISTRY, registry.abi, 'getBalance', [id])
     const from = await head() + 1
     await send(target, witness.abi, 'want', [true])
@@ -305,16 +305,21 @@ describe('each perform', () => {
     assert.ok(done.every(({ totalPayment, gasUsed }) => totalPayment > 0n && gasUsed > 0n))
     const after = await read(REGISTRY, registry.abi, 'getBalance', [id], toHex(to))
     assert.equal(before - after, spent)
-    assert.equal(BigInt(await rpc('eth_getBalance', forwarder, toHex(to))), after)
+    const owed = await read(REGISTRY, registry.abi, 'getOwed', [id], toHex(to))
+    assert.equal(BigInt(await rpc('eth_getBalance', forwarder, toHex(to))), after + owed)
   })
 
-  test('pays the lane at least what the gas cost it', async () => {
+  test('is charged for the gas that the receipts tell, with the premium, to the wei', async () => {
+    const [premiumPPB] = await read(REGISTRY, registry.abi, 'getPaymentConfig')
+    let charged = 0n, expected = 0n
     for (const { hash, totalPayment } of await performs(id, 0)) {
       const receipt = await rpc('eth_getTransactionReceipt', hash)
-      const cost = BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice)
-      assert.ok(totalPayment >= cost, `paid ${totalPayment}, cost ${cost}`)
-      assert.ok(totalPayment < cost * 2n, `paid ${totalPayment}, cost ${cost}`)
+      const gas = BigInt(receipt.gasUsed)
+      charged += totalPayment
+      expected += gas * BigInt(receipt.effectiveGasPrice) * (1_000_000_000n + BigInt(premiumPPB)) / 1_000_000_000n
     }
+    assert.ok(charged > 0n)
+    assert.equal(charged, expected)
   })
 
   test('is in the keeper\'s history with transaction and payment', async () => {

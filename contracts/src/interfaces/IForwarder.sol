@@ -14,10 +14,10 @@ interface IForwarder {
 
     /// @notice Calls the target with exactly `gasAmount` gas and no value. A revert of the target is reported, not raised.
     /// @return success Whether the target returned normally; false where it has no code.
-    /// @return gasUsed Gas that the call took.
+    /// @return gasUsed Gas that reaching and calling the target took; zero where it has no code.
     function forward(uint256 gasAmount, bytes calldata data) external returns (bool success, uint256 gasUsed);
 
-    /// @notice Hands the forwarder over to another registry.
+    /// @notice Always refused: a forwarder has one registry for ever. Tools know the function.
     function updateRegistry(address newRegistry) external;
 
     /// @notice Pays `amount` wei of the upkeep's balance to `to`.

@@ -88,6 +88,7 @@ mod tests {
             block,
             lane: lanes.lanes()[0],
             transaction: lanes.sign(0, TxEip1559::default()),
+            gas: 0,
             trigger: Default::default(),
             due_since_block,
         }

@@ -293,30 +293,36 @@ impl Producer {
             if plan.performs.is_empty() {
                 return Ok(());
             }
-            let batch = plan.performs.iter().map(|perform| perform.transaction.clone()).collect();
+            let (batch, places) = plan.batch();
+            let mut placed = vec![None; batch.len()];
             let result = open.execute(&chain.executor, chain.config.executor, batch)?;
             for (position, reason) in &result.rejected {
-                let perform = &plan.performs[*position];
-                tracing::warn!(target: "plasma::keeper", upkeep = %perform.upkeep, lane = %perform.lane, %reason, "perform left out");
+                let of_it =
+                    plan.performs.iter().zip(&places).filter(|(_, place)| *place == position);
+                for (perform, _) in of_it {
+                    tracing::warn!(target: "plasma::keeper", upkeep = %perform.upkeep, lane = %perform.lane, %reason, "perform left out");
+                }
             }
-            let mut placed = vec![None; plan.performs.len()];
             for &(position, place) in &result.included {
                 placed[position] = Some(place);
                 self.tick_performs.push(place as u32);
             }
-            open.performs += result.included.len();
             let executed: Vec<(PlannedPerform, Option<&plasma_storage::Receipt>)> = plan
                 .performs
                 .into_iter()
-                .zip(placed)
-                .map(|(perform, place)| (perform, place.and_then(|place| open.receipt(place))))
+                .zip(places)
+                .map(|(perform, position)| {
+                    (perform, placed[position].and_then(|place| open.receipt(place)))
+                })
                 .collect();
+            let performed = executed.iter().filter(|(_, receipt)| receipt.is_some()).count();
             keeper.on_executed(&executed);
             for (perform, receipt) in &executed {
                 let is_performed = receipt.is_some() && keeper.due_since(perform.upkeep).is_none();
                 self.latency.executed(perform, is_performed, tick);
             }
-            if result.included.is_empty() {
+            open.performs += performed;
+            if performed == 0 {
                 return Ok(());
             }
         }

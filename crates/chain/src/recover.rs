@@ -100,7 +100,7 @@ pub(crate) fn reopen(chain: &Inner, producer: &mut Producer) -> Result<usize, Ch
                 reason: reason.to_string(),
             });
         }
-        open.performs += tick.performs.len();
+        let mut performed = tick.performs.len();
         if let Some(keeper) = producer.keeper.as_mut() {
             // Upkeeps that were registered in this block are not known from the state before it.
             let logs = open.logs_since(open.tick_start());
@@ -111,14 +111,18 @@ pub(crate) fn reopen(chain: &Inner, producer: &mut Producer) -> Result<usize, Ch
                 .iter()
                 // Anybody may send the registry what looks like a perform.
                 .filter(|(_, place)| tick.performs.binary_search(&(*place as u32)).is_ok())
-                .filter_map(|&(_, place)| {
-                    let perform =
-                        PlannedPerform::from_transaction(&open.transactions[place], registry)?;
-                    Some((perform, open.receipt(place)))
+                .flat_map(|&(_, place)| {
+                    let transaction = &open.transactions[place];
+                    let performs =
+                        PlannedPerform::from_transaction(transaction, registry, open.number());
+                    performs.into_iter().map(move |perform| (perform, place))
                 })
+                .map(|(perform, place)| (perform, open.receipt(place)))
                 .collect();
             keeper.on_executed(&performs);
+            performed = performs.len();
         }
+        open.performs += performed;
         open.end_tick();
     }
     tracing::info!(target: "plasma::chain", transactions = recovered, "open block restored from the journal");

@@ -31,7 +31,9 @@ sol! {
         event Paused(address account);
         event Unpaused(address account);
 
+        function performDue(uint256 id, bytes performData) external returns (bool success);
         function perform(uint256 id, bytes trigger, bytes performData) external returns (bool success);
+        function performMany(uint256[] ids, bytes[] performDatas) external;
         function isLane(address lane) external view returns (bool);
         function getNumUpkeeps() external view returns (uint256);
         function getActiveUpkeepIDs(uint256 startIndex, uint256 maxCount) external view returns (uint256[] ids);
@@ -115,16 +117,7 @@ sol! {
 }
 
 sol! {
-    /// The check block of a conditional or interval upkeep: the parent of the perform's block.
-    #[derive(Debug, PartialEq, Eq)]
-    struct ConditionalTrigger {
-        uint32 blockNum;
-        bytes32 blockHash;
-    }
-}
-
-sol! {
-    /// What a log upkeep is performed for: the log, and the check block as in [`ConditionalTrigger`].
+    /// What a log upkeep is performed for: the log, and the check block, which is the parent of the perform's.
     #[derive(Debug, PartialEq, Eq)]
     struct LogTrigger {
         bytes32 logBlockHash;

@@ -11,7 +11,7 @@ use crate::{
     config::MAX_REVERT_DATA_BYTES,
     decision::DeferReason,
     logs::TriggerLog,
-    perform::{encode_perform, perform_gas_limit, trigger_data},
+    perform::{encode_perform, perform_gas_limit},
     recording::{Reads, RecordingState},
     registry::RegistryView,
     revert::revert_reason,
@@ -236,7 +236,8 @@ impl Evaluator<'_> {
         let Some(lane) = self.lane else {
             return Ok(Verdict::Blocked(DeferReason::NoActiveLane));
         };
-        let input = encode_perform(upkeep.id, &trigger_data(self.check_block, log), &data);
+        let trigger = log.map(|log| log.trigger(self.check_block)).unwrap_or_default();
+        let input = encode_perform(upkeep.id, &trigger, &data);
         let limit = perform_gas_limit(self.config, upkeep.perform_gas, log.is_some(), &input);
         let Some(gas_limit) = limit else {
             return Ok(Verdict::Blocked(DeferReason::TooLarge));

@@ -12,8 +12,8 @@ pub const MAX_REVERT_DATA_BYTES: usize = 5_000;
 /// Most gas that one transaction may have (EIP-7825).
 pub const MAX_TRANSACTION_GAS: u64 = 16_777_216;
 /// Gas that a perform's limit leaves beside calldata and the target's own gas: what the registry
-/// demands when its function starts (60,000), and room to get there.
-pub const PERFORM_OVERHEAD_GAS: u64 = 70_000;
+/// demands when its function starts (50,000), and room to get there.
+pub const PERFORM_OVERHEAD_GAS: u64 = 60_000;
 
 /// What a perform for a log takes beside that: the registry keeps a key for it.
 pub const LOG_PERFORM_GAS: u64 = 26_000;

@@ -2,7 +2,7 @@
 
 use crate::{
     KeeperConfig, KeeperError,
-    abi::{ConditionalTrigger, LogTrigger, Registry},
+    abi::{LogTrigger, Registry},
     config::{LOG_PERFORM_GAS, MAX_TRANSACTION_GAS},
     decision::DeferReason,
     logs::{EmittedLog, TriggerLog, dedup_key},
@@ -21,40 +21,53 @@ pub struct PlannedPerform {
     pub block: u64,
     /// The lane that sends it.
     pub lane: Address,
-    /// The signed transaction.
+    /// The signed transaction, which other performs may share.
     pub transaction: Recovered<Transaction>,
-    /// The trigger as the registry gets it: `abi.encode(uint32 blockNum, bytes32 blockHash)` of the
-    /// check block; for a log, before these, `bytes32 logBlockHash, bytes32 txHash, uint32 logIndex`.
+    /// Its part of the transaction's gas limit.
+    pub gas: u64,
+    /// What made it due, where that is a log: `abi.encode(bytes32 logBlockHash, bytes32 txHash, uint32 logIndex,
+    /// uint32 blockNum, bytes32 blockHash)`, the last two of the check block. Empty for all others: the registry
+    /// tells the parent block itself.
     pub trigger: Bytes,
     /// The block since which the upkeep is due.
     pub due_since_block: u64,
 }
 
 impl PlannedPerform {
-    /// Reads a perform back from its transaction, when journaled ticks are executed again. `None`
-    /// where the transaction is no perform of a single upkeep on `registry`. Since when the upkeep
-    /// was due is not in the transaction: the perform's own block is assumed.
+    /// Reads performs back from their transaction in block number `block`, when journaled ticks are executed again. None
+    /// where the transaction performs nothing on `registry`. Since when the upkeeps were due is not in the
+    /// transaction: the performs' own block is assumed.
     pub fn from_transaction(
         transaction: &Recovered<Transaction>,
         registry: Address,
-    ) -> Option<Self> {
+        block: u64,
+    ) -> Vec<Self> {
         if transaction.to() != Some(registry) {
-            return None;
+            return Vec::new();
         }
-        let call = Registry::performCall::abi_decode(transaction.input()).ok()?;
-        let check_block = match log_trigger(&call.trigger) {
-            Some(trigger) => trigger.blockNum,
-            None => ConditionalTrigger::abi_decode(&call.trigger).ok()?.blockNum,
-        };
-        let block = u64::from(check_block) + 1;
-        Some(Self {
-            upkeep: call.id,
+        let input = transaction.input();
+        let called: Vec<(U256, Bytes)> =
+            if let Ok(call) = Registry::performDueCall::abi_decode(input) {
+                vec![(call.id, Bytes::new())]
+            } else if let Ok(call) = Registry::performManyCall::abi_decode(input) {
+                call.ids.into_iter().map(|id| (id, Bytes::new())).collect()
+            } else if let Ok(call) = Registry::performCall::abi_decode(input) {
+                vec![(call.id, call.trigger)]
+            } else {
+                return Vec::new();
+            };
+        let count = called.len() as u64;
+        let limit = transaction.gas_limit();
+        let parts = called.into_iter().enumerate().map(|(place, (upkeep, trigger))| Self {
+            upkeep,
             block,
             lane: transaction.signer(),
             transaction: transaction.clone(),
-            trigger: call.trigger,
+            gas: limit / count + if place == 0 { limit % count } else { 0 },
+            trigger,
             due_since_block: block,
-        })
+        });
+        parts.collect()
     }
 }
 
@@ -88,11 +101,20 @@ fn log_trigger(trigger: &[u8]) -> Option<LogTrigger> {
     (trigger.len() == 5 * 32).then(|| LogTrigger::abi_decode(trigger).ok()).flatten()
 }
 
-/// Calldata of `perform`.
+/// Calldata of a perform that is alone in its transaction; `trigger` is empty but for logs.
 pub(crate) fn encode_perform(id: U256, trigger: &Bytes, data: &Bytes) -> Bytes {
+    if trigger.is_empty() {
+        return Registry::performDueCall { id, performData: data.clone() }.abi_encode().into();
+    }
     Registry::performCall { id, trigger: trigger.clone(), performData: data.clone() }
         .abi_encode()
         .into()
+}
+
+/// Calldata of several performs.
+pub(crate) fn encode_bundle<'a>(performs: impl Iterator<Item = (U256, &'a Bytes)>) -> Bytes {
+    let (ids, datas) = performs.map(|(id, data)| (id, data.clone())).unzip();
+    Registry::performManyCall { ids, performDatas: datas }.abi_encode().into()
 }
 
 /// The check block of performs in block `number`, which is its parent: number and hash.
@@ -105,35 +127,31 @@ pub(crate) fn check_block(
     Ok((parent as u32, state.block_hash(parent)?.unwrap_or_default()))
 }
 
-/// The trigger of a perform, for a log or for none.
-pub(crate) fn trigger_data(check_block: (u32, B256), log: Option<&TriggerLog>) -> Bytes {
-    match log {
-        Some(log) => log.trigger(check_block),
-        None => {
-            let (number, hash) = check_block;
-            ConditionalTrigger { blockNum: number, blockHash: hash }.abi_encode().into()
-        }
-    }
-}
-
-/// Gas limit of a perform: intrinsic gas with its calldata (EIP-2028, and the floor of EIP-7623),
-/// the registry's own work and copying of the data, and the target's gas enlarged by 1/30 because
-/// each of two calls passes on at most 63/64 of what is left (EIP-150). `None` where that exceeds
-/// a transaction's cap (EIP-7825).
+/// Gas limit of a perform: intrinsic gas with its calldata (EIP-2028, and the floor of EIP-7623), and what it needs itself.
+/// `None` where that exceeds a transaction's cap (EIP-7825).
 pub(crate) fn perform_gas_limit(
     config: &KeeperConfig,
     perform_gas: u32,
     for_log: bool,
     input: &[u8],
 ) -> Option<u64> {
+    let log = if for_log { LOG_PERFORM_GAS } else { 0 };
+    let own = own_gas(config, perform_gas, input) + log;
+    Some(bundle_gas_limit(own, input)).filter(|gas| *gas <= MAX_TRANSACTION_GAS)
+}
+
+/// What one perform needs beside intrinsic gas: the registry's own work and copying of the data, and the target's gas enlarged by
+/// 1/30 because each of two calls passes on at most 63/64 of what is left (EIP-150).
+pub(crate) fn own_gas(config: &KeeperConfig, perform_gas: u32, data: &[u8]) -> u64 {
+    let target = u64::from(perform_gas) + u64::from(perform_gas) / 30;
+    config.perform_overhead_gas + 2 * data.len() as u64 + target
+}
+
+/// Gas limit of a transaction with calldata `input` whose performs need `own`.
+pub(crate) fn bundle_gas_limit(own: u64, input: &[u8]) -> u64 {
     let zeros = input.iter().filter(|byte| **byte == 0).count() as u64;
     let tokens = zeros + 4 * (input.len() as u64 - zeros);
-    let target = u64::from(perform_gas) + u64::from(perform_gas) / 30;
-    let copying = 2 * input.len() as u64;
-    let log = if for_log { LOG_PERFORM_GAS } else { 0 };
-    let wanted = 21_000 + 4 * tokens + config.perform_overhead_gas + log + copying + target;
-    let floor = 21_000 + 10 * tokens;
-    Some(wanted.max(floor)).filter(|gas| *gas <= MAX_TRANSACTION_GAS)
+    (21_000 + 4 * tokens + own).max(21_000 + 10 * tokens)
 }
 
 /// What one lane can still do in this round.
@@ -217,6 +235,11 @@ impl<'a> LaneAllocator<'a> {
         lane.free -= cost;
         lane.queued += 1;
         Ok(Unsigned { lane: lane.number, transaction })
+    }
+
+    /// How many lanes are authorised.
+    pub(crate) fn count(&self) -> usize {
+        self.lanes.len()
     }
 
     /// Fee cap of what is allocated, in wei per gas.

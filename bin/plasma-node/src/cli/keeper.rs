@@ -25,6 +25,7 @@ sol! {
         function unpauseUpkeep(uint256 id) external;
         function cancelUpkeep(uint256 id) external;
         function withdrawFunds(uint256 id, address to) external;
+        function collect(uint256[] ids, address lane) external;
     }
 }
 
@@ -56,6 +57,8 @@ enum KeeperCommand {
     Fund(FundArgs),
     /// Take the rest of a cancelled upkeep's money out.
     Withdraw(WithdrawArgs),
+    /// Have a keeper account paid what performs of upkeeps owe.
+    Collect(CollectArgs),
     /// Show what the keeper decided.
     History(watch::HistoryArgs),
     /// Show what the keeper decides, as blocks come.
@@ -101,6 +104,17 @@ struct WithdrawArgs {
     to: Option<Address>,
 }
 
+#[derive(Debug, Args)]
+struct CollectArgs {
+    /// The keeper account that is paid; it must be authorised in the registry.
+    lane: Address,
+    /// The upkeeps' ids.
+    #[arg(required = true, value_parser = units::upkeep_id)]
+    ids: Vec<U256>,
+    #[command(flatten)]
+    signer: SignerArgs,
+}
+
 /// Runs a keeper command.
 pub(crate) fn run(args: KeeperArgs) -> Result<()> {
     let rpc = RpcClient::new(&args.rpc);
@@ -125,6 +139,10 @@ pub(crate) fn run(args: KeeperArgs) -> Result<()> {
             fund(&rpc, &signer, registry(&rpc)?, args.send.upkeep.id, args.amount)
         }
         KeeperCommand::Withdraw(args) => withdraw(&rpc, &args),
+        KeeperCommand::Collect(CollectArgs { lane, ids, signer }) => {
+            let call = Registry::collectCall { ids, lane };
+            send(&rpc, &signer.signer()?, "collected", call.abi_encode())
+        }
         KeeperCommand::History(args) => watch::history(&rpc, &args),
         KeeperCommand::Watch(args) => watch::watch(&rpc, &args),
         KeeperCommand::Simulate(args) => simulate::run(&rpc, &args),

@@ -1,6 +1,6 @@
 //! Logs that upkeeps wait for: taking them in, giving them up, finding them again after a restart.
 
-use super::Keeper;
+use super::{Keeper, plan::not_charged};
 use crate::{
     KeeperError, PlannedPerform,
     abi::Registry::RegistryEvents,
@@ -49,7 +49,9 @@ impl Keeper {
         mut block: impl FnMut(u64) -> Result<Option<SealedBlock>, E>,
     ) -> Result<(), E> {
         let mut waiting: BTreeMap<LogPosition, Vec<Decision>> = BTreeMap::new();
-        for decision in crate::decode_decisions(record)? {
+        let decisions = crate::decode_decisions(record)?;
+        self.alone = not_charged(&decisions);
+        for decision in decisions {
             let since = match decision.outcome {
                 Outcome::Deferred { since, .. } => Some(since),
                 _ => None,

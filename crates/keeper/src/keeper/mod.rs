@@ -3,6 +3,7 @@
 mod book;
 mod evaluate;
 mod logs;
+mod plan;
 mod round;
 
 use crate::{
@@ -17,12 +18,12 @@ use crate::{
     stats,
     trigger::Trigger,
 };
-use alloy_consensus::Transaction as _;
+use alloy_consensus::{Transaction as _, transaction::Recovered};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use book::Book;
 use plasma_chainspec::ChainSpec;
 use plasma_evm::{BlockEnv, EvmEnv};
-use plasma_storage::{Receipt, StateChanges, StateReader};
+use plasma_storage::{Receipt, StateChanges, StateReader, Transaction};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
@@ -67,12 +68,27 @@ impl std::fmt::Debug for RoundInput<'_> {
 /// What a round decided.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoundPlan {
-    /// Transactions to execute now, in this order.
+    /// Performs to execute now, in this order. Several that follow each other may share a transaction.
     pub performs: Vec<PlannedPerform>,
     /// Upkeeps looked at in this round that are neither performed now nor "not needed".
     pub decisions: Vec<Decision>,
     /// Lanes that hold too little.
     pub warnings: Vec<LaneWarning>,
+}
+
+impl RoundPlan {
+    /// The transactions to execute, in order, and for each perform the position of its own among them.
+    pub fn batch(&self) -> (Vec<Recovered<Transaction>>, Vec<usize>) {
+        let mut transactions: Vec<Recovered<Transaction>> = Vec::with_capacity(self.performs.len());
+        let mut places = Vec::with_capacity(self.performs.len());
+        for PlannedPerform { transaction, .. } in &self.performs {
+            if transactions.last().is_none_or(|last| last.tx_hash() != transaction.tx_hash()) {
+                transactions.push(transaction.clone());
+            }
+            places.push(transactions.len() - 1);
+        }
+        (transactions, places)
+    }
 }
 
 /// What the keeper waits for: how a chain that makes blocks on demand knows when to make one.
@@ -116,6 +132,8 @@ pub struct Keeper {
     every_block: BTreeSet<Slot>,
     /// Due and performable, waiting for gas or a lane.
     due: BTreeSet<Slot>,
+    /// Upkeeps whose performs share no transaction in this block.
+    alone: HashSet<U256>,
     active_lanes: Vec<bool>,
     low_lanes: HashSet<Address>,
     /// News from executed performs that the next round takes in.
@@ -150,6 +168,7 @@ impl Keeper {
             dirty: BTreeSet::new(),
             every_block: BTreeSet::new(),
             due: BTreeSet::new(),
+            alone: HashSet::new(),
             active_lanes: Vec::new(),
             low_lanes: HashSet::new(),
             news: RegistryNews::default(),
@@ -210,22 +229,25 @@ impl Keeper {
     /// ([`PlannedPerform::from_transaction`]) when those are executed again after a restart.
     pub fn on_executed(&mut self, executed: &[(PlannedPerform, Option<&Receipt>)]) {
         let mut refused: BTreeMap<U256, bool> = BTreeMap::new();
+        // Performs that share a transaction share its logs.
+        let mut told: Option<&Receipt> = None;
         for (perform, receipt) in executed {
             self.begin_block_if_new(perform.block);
             let Some(slot) = self.slot_of(perform) else { continue };
             if !self.open.in_flight.remove(&slot) {
-                self.open.gas_reserved += perform.transaction.gas_limit();
+                self.open.gas_reserved += perform.gas;
                 self.due.remove(&slot);
                 self.dirty.insert(slot);
             }
-            if let Some(receipt) = receipt {
-                self.news.add(self.config.registry, receipt.logs.iter());
+            if let Some(receipt) = *receipt {
+                if told.replace(receipt).is_none_or(|last| !std::ptr::eq(last, receipt)) {
+                    self.news.add(self.config.registry, receipt.logs.iter());
+                }
                 self.performs += 1;
             }
             let (outcome, used) = self.outcome_of(perform, *receipt);
             // What was reserved and is not used is there for others.
-            let limit = perform.transaction.gas_limit();
-            self.open.gas_reserved -= limit - used.map_or(limit, |used| used.min(limit));
+            self.open.gas_reserved = self.open.gas_reserved + used - perform.gas;
             if perform.log_key().is_some() {
                 *refused.entry(perform.upkeep).or_default() |= !outcome.is_performed();
             }
@@ -240,14 +262,11 @@ impl Keeper {
         self.change_allowances(refused);
     }
 
-    /// What became of a perform and, where the registry charged it, the gas that it used.
-    fn outcome_of(
-        &self,
-        perform: &PlannedPerform,
-        receipt: Option<&Receipt>,
-    ) -> (Outcome, Option<u64>) {
+    /// What became of a perform, and the gas that it used: all that it had where the registry did not charge it. Of performs that
+    /// share a transaction the sum is the same however its gas limit is divided among them.
+    fn outcome_of(&self, perform: &PlannedPerform, receipt: Option<&Receipt>) -> (Outcome, u64) {
         let since = perform.due_since_block;
-        let deferred = |reason| (Outcome::Deferred { reason, since }, None);
+        let deferred = |reason| (Outcome::Deferred { reason, since }, perform.gas);
         let Some(receipt) = receipt else {
             tracing::warn!(
                 upkeep = %B256::from(perform.upkeep),
@@ -271,7 +290,11 @@ impl Keeper {
                     Outcome::PerformedReverted { tx, gas_used, payment, reason }
                 };
                 let all = report.gasUsed.saturating_add(report.gasOverhead);
-                (outcome, u64::try_from(all).ok())
+                (outcome, u64::try_from(all).unwrap_or(perform.gas))
+            }
+            // Telling that is little beside the performs around it.
+            _ if perform.gas < perform.transaction.gas_limit() => {
+                (Outcome::Deferred { reason: DeferReason::Refused, since }, 0)
             }
             _ => deferred(DeferReason::Refused),
         }
@@ -296,6 +319,7 @@ impl Keeper {
         debug_assert_eq!(record.missed(), 0, "every active upkeep has an outcome");
         let gas_limit = self.open.env.as_ref().map_or(0, |env| env.gas_limit);
         let share = round::gas_share(gas_limit, self.config.gas_share_percent);
+        self.alone = plan::not_charged(&record.decisions);
         let (gone, performed) = self.book.end_block();
         for slot in gone {
             self.forget(slot);

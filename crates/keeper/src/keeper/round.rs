@@ -2,37 +2,22 @@
 
 use super::{Keeper, OpenBlock, RoundInput, RoundPlan};
 use crate::{
-    KeeperError, LaneWarning, PlannedPerform,
+    KeeperError, LaneWarning,
     check::{Evaluator, Verdict},
-    config::MAX_TRANSACTION_GAS,
-    decision::{Decision, DeferReason, Outcome},
+    decision::Decision,
     index::Slot,
     logs::{EmittedLog, LogBlock, TriggerLog},
-    perform::{
-        LaneAllocator, Unsigned, check_block, encode_perform, perform_gas_limit, trigger_data,
-    },
+    perform::{LaneAllocator, check_block},
     registry::RegistryView,
     stats,
-    upkeep::UpkeepInfo,
 };
-use alloy_consensus::transaction::Recovered;
-use alloy_primitives::{Address, B256, Bytes, U256, map::HashMap};
+use alloy_primitives::{Address, B256, U256};
 use plasma_evm::EvmEnv;
-use plasma_storage::{StateReader, Transaction};
-use rayon::prelude::*;
+use plasma_storage::StateReader;
 use std::collections::BTreeSet;
 
 /// Fewer evaluations than this are not worth other threads.
-const PARALLEL_FROM: usize = 4;
-
-/// A due upkeep that got gas and a lane.
-struct Chosen {
-    slot: Slot,
-    id: U256,
-    since: u64,
-    trigger: Bytes,
-    unsigned: Unsigned,
-}
+pub(super) const PARALLEL_FROM: usize = 4;
 
 impl Keeper {
     /// Takes in what happened since the round before and plans performs for now.
@@ -203,110 +188,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Gives gas and lanes to due upkeeps: the oldest first, then in order of registration.
-    fn choose(
-        &mut self,
-        input: &RoundInput<'_>,
-        check_block: (u32, B256),
-        lanes: &mut LaneAllocator<'_>,
-    ) -> Result<Vec<Chosen>, KeeperError> {
-        let mut queue: Vec<_> = self
-            .due
-            .iter()
-            .filter_map(|slot| {
-                let since = self.book.entry(*slot)?.due_since?;
-                let order = self.book.info(*slot)?.registration_order();
-                let log = self.book.log(*slot).map(TriggerLog::position);
-                Some(((since, order, log), *slot))
-            })
-            .collect();
-        queue.sort_unstable();
-        let share = gas_share(input.env.block_env.gas_limit, self.config.gas_share_percent);
-        let mut gas_left = input.gas_left;
-        let mut chosen = Vec::new();
-        let mut purses = Purses::new(self.view(input));
-        let mut planned: HashMap<U256, u32> = HashMap::default();
-        for ((since, ..), slot) in queue {
-            let Some(info) = self.book.info(slot) else { continue };
-            let Some(data) = self.book.entry(slot).and_then(|entry| entry.due_data.as_ref()) else {
-                continue;
-            };
-            let id = info.id;
-            let log = self.book.log(slot);
-            let trigger = trigger_data(check_block, log);
-            let calldata = encode_perform(id, &trigger, data);
-            let gas = perform_gas_limit(&self.config, info.perform_gas, log.is_some(), &calldata);
-            let allocated = match gas {
-                Some(gas) if gas <= share.min(MAX_TRANSACTION_GAS) => {
-                    if self.open.gas_reserved + gas > share {
-                        Err(DeferReason::GasShare)
-                    } else if gas > gas_left {
-                        Err(DeferReason::BlockGas)
-                    } else if log.is_some()
-                        && (planned.get(&id).is_some_and(|count| *count >= self.allowance(id))
-                            || !purses.covers(info, gas, lanes.max_fee())?)
-                    {
-                        Err(DeferReason::PerformsBefore)
-                    } else {
-                        lanes.allocate(calldata, gas)
-                    }
-                }
-                _ => Err(DeferReason::TooLarge),
-            };
-            match allocated {
-                Ok(_) if !input.may_perform => {
-                    let reason = DeferReason::RoundLimit;
-                    self.book.set_outcome(slot, Outcome::Deferred { reason, since });
-                }
-                Ok(unsigned) => {
-                    self.open.gas_reserved += unsigned.transaction.gas_limit;
-                    gas_left -= unsigned.transaction.gas_limit;
-                    *planned.entry(id).or_default() += 1;
-                    chosen.push(Chosen { slot, id, since, trigger, unsigned });
-                }
-                Err(reason) => self.book.set_outcome(slot, Outcome::Deferred { reason, since }),
-            }
-        }
-        Ok(chosen)
-    }
-
-    fn view<'a>(&self, input: &RoundInput<'a>) -> RegistryView<'a> {
+    pub(super) fn view<'a>(&self, input: &RoundInput<'a>) -> RegistryView<'a> {
         RegistryView { state: input.state, env: input.env, registry: self.config.registry }
-    }
-
-    /// Signs what was chosen, in parallel, and notes it as planned.
-    fn sign(&mut self, number: u64, chosen: Vec<Chosen>) -> Vec<PlannedPerform> {
-        let keys = &self.config.lanes;
-        let sign =
-            |chosen: &Chosen| keys.sign(chosen.unsigned.lane, chosen.unsigned.transaction.clone());
-        let signed: Vec<Recovered<Transaction>> = if chosen.len() < PARALLEL_FROM {
-            chosen.iter().map(sign).collect()
-        } else {
-            chosen.par_iter().map(sign).collect()
-        };
-        let mut performs = Vec::with_capacity(chosen.len());
-        for (chosen, transaction) in chosen.into_iter().zip(signed) {
-            let Chosen { slot, id, since, trigger, .. } = chosen;
-            self.due.remove(&slot);
-            self.dirty.insert(slot);
-            self.open.in_flight.insert(slot);
-            if let Some(entry) = self.book.entry_mut(slot) {
-                entry.performed_in = number;
-                entry.due_data = None;
-            }
-            // holds until the execution is reported
-            let reason = DeferReason::InvalidTransaction;
-            self.book.set_outcome(slot, Outcome::Deferred { reason, since });
-            performs.push(PlannedPerform {
-                upkeep: id,
-                block: number,
-                lane: transaction.signer(),
-                transaction,
-                trigger,
-                due_since_block: since,
-            });
-        }
-        performs
     }
 
     fn round_decisions(&self, block: u64, candidates: &[Slot]) -> Vec<Decision> {
@@ -336,40 +219,6 @@ impl Keeper {
         }
         self.low_lanes = low.iter().map(|(lane, _)| *lane).collect();
         low.into_iter().map(|(lane, balance)| LaneWarning { lane, balance }).collect()
-    }
-}
-
-/// What upkeeps can spend on performs for several logs in one round: each alone was seen to be paid for, but not all
-/// together.
-struct Purses<'a> {
-    view: RegistryView<'a>,
-    premium_ppb: Option<u32>,
-    left: HashMap<U256, U256>,
-}
-
-impl<'a> Purses<'a> {
-    fn new(view: RegistryView<'a>) -> Self {
-        Self { view, premium_ppb: None, left: HashMap::default() }
-    }
-
-    /// Whether `upkeep` can pay for one perform more, with `gas` at `max_fee` wei per gas. The first one always can.
-    fn covers(
-        &mut self,
-        upkeep: &UpkeepInfo,
-        gas: u64,
-        max_fee: u128,
-    ) -> Result<bool, KeeperError> {
-        let premium = match self.premium_ppb {
-            Some(premium) => premium,
-            None => *self.premium_ppb.insert(self.view.premium_ppb()?),
-        };
-        let price = U256::from(gas) * U256::from(max_fee);
-        let cost = price + price * U256::from(premium) / U256::from(1_000_000_000);
-        let first = !self.left.contains_key(&upkeep.id);
-        let left = self.left.entry(upkeep.id).or_insert(upkeep.balance);
-        let covered = *left >= cost;
-        *left = left.saturating_sub(cost);
-        Ok(first || covered)
     }
 }
 

@@ -15,7 +15,7 @@ use plasma_keeper::{
     BlockDecisions, EmittedLog, Keeper, KeeperConfig, KeeperError, LaneKeys, Outcome,
     PlannedPerform, RoundInput, RoundPlan, SealedBlock, UpkeepInfo,
 };
-use plasma_storage::{Account, Receipt, StateChanges, StateReader, StorageError};
+use plasma_storage::{Account, AccountChange, Receipt, StateChanges, StateReader, StorageError};
 use std::sync::{Arc, LazyLock};
 
 pub const REGISTRY: Address = address!("0x506C61736D610000000000000000000000000001");
@@ -39,6 +39,7 @@ sol! {
         function setUpkeepCheckData(uint256 id, bytes newCheckData) external;
         function setLane(address lane, bool active) external;
         function getMinBalance(uint256 id) external view returns (uint96);
+        function getOwed(uint256 id) external view returns (uint256);
         function pause() external;
         function unpause() external;
     }
@@ -346,6 +347,16 @@ impl TestChain {
         self.send(ADMIN, REGISTRY, 0, call.abi_encode());
     }
 
+    /// Gives an account this balance, in wei.
+    pub fn set_balance(&mut self, address: Address, balance: U256) {
+        let account = self.state.account(address).unwrap().unwrap_or_default();
+        let account = Some(Account { balance, ..account });
+        let mut patch = StateChanges::default();
+        patch.accounts.insert(address, AccountChange { account, ..AccountChange::default() });
+        self.state.apply(patch);
+        self.state.end_tick();
+    }
+
     pub fn owner<C: SolCall>(&mut self, call: C) {
         self.send(OWNER, REGISTRY, 0, call.abi_encode());
     }
@@ -387,8 +398,15 @@ impl TestChain {
         &mut self,
         performs: &[PlannedPerform],
     ) -> Vec<(PlannedPerform, Option<Receipt>)> {
-        let mut executed = Vec::new();
+        let mut executed: Vec<(PlannedPerform, Option<Receipt>)> = Vec::new();
         for perform in performs {
+            if let Some((last, receipt)) = executed.last()
+                && last.transaction == perform.transaction
+            {
+                let receipt = receipt.clone();
+                executed.push((perform.clone(), receipt));
+                continue;
+            }
             let tx = tx_env(&perform.transaction);
             let receipt = self.execute(tx, true).ok().map(|result| {
                 self.gas_left = self.gas_left.saturating_sub(result.tx_gas_used());
@@ -455,6 +473,21 @@ pub enum Trigger {
 
 pub fn check_data(kind: u64, key: u64) -> Bytes {
     (U256::from(kind), U256::from(key)).abi_encode_params().into()
+}
+
+/// Performs as they are read back from their transactions.
+pub fn read_back(
+    executed: &[(PlannedPerform, Option<Receipt>)],
+) -> Vec<(PlannedPerform, Option<Receipt>)> {
+    let shared = executed.chunk_by(|(one, _), (next, _)| one.transaction == next.transaction);
+    let read = shared.flat_map(|same| {
+        let (perform, receipt) = &same[0];
+        let performs =
+            PlannedPerform::from_transaction(&perform.transaction, REGISTRY, perform.block);
+        assert_eq!(performs.len(), same.len());
+        performs.into_iter().map(|perform| (perform, receipt.clone()))
+    });
+    read.collect()
 }
 
 pub fn report(keeper: &mut Keeper, executed: &[(PlannedPerform, Option<Receipt>)]) {

@@ -123,18 +123,16 @@ impl World {
     }
 }
 
-fn few_lanes() -> KeeperConfig {
-    let mut config = config();
-    config.lanes =
-        plasma_keeper::LaneKeys::from_secret(&plasma_keeper::LaneKeys::dev_secret().0, 4).unwrap();
-    config
-}
-
-fn check(actions: Vec<Action>) {
+/// With one lane, three due upkeeps are enough for a bundle.
+fn check(actions: Vec<Action>, lanes: u32, gas_limit: u64) {
+    let few_lanes = || {
+        let secret = plasma_keeper::LaneKeys::dev_secret().0;
+        let lanes = plasma_keeper::LaneKeys::from_secret(&secret, lanes).unwrap();
+        KeeperConfig { lanes, ..config() }
+    };
     let mut chain = TestChain::new();
-    // the share holds four performs or so
-    chain.env.block_env.gas_limit = 4_000_000;
-    chain.gas_left = 4_000_000;
+    chain.env.block_env.gas_limit = gas_limit;
+    chain.gas_left = gas_limit;
     let mut indexed = chain.load(few_lanes());
     let mut everything = chain.load(KeeperConfig { check_everything: true, ..few_lanes() });
     let mut restarted = chain.load(few_lanes());
@@ -185,8 +183,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 2))]
     #[test]
     fn indexed_restarted_and_exhaustive_keepers_agree(
-        actions in prop::collection::vec(any_action(), 1..60)
+        actions in prop::collection::vec(any_action(), 1..60),
+        lanes in prop::sample::select(vec![1u32, 4]),
+        // the keeper's share holds four performs or so, or all
+        gas_limit in prop::sample::select(vec![4_000_000, 40_000_000]),
     ) {
-        check(actions);
+        check(actions, lanes, gas_limit);
     }
 }

@@ -1,6 +1,7 @@
 //! From registration to cancellation.
 
 use crate::chain::*;
+use alloy_primitives::U256;
 use plasma_keeper::{DeferReason, Keeper, NOT_CANCELLED, Outcome};
 
 #[test]
@@ -26,7 +27,9 @@ fn a_due_upkeep_is_performed_and_charged() {
     assert_eq!(info.amount_spent, payment);
     assert_eq!(u128::try_from(info.balance + payment).unwrap(), ETHER);
     assert_eq!(info.last_performed_block, 1);
-    assert_eq!(chain.balance(info.forwarder), info.balance);
+    let owed = chain.call(REGISTRY, Registration::getOwedCall { id });
+    assert_eq!(owed, payment);
+    assert_eq!(chain.balance(info.forwarder), info.balance + owed);
     assert_eq!(outcome(&chain.seal(&mut keeper), id), Outcome::NotNeeded);
 }
 
@@ -36,10 +39,39 @@ fn lanes_come_out_with_a_premium() {
     let mut keeper = chain.load(config());
     let lane = config().lanes.lanes()[0];
     let before = chain.balance(lane);
-    chain.conditional(0, 1);
-    chain.set(1, 1);
-    assert_eq!(chain.rounds(&mut keeper)[0].lane, lane);
+    let id = chain.conditional(18, 1);
+    let mut performs = 0;
+    let owed = |chain: &TestChain| chain.call(REGISTRY, Registration::getOwedCall { id });
+    // Paid when it is worth the gas; until then it is owed.
+    while owed(&chain) > U256::ZERO || performs == 0 {
+        assert_eq!(chain.rounds(&mut keeper)[0].lane, lane);
+        performs += 1;
+        assert!(performs < 100);
+        if owed(&chain) > U256::ZERO {
+            assert!(chain.balance(lane) < before);
+        }
+        chain.seal(&mut keeper);
+    }
+    assert!(performs > 16, "{performs}");
     assert!(chain.balance(lane) > before);
+}
+
+/// A lane that runs low is paid with every perform, so that it never runs dry.
+#[test]
+fn a_low_lane_is_paid_at_once() {
+    let mut chain = TestChain::new();
+    let lane = config().lanes.lanes()[0];
+    let low = U256::from(BASE_FEE) * U256::from(10_000_000);
+    chain.set_balance(lane, low);
+    let mut keeper = chain.load(config());
+    let id = chain.conditional(18, 1);
+    for _ in 0..30 {
+        let before = chain.balance(lane);
+        assert_eq!(chain.rounds(&mut keeper)[0].lane, lane);
+        assert!(chain.balance(lane) > before);
+        assert_eq!(chain.call(REGISTRY, Registration::getOwedCall { id }), U256::ZERO);
+        chain.seal(&mut keeper);
+    }
 }
 
 #[test]
@@ -234,14 +266,7 @@ fn a_restart_within_a_block_performs_nothing_twice() {
     chain.round_done();
 
     let mut restarted = chain.load(config());
-    let replayed: Vec<_> = executed
-        .iter()
-        .map(|(perform, receipt)| {
-            let read =
-                plasma_keeper::PlannedPerform::from_transaction(&perform.transaction, REGISTRY);
-            (read.expect("a perform"), receipt.clone())
-        })
-        .collect();
+    let replayed = read_back(&executed);
     assert_eq!(replayed, executed);
     assert!(chain.plan(&mut restarted).performs.is_empty(), "the registry tells of the perform");
     report(&mut restarted, &replayed);

@@ -373,11 +373,7 @@ fn the_record_tells_what_the_last_performs_made_due() {
 }
 
 fn replay(executed: &[(PlannedPerform, Option<plasma_storage::Receipt>)], keeper: &mut Keeper) {
-    let read = |perform: &PlannedPerform| {
-        PlannedPerform::from_transaction(&perform.transaction, REGISTRY).expect("a perform")
-    };
-    let again: Vec<_> =
-        executed.iter().map(|(perform, receipt)| (read(perform), receipt.clone())).collect();
+    let again = read_back(executed);
     assert_eq!(again, executed);
     report(keeper, &again);
 }
