@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use alloy_primitives::{Address, B256, Bytes, TxKind, U256, hex, map::HashMap};
-use alloy_sol_types::{SolCall as _, SolValue as _, sol};
+use alloy_primitives::{Address, Bytes, TxKind, U256, hex, map::HashMap};
+use alloy_sol_types::{SolCall as _, sol};
 use clap::ValueEnum;
 use eyre::{Result, bail, eyre};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ use crate::{report::Row, statistics::quantile_ms};
 
 sol! {
     function checkUpkeep(uint256 id) external returns (bool upkeepNeeded, bytes performData, uint8 upkeepFailureReason, uint256 gasUsed, uint256 gasLimit, uint256 fastGasWei, uint256 linkNative);
-    function perform(uint256 id, bytes trigger, bytes performData) external returns (bool success);
+    function performDue(uint256 id, bytes performData) external returns (bool success);
     function setLane(address lane, bool active) external;
 }
 
@@ -134,25 +134,22 @@ impl<'a> Bot<'a> {
 
     /// Serves each new head until there are no more; of several that have come meanwhile, the last.
     fn run(&mut self, heads: &Receiver<u64>) -> Result<()> {
-        while let Ok(head) = heads.recv() {
-            let head = heads.try_iter().last().unwrap_or(head);
+        while heads.recv().is_ok() {
+            while heads.try_recv().is_ok() {}
             let started = Instant::now();
-            self.pass(head)?;
+            self.pass()?;
             self.passes.push(started.elapsed());
         }
         Ok(())
     }
 
     /// Asks for all upkeeps and performs those that are due.
-    fn pass(&mut self, head: u64) -> Result<()> {
+    fn pass(&mut self) -> Result<()> {
         let mined = self.rpc.nonces(&[self.account.address])?[0];
         self.under_way.retain(|_, nonce| *nonce >= mined);
-        let block = self.rpc.call("eth_getBlockByNumber", json!([format!("{head:#x}"), false]))?;
-        let hash: B256 = serde_json::from_value(block["hash"].clone())?;
-        let trigger = Bytes::from((u32::try_from(head)?, hash).abi_encode_params());
         let due = self.due()?;
         for part in due.chunks(BATCH) {
-            if !self.send(part, &trigger)? {
+            if !self.send(part)? {
                 break;
             }
         }
@@ -187,13 +184,12 @@ impl<'a> Bot<'a> {
     }
 
     /// Sends one batch of performs. False where the node refused one: the rest of them waits for the next block.
-    fn send(&mut self, performs: &[(U256, Bytes)], trigger: &Bytes) -> Result<bool> {
+    fn send(&mut self, performs: &[(U256, Bytes)]) -> Result<bool> {
         let calls: Vec<Value> = (self.nonce..)
             .zip(performs)
             .map(|(nonce, (id, data))| {
                 let gas = u64::from(PERFORM_GAS) * 31 / 30 + 2 * data.len() as u64 + OVERHEAD_GAS;
-                let call =
-                    performCall { id: *id, trigger: trigger.clone(), performData: data.clone() };
+                let call = performDueCall { id: *id, performData: data.clone() };
                 let to = TxKind::Call(self.registry);
                 let input = call.abi_encode().into();
                 let signed = self.account.sign(self.terms, nonce, to, U256::ZERO, input, gas);
