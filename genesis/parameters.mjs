@@ -22,7 +22,7 @@ export const KEEPER_GAS_SHARE_PERCENT = 50
 export const REGISTRY_SETTINGS = {
   paused: false,
   premiumPPB: 200_000_000,
-  flatGasOverhead: 28_684,
+  flatGasOverhead: 28_681,
   maxPerformGas: 5_000_000,
   maxCheckDataSize: 5_000,
   maxPerformDataSize: 5_000,

@@ -46,7 +46,7 @@ abstract contract RegistryTest is IRegistryEvents {
         return Settings({
             paused: false,
             premiumPPB: 200_000_000,
-            flatGasOverhead: 28_684,
+            flatGasOverhead: 28_681,
             maxPerformGas: 5_000_000,
             maxCheckDataSize: 5_000,
             maxPerformDataSize: 5_000,

@@ -124,27 +124,63 @@ const chargedTriggers = {
   },
 }
 
-for (const [name, { type, config, trigger }] of Object.entries(chargedTriggers))
-test(`a perform for ${name} charges what its transaction costs`, async () => {
+const registered = async (type, config) => {
   const { abi, bytecode } = artifact('Heartbeat')
   const { contractAddress } = await mined(await wallet.deployContract({ account: owner, abi, bytecode }))
-  const registered = await write(owner, 'registerUpkeep', [contractAddress, 200_000, owner.address, type, '0x', config, '0x'])
-  const [{ args: { id } }] = parseEventLogs({ abi: registry.abi, eventName: 'UpkeepRegistered', logs: registered.logs })
+  const { logs } = await write(owner, 'registerUpkeep', [contractAddress, 200_000, owner.address, type, '0x', config, '0x'])
+  const [{ args: { id } }] = parseEventLogs({ abi: registry.abi, eventName: 'UpkeepRegistered', logs })
   await write(owner, 'addFunds', [id, 10n ** 18n], { value: 10n ** 18n })
-  const forwarder = await client.readContract({ ...registry, functionName: 'getForwarder', args: [id] })
+  return id
+}
+const owedBy = (id) => client.readContract({ ...registry, functionName: 'getOwed', args: [id] })
+const priceOf = (gas, receipt) =>
+  (gas * receipt.effectiveGasPrice * (10n ** 9n + BigInt(chosen.REGISTRY_SETTINGS.premiumPPB))) / 10n ** 9n
+const performsIn = (receipt) =>
+  parseEventLogs({ abi: registry.abi, eventName: 'UpkeepPerformed', logs: receipt.logs }).map(({ args }) => args)
+// Little data; much data; so much that the calldata floor decides.
+const datas = ['0x', '0xc0ffee', toHex(new Uint8Array(600).fill(7)), pad('0x1', { size: 900 }), toHex(new Uint8Array(5_000).fill(255))]
 
+for (const [name, { type, config, trigger }] of Object.entries(chargedTriggers))
+test(`a perform for ${name} charges exactly what its transaction costs`, async () => {
+  const id = await registered(type, config)
   const lane = laneAt(3)
-  // Little data; much data; so much that the calldata floor decides.
-  for (const [index, data] of ['0x', toHex(new Uint8Array(600).fill(7)), pad('0x1', { size: 900 }), toHex(new Uint8Array(5_000).fill(255))].entries()) {
-    const held = await client.getBalance({ address: forwarder })
-    const receipt = await write(lane, 'perform', [id, trigger(index), data], { gas: 600_000n })
-    const [{ args }] = parseEventLogs({ abi: registry.abi, eventName: 'UpkeepPerformed', logs: receipt.logs })
-    assert.equal(args.success, true)
-    const charged = args.gasUsed + args.gasOverhead
-    const excess = charged - receipt.gasUsed
-    assert.ok(excess >= 0n && excess < 200n, `${charged} gas charged for ${receipt.gasUsed} used`)
-    const payment = (charged * receipt.effectiveGasPrice * (10n ** 9n + BigInt(chosen.REGISTRY_SETTINGS.premiumPPB))) / 10n ** 9n
-    assert.equal(args.totalPayment, payment)
-    assert.equal(held - (await client.getBalance({ address: forwarder })), payment)
+  const ways = [(data, index) => ['perform', [id, trigger(index), data]]]
+  if (type === 2) ways.push((data) => ['performDue', [id, data]])
+  for (const way of ways) {
+    for (const [index, data] of datas.entries()) {
+      const owed = await owedBy(id)
+      const receipt = await write(lane, ...way(data, index), { gas: 600_000n })
+      const [args] = performsIn(receipt)
+      assert.equal(args.success, true)
+      assert.equal(args.gasUsed + args.gasOverhead, receipt.gasUsed, `${data.length / 2 - 1} bytes of data`)
+      assert.equal(args.totalPayment, priceOf(receipt.gasUsed, receipt))
+      assert.equal(await owedBy(id) - owed, args.totalPayment)
+    }
   }
+})
+
+test('performs that share a transaction are charged exactly what it costs, and payments, too', async () => {
+  const ids = []
+  for (let index = 0; index < 4; index++) ids.push(await registered(2, chargedTriggers['an interval'].config))
+  const bundle = datas.slice(0, 2).concat(toHex(new Uint8Array(512).fill(7)), '0x')
+  const lane = laneAt(4)
+  let paid = false
+  for (let round = 0; round < 80 && !paid; round++) {
+    const before = await owedBy(ids[0])
+    const receipt = await write(lane, 'performMany', [ids, bundle], { gas: 2_000_000n })
+    const performs = performsIn(receipt)
+    assert.deepEqual(performs.map(({ id }) => id), ids)
+    assert.equal(performs.reduce((sum, { gasUsed, gasOverhead }) => sum + gasUsed + gasOverhead, 0n), receipt.gasUsed)
+    for (const { gasUsed, gasOverhead, totalPayment } of performs) assert.equal(totalPayment, priceOf(gasUsed + gasOverhead, receipt))
+    paid = await owedBy(ids[0]) < before
+  }
+  assert.ok(paid, 'a payment was among them')
+  const alone = performsIn(await write(lane, 'performDue', [ids[3], '0x'], { gas: 600_000n }))
+  assert.ok(alone[0].gasOverhead <= 45_000n, `${alone[0].gasOverhead}`)
+  const sixteen = ids.slice()
+  while (sixteen.length < 16) sixteen.push(await registered(2, chargedTriggers['an interval'].config))
+  // The first performs write fresh slots of their targets alone.
+  const performs = performsIn(await write(lane, 'performMany', [sixteen, sixteen.map(() => '0x')], { gas: 8_000_000n }))
+  const mean = performs.reduce((sum, { gasOverhead }) => sum + gasOverhead, 0n) / 16n
+  assert.ok(mean <= 20_000n, `${mean}`)
 })
