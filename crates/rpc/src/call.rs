@@ -12,14 +12,18 @@ use jsonrpsee::{
     types::{ErrorCode, Id, InvalidRequest, Params, Request, error::reject_too_many_subscriptions},
 };
 use serde_json::value::RawValue;
+use std::sync::Arc;
 
-/// The methods, as one connection may call them.
+/// The methods, as one connection may call them. A handle of the connection's own: handles that all connections share would
+/// be counted by all threads at once, with every request.
 #[derive(Clone, Debug)]
-pub(crate) struct Callable {
-    pub(crate) methods: Methods,
-    pub(crate) most_bytes: usize,
-    /// `None` where nothing can be pushed to the client: there are no subscriptions.
-    pub(crate) push: Option<Push>,
+pub(crate) struct Callable(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    methods: Methods,
+    most_bytes: usize,
+    push: Option<Push>,
 }
 
 /// A connection that messages can be pushed to.
@@ -32,6 +36,14 @@ pub(crate) struct Push {
 }
 
 impl Callable {
+    /// The methods, which answer with so many bytes at most; `push` is `None` where nothing can be pushed to the client,
+    /// so that there are no subscriptions.
+    pub(crate) fn new(methods: Methods, most_bytes: usize, push: Option<Push>) -> Self {
+        Self(Arc::new(Parts { methods, most_bytes, push }))
+    }
+}
+
+impl Parts {
     /// The connection's number; connections that nothing is pushed to need none.
     fn connection(&self) -> ConnectionId {
         self.push.as_ref().map_or(ConnectionId(0), |push| push.connection)
@@ -51,7 +63,7 @@ impl RpcServiceT for Callable {
     type BatchResponse = MethodResponse;
 
     fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let service = self.clone();
+        let service = Arc::clone(&self.0);
         async move {
             let Request { id, method, params, extensions, .. } = request;
             let params = Params::new(params.as_ref().map(|params| RawValue::get(params)));
@@ -65,7 +77,8 @@ impl RpcServiceT for Callable {
                     call(id, params, service.connection(), service.most_bytes, extensions).await
                 }
                 Some(MethodCallback::Subscription(call)) => {
-                    let Some(Push { connection, sink, subscriptions }) = service.push else {
+                    let Some(Push { connection, sink, subscriptions }) = service.push.clone()
+                    else {
                         return no_push(id);
                     };
                     let Some(permit) = subscriptions.acquire() else {

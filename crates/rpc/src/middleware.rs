@@ -136,7 +136,8 @@ impl Front {
 /// The middleware over a service `S`.
 #[derive(Clone, Debug)]
 pub(crate) struct FrontService<S> {
-    pub(crate) front: Front,
+    /// A handle of the connection's own: one that all connections share would be counted by all threads at once.
+    pub(crate) front: Arc<Front>,
     /// The address that requests come from; `None` on the unix socket.
     pub(crate) peer: Option<IpAddr>,
     pub(crate) inner: S,

@@ -171,16 +171,12 @@ impl Door {
                     tokio::spawn(connections.clone().turn_away(stream));
                     continue;
                 };
-                let (front, peer) = (front.clone(), Some(peer.ip()));
+                let (front, peer) = (Arc::new(front.clone()), Some(peer.ip()));
                 let calls = posts.map(|limits| Calls {
                     service: FrontService {
                         front: front.clone(),
                         peer,
-                        inner: Callable {
-                            methods: methods.clone(),
-                            most_bytes: limits.response_bytes,
-                            push: None,
-                        },
+                        inner: Callable::new(methods.clone(), limits.response_bytes, None),
                     },
                     most_bytes: limits.request_bytes,
                 });

@@ -156,8 +156,8 @@ async fn serve(stream: UnixStream, served: Served, connection: ConnectionId, sto
         sink: sink.clone(),
         subscriptions: BoundedSubscriptions::new(limits.subscriptions),
     };
-    let inner = Callable { methods, most_bytes: limits.response_bytes, push: Some(push) };
-    let service = FrontService { front, peer: None, inner };
+    let inner = Callable::new(methods, limits.response_bytes, Some(push));
+    let service = FrontService { front: Arc::new(front), peer: None, inner };
     let places = Arc::new(Semaphore::new(AT_ONCE as usize));
     let (done, finish) = oneshot::channel();
     let writing = tokio::spawn(write(writer, messages, finish));
