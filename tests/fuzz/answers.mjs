@@ -1,13 +1,6 @@
 // What must hold for every answer, whatever was asked.
 import { isDeepStrictEqual } from 'node:util'
 
-/** Internal errors with a known cause, which are faults where FUZZ_ALL is set (see tests/README.md). */
-const KNOWN = [
-  /^the code of 0x[0-9a-f]{40}, whose hash is 0x[0-9a-f]{64}, is missing$/i,
-  /^code 0x[0-9a-f]{64} is missing from the database$/,
-  /^block \d+: state root after going back to it is 0x[0-9a-f]{64}, but 0x[0-9a-f]{64} was expected$/
-]
-
 /** What is wrong with the answer object to the call with this id, or null. */
 export function faultOfAnswer(answer, id) {
   if (answer === null || typeof answer !== 'object' || Array.isArray(answer)) return 'the answer is no object'
@@ -17,8 +10,7 @@ export function faultOfAnswer(answer, id) {
   if ('error' in answer) {
     const { code, message } = answer.error ?? {}
     if (!Number.isInteger(code) || typeof message !== 'string' || message === '') return 'the error has no code or no message'
-    const known = !process.env.FUZZ_ALL && KNOWN.some((pattern) => pattern.test(message))
-    if (code === -32603 && !known) return `an internal error: ${message}`
+    if (code === -32603) return `an internal error: ${message}`
   }
   return null
 }

@@ -18,7 +18,7 @@ const TRACERS = ['callTracer', 'prestateTracer', '4byteTracer', 'noopTracer', 'f
 /** Makes values. `known` has what really is on the chain: `addresses`, `hashes`, `blocks`, `raws`. */
 export class Values {
   constructor(random, known) {
-    Object.assign(this, { random, known, all: Boolean(process.env.FUZZ_ALL) })
+    Object.assign(this, { random, known })
   }
 
   /** The value of `make`, at times something that does not fit. */
@@ -43,11 +43,6 @@ export class Values {
 
   address = () => this.loose(() => this.random.chance(4, 5) ? this.random.pick(this.known.addresses) : this.random.hex(20))
 
-  /** An account whose code and storage a developer changes: not the registry's, unless FUZZ_ALL is set (see README.md). */
-  own = () => this.loose(() => this.random.chance(4, 5) ? this.random.pick(this.known.addresses.slice(this.all ? 0 : 1)) : this.random.hex(20))
-
-  /** Time between blocks: none, unless FUZZ_ALL is set. */
-  interval = () => this.all ? this.amount() : this.random.pick([0, '0x0', null, -1, '', [], true])
 
   hash = () => this.loose(() => this.random.chance(4, 5) ? this.random.pick(this.known.hashes) : this.random.hex(32))
 
