@@ -179,15 +179,15 @@ impl Keeper {
         let mut upkeeps = Vec::with_capacity(ids.len());
         for some in ids.chunks(READ_AT_ONCE) {
             for (id, status) in some.iter().zip(view.statuses(some)?) {
-                upkeeps.push(status.ok_or_else(|| KeeperError::UpkeepStatus {
+                upkeeps.push(Box::new(status.ok_or_else(|| KeeperError::UpkeepStatus {
                     id: *id,
                     reason: "it answers that it is unknown".into(),
-                })?);
+                })?));
             }
         }
         let active_lanes = view.active_lanes(self.config.lanes.lanes())?;
 
-        upkeeps.sort_by_key(UpkeepInfo::registration_order);
+        upkeeps.sort_by_key(|upkeep| upkeep.registration_order());
         self.book = Book::default();
         self.index = ReadIndex::default();
         self.listeners.clear();
@@ -332,7 +332,7 @@ impl Keeper {
     }
 
     /// Enters an upkeep's status, new or changed.
-    fn put(&mut self, info: UpkeepInfo) {
+    fn put(&mut self, info: Box<UpkeepInfo>) {
         let (active, paused) = (info.active, info.paused);
         let trigger = info.trigger.clone();
         let slot = self.book.put(info);

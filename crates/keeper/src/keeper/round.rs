@@ -192,7 +192,7 @@ impl Keeper {
             match (status, self.book.slot(id)) {
                 // registered and cancelled since the round before: never seen active
                 (Some(status), None) if !status.active => {}
-                (Some(status), _) => self.put(status),
+                (Some(status), _) => self.put(Box::new(status)),
                 (None, Some(slot)) => {
                     self.book.cancel(slot);
                     self.forget(slot);
