@@ -59,6 +59,10 @@ pub struct UpkeepInfo {
     /// What became of it in the last block that the keeper looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_outcome: Option<Box<Outcome>>,
+    /// The block in which it is checked again, earlier where something that it read changes: of one that backs off, as it fails
+    /// again and again at much cost.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_check_block: Option<u64>,
 }
 
 impl UpkeepInfo {
@@ -95,6 +99,7 @@ impl UpkeepInfo {
             registered_block: u64::from(status.registeredBlock),
             registered_timestamp,
             last_outcome: None,
+            next_check_block: None,
         })
     }
 

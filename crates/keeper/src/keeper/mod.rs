@@ -1,5 +1,6 @@
 //! The keeper itself: what it remembers between rounds, and its doors.
 
+mod backoff;
 mod book;
 mod evaluate;
 mod logs;
@@ -19,6 +20,7 @@ use crate::{
 };
 use alloy_consensus::Transaction as _;
 use alloy_primitives::{Address, B256, Bytes, U256};
+use backoff::BackOff;
 use book::Book;
 use plasma_chainspec::ChainSpec;
 use plasma_evm::{BlockEnv, EvmEnv};
@@ -78,7 +80,7 @@ pub struct RoundPlan {
 /// What the keeper waits for: how a chain that makes blocks on demand knows when to make one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NextDue {
-    /// The next block number at which an interval or cron upkeep is due.
+    /// The next block number at which an interval upkeep is due, or one is looked at again that backs off.
     pub block: Option<u64>,
     /// The next time, in milliseconds since the Unix epoch, at which an interval or cron upkeep is due.
     pub time_ms: Option<u64>,
@@ -114,6 +116,8 @@ pub struct Keeper {
     dirty: BTreeSet<Slot>,
     /// To be evaluated in each block.
     every_block: BTreeSet<Slot>,
+    /// Those that would be, but fail at much cost again and again.
+    back_off: BackOff,
     /// Due and performable, waiting for gas or a lane.
     due: BTreeSet<Slot>,
     active_lanes: Vec<bool>,
@@ -149,6 +153,7 @@ impl Keeper {
             listeners: Listeners::default(),
             dirty: BTreeSet::new(),
             every_block: BTreeSet::new(),
+            back_off: BackOff::default(),
             due: BTreeSet::new(),
             active_lanes: Vec::new(),
             low_lanes: HashSet::new(),
@@ -193,6 +198,7 @@ impl Keeper {
         self.listeners.clear();
         self.dirty.clear();
         self.every_block.clear();
+        self.back_off = BackOff::default();
         self.due.clear();
         self.news = RegistryNews::default();
         self.open = OpenBlock::default();
@@ -327,6 +333,7 @@ impl Keeper {
         self.listeners.leave(slot);
         self.dirty.remove(&slot);
         self.every_block.remove(&slot);
+        self.back_off.end(slot);
         self.due.remove(&slot);
         self.open.in_flight.remove(&slot);
     }
@@ -393,7 +400,8 @@ impl Keeper {
 
     /// What the keeper waits for.
     pub fn next_due(&self) -> NextDue {
-        let (block, time_ms) = self.book.next_scheduled();
+        let (scheduled, time_ms) = self.book.next_scheduled();
+        let block = scheduled.into_iter().chain(self.back_off.next()).min();
         let every_block = !self.every_block.is_empty() || !self.dirty.is_empty();
         NextDue { block, time_ms, every_block }
     }
@@ -411,14 +419,19 @@ impl Keeper {
     /// All upkeeps, in order of registration.
     pub fn upkeeps(&self) -> Vec<UpkeepInfo> {
         let mut upkeeps: Vec<_> =
-            self.book.slots().filter_map(|slot| self.book.describe(slot)).collect();
+            self.book.slots().filter_map(|slot| self.describe(slot)).collect();
         upkeeps.sort_by_key(UpkeepInfo::registration_order);
         upkeeps
     }
 
     /// One upkeep; `None` where it is unknown or was cancelled.
     pub fn upkeep(&self, id: U256) -> Option<UpkeepInfo> {
-        self.book.describe(self.book.slot(id)?)
+        self.describe(self.book.slot(id)?)
+    }
+
+    fn describe(&self, slot: Slot) -> Option<UpkeepInfo> {
+        let info = self.book.describe(slot)?;
+        Some(UpkeepInfo { next_check_block: self.back_off.again_in(slot), ..info })
     }
 
     /// Figures about the keeper.
