@@ -9,6 +9,7 @@ use crate::{
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU64;
 
 /// `maxValidBlocknumber` of an upkeep that is not cancelled.
 pub const NOT_CANCELLED: u64 = u32::MAX as u64;
@@ -60,9 +61,9 @@ pub struct UpkeepInfo {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_outcome: Option<Box<Outcome>>,
     /// The block in which it is checked again, earlier where something that it read changes: of one that backs off, as it fails
-    /// again and again at much cost.
+    /// again and again at much cost. Never zero, so that it takes little room in each of very many upkeeps.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub next_check_block: Option<u64>,
+    pub next_check_block: Option<NonZeroU64>,
 }
 
 impl UpkeepInfo {

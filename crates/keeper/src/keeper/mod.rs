@@ -27,6 +27,7 @@ use plasma_evm::{BlockEnv, EvmEnv};
 use plasma_storage::{Receipt, StateChanges, StateReader};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    num::NonZeroU64,
     sync::Arc,
 };
 
@@ -431,7 +432,8 @@ impl Keeper {
 
     fn describe(&self, slot: Slot) -> Option<UpkeepInfo> {
         let info = self.book.describe(slot)?;
-        Some(UpkeepInfo { next_check_block: self.back_off.again_in(slot), ..info })
+        let next_check_block = self.back_off.again_in(slot).and_then(NonZeroU64::new);
+        Some(UpkeepInfo { next_check_block, ..info })
     }
 
     /// Figures about the keeper.

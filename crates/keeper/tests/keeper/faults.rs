@@ -2,6 +2,7 @@
 
 use crate::chain::*;
 use plasma_keeper::{DeferReason, Keeper, KeeperConfig, NextDue, Outcome};
+use std::num::NonZeroU64;
 
 fn outcome_of_kind(kind: u64) -> Outcome {
     let mut chain = TestChain::new();
@@ -186,7 +187,7 @@ fn costly_failures_are_looked_at_more_and_more_seldom() {
         looks
     };
     assert_eq!(looks(&mut chain, &mut keeper, 220), [1, 2, 4, 8, 16, 32, 64, 128, 192]);
-    assert_eq!(upkeep(&keeper, costly).next_check_block, Some(256));
+    assert_eq!(upkeep(&keeper, costly).next_check_block, NonZeroU64::new(256));
     assert_eq!(keeper.next_due(), NextDue { block: Some(256), time_ms: None, every_block: false });
 
     // Woken by what it reads: the condition does not hold, which is no failure.
@@ -204,7 +205,7 @@ fn costly_failures_are_looked_at_more_and_more_seldom() {
     // A restart looks at everything, and counts from there.
     let mut restarted = chain.load(config());
     assert_eq!(looks(&mut chain, &mut restarted, 1), [240]);
-    assert_eq!(upkeep(&restarted, costly).next_check_block, Some(241));
+    assert_eq!(upkeep(&restarted, costly).next_check_block, NonZeroU64::new(241));
 }
 
 /// What all checks together may take is a limit, too: the rest is first in line in the next block.
