@@ -285,6 +285,7 @@ impl Due {
             let at_most = |quantile| histogram.at_most(quantile).map(|seconds| seconds * 1e3);
             row = row
                 .figure("node_histogram_p50_at_most_ms", at_most(0.5))
+                .figure("node_histogram_p90_at_most_ms", at_most(0.9))
                 .figure("node_histogram_p99_at_most_ms", at_most(0.99))
                 .figure("node_histogram_mean_ms", histogram.mean().map(|seconds| seconds * 1e3))
                 .figure("node_histogram_count", histogram.count());

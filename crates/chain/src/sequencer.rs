@@ -22,6 +22,10 @@ const GATHER_LIMIT: Duration = Duration::from_millis(1);
 /// How often it looks whether they have arrived.
 const GATHER_STEP: Duration = Duration::from_micros(50);
 
+/// Where ticks take as long as the time from one to the next, they come with pauses of this part of it, for others that want the
+/// producer.
+const PAUSE_PART: u32 = 10;
+
 /// Wakes the sequencer.
 #[derive(Debug, Default)]
 pub(crate) struct Signal {
@@ -82,6 +86,7 @@ pub(crate) fn run(chain: &Arc<Inner>) -> Result<(), ChainError> {
     }
     let mut block_due = Instant::now() + chain.config.block_time;
     let mut upkeeps_due = Instant::now() + UPKEEP_PERIOD;
+    let mut ticked = Instant::now();
     loop {
         let (automine, interval) = {
             let producer = chain.producer.lock();
@@ -109,10 +114,13 @@ pub(crate) fn run(chain: &Arc<Inner>) -> Result<(), ChainError> {
             (false, None) => chain.config.block_time,
         };
         block_due = block_due.min(Instant::now() + period);
-        let tick_due = Instant::now() + chain.config.tick.min(period);
+        // From start to start: what a tick takes is not waited for once more.
+        let tick = chain.config.tick.min(period);
+        let tick_due = (ticked + tick).max(Instant::now() + tick / PAUSE_PART);
         if chain.signal.wait(tick_due.min(block_due), false).is_none() {
             return Ok(());
         }
+        ticked = Instant::now();
         let mut producer = chain.producer.lock();
         let seal = Instant::now() >= block_due;
         producer.tick(chain, !seal)?;

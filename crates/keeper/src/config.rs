@@ -24,6 +24,9 @@ pub const LOG_PATIENCE_BLOCKS: u64 = 256;
 
 /// Gas from which on an evaluation that finds nothing to perform counts as wasteful.
 pub const WASTEFUL_CHECK_GAS: u64 = 1_000_000;
+/// Most blocks for which an upkeep is left alone whose evaluation is wasteful and fails again and again, while nothing that it read
+/// changes.
+pub(crate) const MOST_BACK_OFF_BLOCKS: u64 = 64;
 
 /// How a keeper works.
 #[derive(Clone, Debug)]

@@ -4,16 +4,29 @@
 //! the same value wakes nobody, and an upkeep that is not woken would read what it read before.
 
 use crate::recording::Reads;
-use alloy_primitives::{Address, U256, map::AddressMap, map::HashMap};
-use plasma_storage::{Account, AccountChange, StateChanges};
+use alloy_primitives::{
+    Address, U256,
+    map::{AddressMap, HashSet},
+};
+use hashbrown::{HashTable, hash_table::Entry};
+use plasma_storage::{Account, StateChanges};
+use slab::Slab;
 use smallvec::SmallVec;
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::BTreeSet,
+    hash::{BuildHasher as _, RandomState},
+};
 
 /// Handle of an upkeep within the keeper.
 pub(crate) type Slot = u32;
 
-/// What a reader is entered for: an account, or one of its slots.
-type Key = (Address, Option<U256>);
+/// What a reader is entered for: an account, or one slot of one. A handle, as an upkeep is entered for many and the same
+/// accounts are read by all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    Account(u32),
+    Slot(u32),
+}
 
 /// Readers of one value: one as a rule, but all upkeeps of a popular contract share its account. Small, as there is one for
 /// every slot that is read.
@@ -23,7 +36,6 @@ enum Readers {
     None,
     One(Slot),
     Few(Box<SmallVec<[Slot; FEW]>>),
-    #[expect(clippy::box_collection, reason = "the common variants are to stay small")]
     Many(Box<HashSet<Slot>>),
 }
 
@@ -94,118 +106,179 @@ impl<T: PartialEq> Watched<T> {
     }
 }
 
-#[derive(Debug, Default)]
+/// A watched account, and its watched slots.
+#[derive(Debug)]
 struct AccountWatch {
+    address: Address,
     account: Watched<Option<Account>>,
-    slots: HashMap<U256, Watched<U256>>,
+    /// Handles of its slots, found by the slot's number.
+    slots: HashTable<u32>,
+}
+
+/// A watched slot.
+#[derive(Debug)]
+struct SlotWatch {
+    account: u32,
+    slot: U256,
+    value: Watched<U256>,
 }
 
 /// The index of all reads.
 #[derive(Debug, Default)]
 pub(crate) struct ReadIndex {
-    accounts: AddressMap<AccountWatch>,
-    /// What each upkeep is entered for, by its handle: accounts, and slots of theirs.
+    by_address: AddressMap<u32>,
+    accounts: Slab<AccountWatch>,
+    slots: Slab<SlotWatch>,
+    hasher: RandomState,
+    /// What each upkeep is entered for, by its handle; sorted.
     entries: Vec<Box<[Key]>>,
-    slots: usize,
 }
 
 impl ReadIndex {
     /// Enters the reads of `reader`'s newest simulation in place of its former ones. Other readers
     /// of a value that the index knew differently are woken: they were not told of a change.
     pub(crate) fn enter(&mut self, reader: Slot, reads: &Reads, woken: &mut BTreeSet<Slot>) {
-        let mut keys: Box<[Key]> = reads
-            .accounts
-            .keys()
-            .map(|address| (*address, None))
-            .chain(reads.slots.keys().map(|(address, slot)| (*address, Some(*slot))))
-            .collect();
-        keys.sort_unstable();
-        let same = self.entries.get(reader as usize).is_some_and(|former| *former == keys);
         let mut stale = BTreeSet::new();
-        if !same {
-            self.leave(reader);
-        }
-        for (address, account) in &reads.accounts {
-            let watch = self.accounts.entry(*address).or_default();
-            watch.account.set(*account, &mut stale);
-            watch.account.readers.insert(reader);
+        let mut keys: SmallVec<[Key; 32]> = SmallVec::new();
+        for (address, value) in &reads.accounts {
+            let account = self.account(*address);
+            self.accounts[account as usize].account.set(*value, &mut stale);
+            keys.push(Key::Account(account));
         }
         for ((address, slot), value) in &reads.slots {
-            let slots = &mut self.accounts.entry(*address).or_default().slots;
-            let before = slots.len();
-            let watch = slots.entry(*slot).or_default();
-            watch.set(*value, &mut stale);
-            watch.readers.insert(reader);
-            self.slots += slots.len() - before;
+            let slot = self.slot(*address, *slot);
+            self.slots[slot as usize].value.set(*value, &mut stale);
+            keys.push(Key::Slot(slot));
         }
         stale.remove(&reader);
         woken.append(&mut stale);
-        if !same {
-            let place = reader as usize;
-            if self.entries.len() <= place {
-                self.entries.resize_with(place + 1, Box::default);
+        keys.sort_unstable();
+
+        let place = reader as usize;
+        if self.entries.len() <= place {
+            self.entries.resize_with(place + 1, Box::default);
+        }
+        if *self.entries[place] == *keys {
+            return;
+        }
+        let former = std::mem::replace(&mut self.entries[place], keys[..].into());
+        for key in keys.iter().filter(|key| former.binary_search(key).is_err()) {
+            if let Some(readers) = self.readers(*key) {
+                readers.insert(reader);
             }
-            self.entries[place] = keys;
+        }
+        for key in former.iter().filter(|key| keys.binary_search(key).is_err()) {
+            self.remove_reader(*key, reader);
         }
     }
 
     /// Forgets all reads of `reader`.
     pub(crate) fn leave(&mut self, reader: Slot) {
         let Some(entry) = self.entries.get_mut(reader as usize) else { return };
-        for (address, slot) in std::mem::take(entry) {
-            let Some(watch) = self.accounts.get_mut(&address) else { continue };
-            match slot {
-                None => watch.account.readers.remove(reader),
-                Some(slot) => {
-                    if let Some(watched) = watch.slots.get_mut(&slot) {
-                        watched.readers.remove(reader);
-                        if watched.readers.is_empty() {
-                            watch.slots.remove(&slot);
-                            self.slots -= 1;
-                        }
-                    }
-                }
-            }
-            if watch.account.readers.is_empty() && watch.slots.is_empty() {
-                self.accounts.remove(&address);
-            }
+        for key in std::mem::take(entry) {
+            self.remove_reader(key, reader);
         }
     }
 
     /// Takes over `changes`; wakes everyone who read a value that is another one now.
     pub(crate) fn apply(&mut self, changes: &StateChanges, woken: &mut BTreeSet<Slot>) {
+        let Self { by_address, accounts, slots, hasher, .. } = self;
         for (address, change) in &changes.accounts {
-            if let Some(watch) = self.accounts.get_mut(address) {
-                watch.account.set(change.account, woken);
-                apply_slots(&mut watch.slots, change, woken);
+            let Some(account) = by_address.get(address) else { continue };
+            let watch = &mut accounts[*account as usize];
+            watch.account.set(change.account, woken);
+            if change.storage_wiped || watch.slots.len() < change.storage.len() {
+                for handle in &watch.slots {
+                    let SlotWatch { slot, value, .. } = &mut slots[*handle as usize];
+                    match change.storage.get(slot) {
+                        Some(written) => value.set(*written, woken),
+                        None if change.storage_wiped => value.set(U256::ZERO, woken),
+                        None => {}
+                    }
+                }
+            } else {
+                for (slot, written) in &change.storage {
+                    let is_it = |handle: &u32| slots[*handle as usize].slot == *slot;
+                    if let Some(handle) = watch.slots.find(hasher.hash_one(slot), is_it) {
+                        slots[*handle as usize].value.set(*written, woken);
+                    }
+                }
             }
         }
     }
 
     /// Accounts and slots that are watched.
     pub(crate) fn len(&self) -> (usize, usize) {
-        (self.accounts.len(), self.slots)
+        (self.accounts.len(), self.slots.len())
+    }
+
+    /// The handle of an account, which is entered where it is not watched yet.
+    fn account(&mut self, address: Address) -> u32 {
+        let accounts = &mut self.accounts;
+        *self.by_address.entry(address).or_insert_with(|| {
+            let account = Watched::default();
+            accounts.insert(AccountWatch { address, account, slots: HashTable::new() }) as u32
+        })
+    }
+
+    /// The handle of a slot, which is entered where it is not watched yet.
+    fn slot(&mut self, address: Address, slot: U256) -> u32 {
+        let account = self.account(address);
+        let Self { accounts, slots, hasher, .. } = self;
+        let entry = accounts[account as usize].slots.entry(
+            hasher.hash_one(slot),
+            |handle| slots[*handle as usize].slot == slot,
+            |handle| hasher.hash_one(slots[*handle as usize].slot),
+        );
+        match entry {
+            Entry::Occupied(entry) => *entry.get(),
+            Entry::Vacant(entry) => {
+                let value = Watched::default();
+                let handle = slots.insert(SlotWatch { account, slot, value }) as u32;
+                entry.insert(handle);
+                handle
+            }
+        }
+    }
+
+    fn readers(&mut self, key: Key) -> Option<&mut Readers> {
+        match key {
+            Key::Account(account) => {
+                self.accounts.get_mut(account as usize).map(|watch| &mut watch.account.readers)
+            }
+            Key::Slot(slot) => {
+                self.slots.get_mut(slot as usize).map(|watch| &mut watch.value.readers)
+            }
+        }
+    }
+
+    /// Takes `reader` off a value, which is not watched any longer where it was the last one.
+    fn remove_reader(&mut self, key: Key, reader: Slot) {
+        let Some(readers) = self.readers(key) else { return };
+        readers.remove(reader);
+        let is_unread = readers.is_empty();
+        let account = match key {
+            Key::Account(account) => account,
+            Key::Slot(handle) => {
+                let SlotWatch { account, slot, .. } = self.slots[handle as usize];
+                if is_unread {
+                    let slots = &mut self.accounts[account as usize].slots;
+                    let hash = self.hasher.hash_one(slot);
+                    if let Ok(entry) = slots.find_entry(hash, |other| *other == handle) {
+                        entry.remove();
+                    }
+                    self.slots.remove(handle as usize);
+                }
+                account
+            }
+        };
+        let watch = &self.accounts[account as usize];
+        if watch.account.readers.is_empty() && watch.slots.is_empty() {
+            let AccountWatch { address, .. } = self.accounts.remove(account as usize);
+            self.by_address.remove(&address);
+        }
     }
 }
 
-fn apply_slots(
-    slots: &mut HashMap<U256, Watched<U256>>,
-    change: &AccountChange,
-    woken: &mut BTreeSet<Slot>,
-) {
-    if change.storage_wiped || slots.len() < change.storage.len() {
-        for (slot, watched) in slots {
-            match change.storage.get(slot) {
-                Some(value) => watched.set(*value, woken),
-                None if change.storage_wiped => watched.set(U256::ZERO, woken),
-                None => {}
-            }
-        }
-    } else {
-        for (slot, value) in &change.storage {
-            if let Some(watched) = slots.get_mut(slot) {
-                watched.set(*value, woken);
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,7 @@ use crate::{
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU64;
 
 /// `maxValidBlocknumber` of an upkeep that is not cancelled.
 pub const NOT_CANCELLED: u64 = u32::MAX as u64;
@@ -59,6 +60,10 @@ pub struct UpkeepInfo {
     /// What became of it in the last block that the keeper looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_outcome: Option<Box<Outcome>>,
+    /// The block in which it is checked again, earlier where something that it read changes: of one that backs off, as it fails
+    /// again and again at much cost. Never zero, so that it takes little room in each of very many upkeeps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_check_block: Option<NonZeroU64>,
 }
 
 impl UpkeepInfo {
@@ -95,6 +100,7 @@ impl UpkeepInfo {
             registered_block: u64::from(status.registeredBlock),
             registered_timestamp,
             last_outcome: None,
+            next_check_block: None,
         })
     }
 

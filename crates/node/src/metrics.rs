@@ -8,7 +8,8 @@ pub(crate) const SECONDS_BUCKETS: [f64; 14] = [
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
 ];
 
-/// Buckets of metrics that need others: an upkeep that is deferred waits for blocks.
+/// Buckets of metrics that need others: an upkeep that is deferred waits for blocks, and whether one is performed within a
+/// tick and 50 ms is to be told.
 pub(crate) const OTHER_BUCKETS: [(&str, &[f64]); 2] = [
     (
         "keeper_due_to_performed_blocks",
@@ -17,8 +18,8 @@ pub(crate) const OTHER_BUCKETS: [(&str, &[f64]); 2] = [
     (
         "keeper_due_to_performed_seconds",
         &[
-            0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-            60.0, 300.0,
+            0.001, 0.002_5, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.075, 0.1, 0.125, 0.15, 0.2,
+            0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0,
         ],
     ),
 ];

@@ -15,8 +15,10 @@ use alloy_primitives::{
     B256, Bytes, U256,
     map::{B256Map, HashMap, HashSet},
 };
+use hashbrown::HashTable;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher as _, RandomState},
     sync::Arc,
 };
 
@@ -26,7 +28,16 @@ enum Subject {
     /// An upkeep.
     Upkeep(Box<UpkeepInfo>),
     /// A log for which an upkeep, in another entry, may have to be performed.
-    Log { upkeep: Slot, key: B256, log: Arc<TriggerLog> },
+    Log(Box<WaitingLog>),
+}
+
+/// A log that waits.
+#[derive(Debug)]
+struct WaitingLog {
+    upkeep: Slot,
+    /// Its key in the registry.
+    key: B256,
+    log: Arc<TriggerLog>,
 }
 
 /// One entry of the book: an upkeep, or a log that one waits with.
@@ -65,6 +76,14 @@ impl Entry {
             full_in: 0,
         }
     }
+
+    /// The id of the upkeep that this is.
+    fn id(&self) -> Option<U256> {
+        match &self.subject {
+            Subject::Upkeep(info) => Some(info.id),
+            Subject::Log(_) => None,
+        }
+    }
 }
 
 /// All upkeeps, and the logs that wait with them.
@@ -72,7 +91,9 @@ impl Entry {
 pub(super) struct Book {
     entries: Vec<Option<Entry>>,
     free: Vec<Slot>,
-    by_id: HashMap<U256, Slot>,
+    /// Upkeeps by id, which stands in the entry alone.
+    by_id: HashTable<Slot>,
+    hasher: RandomState,
     /// Logs, by their key in the registry.
     by_key: B256Map<Slot>,
     /// Logs of each upkeep that has any.
@@ -89,7 +110,8 @@ pub(super) struct Book {
 
 impl Book {
     pub(super) fn slot(&self, id: U256) -> Option<Slot> {
-        self.by_id.get(&id).copied()
+        let is_it = |slot: &Slot| self.entry(*slot).and_then(Entry::id) == Some(id);
+        self.by_id.find(self.hasher.hash_one(id), is_it).copied()
     }
 
     pub(super) fn entry(&self, slot: Slot) -> Option<&Entry> {
@@ -104,14 +126,14 @@ impl Book {
     pub(super) fn info(&self, slot: Slot) -> Option<&UpkeepInfo> {
         match &self.entry(slot)?.subject {
             Subject::Upkeep(info) => Some(info),
-            Subject::Log { upkeep, .. } => self.info(*upkeep),
+            Subject::Log(waiting) => self.info(waiting.upkeep),
         }
     }
 
     fn info_mut(&mut self, slot: Slot) -> Option<&mut UpkeepInfo> {
         match &mut self.entry_mut(slot)?.subject {
             Subject::Upkeep(info) => Some(info),
-            Subject::Log { .. } => None,
+            Subject::Log(_) => None,
         }
     }
 
@@ -125,18 +147,23 @@ impl Book {
     }
 
     /// Enters a new upkeep, or the new status of a known one.
-    pub(super) fn put(&mut self, info: UpkeepInfo) -> Slot {
+    pub(super) fn put(&mut self, info: Box<UpkeepInfo>) -> Slot {
         if let Some(slot) = self.slot(info.id) {
             self.leave_schedule(slot);
             if let Some(known) = self.info_mut(slot) {
-                *known = UpkeepInfo { last_outcome: known.last_outcome.take(), ..info };
+                let last_outcome = known.last_outcome.take();
+                *known = UpkeepInfo { last_outcome, ..*info };
             }
             self.enter_schedule(slot);
             return slot;
         }
         let id = info.id;
-        let slot = self.place(Entry::new(Subject::Upkeep(Box::new(info))));
-        self.by_id.insert(id, slot);
+        let slot = self.place(Entry::new(Subject::Upkeep(info)));
+        let Self { by_id, entries, hasher, .. } = self;
+        by_id.insert_unique(hasher.hash_one(id), slot, |slot| {
+            let id = entries[*slot as usize].as_ref().and_then(Entry::id);
+            hasher.hash_one(id.expect("an upkeep leaves the table with the book"))
+        });
         self.active += 1;
         self.enter_schedule(slot);
         slot
@@ -185,10 +212,13 @@ impl Book {
         self.free.push(slot);
         match entry.subject {
             Subject::Upkeep(info) => {
-                self.by_id.remove(&info.id);
+                let hash = self.hasher.hash_one(info.id);
+                if let Ok(known) = self.by_id.find_entry(hash, |other| *other == slot) {
+                    known.remove();
+                }
                 self.active -= 1;
             }
-            Subject::Log { upkeep, key, .. } => self.unlink_log(upkeep, slot, key),
+            Subject::Log(waiting) => self.unlink_log(waiting.upkeep, slot, waiting.key),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Which upkeeps a round evaluates, in what order, and how much that may cost.
 
-use super::Keeper;
+use super::{Keeper, backoff::BackOff};
 use crate::{
     KeeperError,
     check::{Evaluation, Evaluator, Verdict},
@@ -24,6 +24,11 @@ const EVALUATED_FREELY: usize = 4_096;
 const WASTEFUL_PART: u64 = 10;
 
 impl Keeper {
+    /// Lets those be evaluated who are to be in each block, and who have backed off until `number`.
+    pub(super) fn wake_for_block(&mut self, number: u64) {
+        self.dirty.extend(self.every_block.iter().copied().chain(self.back_off.due(number)));
+    }
+
     pub(super) fn may_evaluate(&self, slot: Slot, number: u64) -> bool {
         let (Some(entry), Some(info)) = (self.book.entry(slot), self.book.info(slot)) else {
             return false;
@@ -166,10 +171,14 @@ impl Keeper {
                 continue;
             }
             self.index.enter(*slot, &evaluation.reads, &mut self.dirty);
-            if evaluation.every_block {
-                self.every_block.insert(*slot);
+            self.every_block.remove(slot);
+            if evaluation.every_block && wasteful && BackOff::is_failure(&evaluation.verdict) {
+                self.back_off.failed(*slot, number);
             } else {
-                self.every_block.remove(slot);
+                self.back_off.end(*slot);
+                if evaluation.every_block {
+                    self.every_block.insert(*slot);
+                }
             }
             if self.book.judge(*slot, evaluation.verdict, number) {
                 self.due.insert(*slot);

@@ -1,5 +1,6 @@
 //! The keeper itself: what it remembers between rounds, and its doors.
 
+mod backoff;
 mod book;
 mod evaluate;
 mod logs;
@@ -20,12 +21,14 @@ use crate::{
 };
 use alloy_consensus::{Transaction as _, transaction::Recovered};
 use alloy_primitives::{Address, B256, Bytes, U256};
+use backoff::BackOff;
 use book::Book;
 use plasma_chainspec::ChainSpec;
 use plasma_evm::{BlockEnv, EvmEnv};
 use plasma_storage::{Receipt, StateChanges, StateReader, Transaction};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    num::NonZeroU64,
     sync::Arc,
 };
 
@@ -94,7 +97,7 @@ impl RoundPlan {
 /// What the keeper waits for: how a chain that makes blocks on demand knows when to make one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NextDue {
-    /// The next block number at which an interval or cron upkeep is due.
+    /// The next block number at which an interval upkeep is due, or one is looked at again that backs off.
     pub block: Option<u64>,
     /// The next time, in milliseconds since the Unix epoch, at which an interval or cron upkeep is due.
     pub time_ms: Option<u64>,
@@ -130,6 +133,8 @@ pub struct Keeper {
     dirty: BTreeSet<Slot>,
     /// To be evaluated in each block.
     every_block: BTreeSet<Slot>,
+    /// Those that would be, but fail at much cost again and again.
+    back_off: BackOff,
     /// Due and performable, waiting for gas or a lane.
     due: BTreeSet<Slot>,
     /// Upkeeps whose performs share no transaction in this block.
@@ -167,6 +172,7 @@ impl Keeper {
             listeners: Listeners::default(),
             dirty: BTreeSet::new(),
             every_block: BTreeSet::new(),
+            back_off: BackOff::default(),
             due: BTreeSet::new(),
             alone: HashSet::new(),
             active_lanes: Vec::new(),
@@ -198,20 +204,21 @@ impl Keeper {
         let mut upkeeps = Vec::with_capacity(ids.len());
         for some in ids.chunks(READ_AT_ONCE) {
             for (id, status) in some.iter().zip(view.statuses(some)?) {
-                upkeeps.push(status.ok_or_else(|| KeeperError::UpkeepStatus {
+                upkeeps.push(Box::new(status.ok_or_else(|| KeeperError::UpkeepStatus {
                     id: *id,
                     reason: "it answers that it is unknown".into(),
-                })?);
+                })?));
             }
         }
         let active_lanes = view.active_lanes(self.config.lanes.lanes())?;
 
-        upkeeps.sort_by_key(UpkeepInfo::registration_order);
+        upkeeps.sort_by_key(|upkeep| upkeep.registration_order());
         self.book = Book::default();
         self.index = ReadIndex::default();
         self.listeners.clear();
         self.dirty.clear();
         self.every_block.clear();
+        self.back_off = BackOff::default();
         self.due.clear();
         self.news = RegistryNews::default();
         self.open = OpenBlock::default();
@@ -351,12 +358,13 @@ impl Keeper {
         self.listeners.leave(slot);
         self.dirty.remove(&slot);
         self.every_block.remove(&slot);
+        self.back_off.end(slot);
         self.due.remove(&slot);
         self.open.in_flight.remove(&slot);
     }
 
     /// Enters an upkeep's status, new or changed.
-    fn put(&mut self, info: UpkeepInfo) {
+    fn put(&mut self, info: Box<UpkeepInfo>) {
         let (active, paused) = (info.active, info.paused);
         let trigger = info.trigger.clone();
         let slot = self.book.put(info);
@@ -417,7 +425,8 @@ impl Keeper {
 
     /// What the keeper waits for.
     pub fn next_due(&self) -> NextDue {
-        let (block, time_ms) = self.book.next_scheduled();
+        let (scheduled, time_ms) = self.book.next_scheduled();
+        let block = scheduled.into_iter().chain(self.back_off.next()).min();
         let every_block = !self.every_block.is_empty() || !self.dirty.is_empty();
         NextDue { block, time_ms, every_block }
     }
@@ -435,14 +444,20 @@ impl Keeper {
     /// All upkeeps, in order of registration.
     pub fn upkeeps(&self) -> Vec<UpkeepInfo> {
         let mut upkeeps: Vec<_> =
-            self.book.slots().filter_map(|slot| self.book.describe(slot)).collect();
+            self.book.slots().filter_map(|slot| self.describe(slot)).collect();
         upkeeps.sort_by_key(UpkeepInfo::registration_order);
         upkeeps
     }
 
     /// One upkeep; `None` where it is unknown or was cancelled.
     pub fn upkeep(&self, id: U256) -> Option<UpkeepInfo> {
-        self.book.describe(self.book.slot(id)?)
+        self.describe(self.book.slot(id)?)
+    }
+
+    fn describe(&self, slot: Slot) -> Option<UpkeepInfo> {
+        let info = self.book.describe(slot)?;
+        let next_check_block = self.back_off.again_in(slot).and_then(NonZeroU64::new);
+        Some(UpkeepInfo { next_check_block, ..info })
     }
 
     /// Figures about the keeper.

@@ -35,7 +35,7 @@ impl Keeper {
         let env_changed = self.open.env.as_ref() != Some(&input.env.block_env);
         if input.first_of_block || env_changed {
             self.open.env = Some(input.env.block_env.clone());
-            self.dirty.extend(self.every_block.iter().copied());
+            self.wake_for_block(number);
         }
         match input.changes {
             Some(changes) => self.index.apply(changes, &mut self.dirty),
@@ -124,6 +124,7 @@ impl Keeper {
             gas_price: u128::from(env.block_env.basefee).saturating_add(self.config.tip),
         };
         let mut slots: BTreeSet<Slot> = self.dirty.union(&self.every_block).copied().collect();
+        slots.extend(self.back_off.due(number));
         slots.extend(self.book.scheduled(number, time_ms));
         let mut upkeeps = slots.into_iter().filter(|slot| self.may_evaluate(*slot, number));
         upkeeps.try_fold(false, |found, slot| match self.book.info(slot) {
@@ -138,7 +139,7 @@ impl Keeper {
     pub(super) fn begin_block_if_new(&mut self, number: u64) {
         if self.open.number != Some(number) {
             self.open = OpenBlock { number: Some(number), ..OpenBlock::default() };
-            self.dirty.extend(self.every_block.iter().copied());
+            self.wake_for_block(number);
         }
     }
 
@@ -171,13 +172,13 @@ impl Keeper {
             self.set_active_lanes(lanes);
         }
         if news.lanes || news.paused.is_some() {
-            self.dirty.extend(self.every_block.iter().copied());
+            self.dirty.extend(self.every_block.iter().copied().chain(self.back_off.all()));
         }
         for (id, status) in ids.into_iter().zip(statuses) {
             match (status, self.book.slot(id)) {
                 // registered and cancelled since the round before: never seen active
                 (Some(status), None) if !status.active => {}
-                (Some(status), _) => self.put(status),
+                (Some(status), _) => self.put(Box::new(status)),
                 (None, Some(slot)) => {
                     self.book.cancel(slot);
                     self.forget(slot);

@@ -1,7 +1,8 @@
 //! Targets that misbehave.
 
 use crate::chain::*;
-use plasma_keeper::{DeferReason, KeeperConfig, Outcome};
+use plasma_keeper::{DeferReason, Keeper, KeeperConfig, NextDue, Outcome};
+use std::num::NonZeroU64;
 
 fn outcome_of_kind(kind: u64) -> Outcome {
     let mut chain = TestChain::new();
@@ -163,6 +164,48 @@ fn endless_checks_take_turns_and_nobody_else_waits() {
         }
         assert_eq!(record.missed(), 0);
     }
+}
+
+/// What fails at much cost is looked at after 1, 2, 4, … blocks, and at once where something that it read has changed; what
+/// costs little is looked at in each block, so that it is not late.
+#[test]
+fn costly_failures_are_looked_at_more_and_more_seldom() {
+    let mut chain = TestChain::new();
+    let mut keeper = chain.load(config());
+    let costly = chain.register(Trigger::Condition, 17, 1, 2_000_000, ETHER);
+    chain.set(1, 1);
+    let looks = |chain: &mut TestChain, keeper: &mut Keeper, blocks: u64| -> Vec<u64> {
+        let mut looks = Vec::new();
+        for _ in 0..blocks {
+            let evaluations = keeper.stats().evaluations;
+            let record = chain.finish_block(keeper);
+            assert!(matches!(outcome(&record, costly), Outcome::SimulationReverted { .. }));
+            if keeper.stats().evaluations > evaluations {
+                looks.push(record.block);
+            }
+        }
+        looks
+    };
+    assert_eq!(looks(&mut chain, &mut keeper, 220), [1, 2, 4, 8, 16, 32, 64, 128, 192]);
+    assert_eq!(upkeep(&keeper, costly).next_check_block, NonZeroU64::new(256));
+    assert_eq!(keeper.next_due(), NextDue { block: Some(256), time_ms: None, every_block: false });
+
+    // Woken by what it reads: the condition does not hold, which is no failure.
+    chain.set(1, 0);
+    assert_eq!(outcome(&chain.finish_block(&mut keeper), costly), Outcome::NotNeeded);
+    assert_eq!(upkeep(&keeper, costly).next_check_block, None);
+    chain.set(1, 1);
+    assert_eq!(looks(&mut chain, &mut keeper, 10), [222, 223, 225, 229]);
+    // Others that hang on the block are looked at in each one.
+    let cheap = chain.conditional(16, 2);
+    chain.set(2, 1);
+    chain.set(3, 1);
+    assert_eq!(looks(&mut chain, &mut keeper, 8).len(), 8);
+    assert_eq!(upkeep(&keeper, cheap).next_check_block, None);
+    // A restart looks at everything, and counts from there.
+    let mut restarted = chain.load(config());
+    assert_eq!(looks(&mut chain, &mut restarted, 1), [240]);
+    assert_eq!(upkeep(&restarted, costly).next_check_block, NonZeroU64::new(241));
 }
 
 /// What all checks together may take is a limit, too: the rest is first in line in the next block.

@@ -54,6 +54,9 @@ pub(super) fn run(rpc: &RpcClient, registry: Address, id: U256) -> Result<()> {
     println!("last perform {}", last_perform(rpc, &upkeep, head)?);
     let (found, advice) = verdict(&upkeep);
     println!("verdict      {found}");
+    if let Some(block) = upkeep.next_check_block {
+        println!("backs off    until block {block}, or until something that it read changes");
+    }
     if let Some(advice) = advice {
         println!("what to do   {advice}");
     }
@@ -154,7 +157,7 @@ fn found(upkeep: &UpkeepInfo) -> (String, Option<String>) {
         Outcome::SimulationReverted { reason } => (
             format!("due, but a perform would fail: {reason}"),
             advice(
-                "nothing is sent and nothing charged while this lasts; it is tried again in each block",
+                "nothing is sent and nothing charged while this lasts; it is tried again in each block, more seldom where that costs much",
             ),
         ),
         Outcome::Underfunded { by } => (

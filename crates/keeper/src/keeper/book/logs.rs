@@ -1,6 +1,6 @@
 //! Logs in the book: each waits in an entry of its own with the upkeep that it made due.
 
-use super::{Book, Entry, Subject};
+use super::{Book, Entry, Subject, WaitingLog};
 use crate::{
     config::{LOG_PATIENCE_BLOCKS, MAX_WAITING_LOGS},
     decision::{DropReason, Outcome},
@@ -31,7 +31,7 @@ impl Book {
                 return None;
             }
         }
-        let slot = self.place(Entry::new(Subject::Log { upkeep, key, log }));
+        let slot = self.place(Entry::new(Subject::Log(Box::new(WaitingLog { upkeep, key, log }))));
         self.by_key.insert(key, slot);
         self.logs.entry(upkeep).or_default().insert(slot);
         if too_many {
@@ -45,7 +45,7 @@ impl Book {
     fn replace_placeholder(&mut self, slot: Slot, log: Arc<TriggerLog>) -> Option<Slot> {
         let entry = self.entry_mut(slot)?;
         match &mut entry.subject {
-            Subject::Log { log: known, .. } if known.is_placeholder() => *known = log,
+            Subject::Log(waiting) if waiting.log.is_placeholder() => waiting.log = log,
             _ => return None,
         }
         (!entry.gone).then_some(slot)
@@ -75,7 +75,7 @@ impl Book {
     pub(in crate::keeper) fn owner(&self, slot: Slot) -> Option<(Slot, Option<&TriggerLog>)> {
         match &self.entry(slot)?.subject {
             Subject::Upkeep(_) => Some((slot, None)),
-            Subject::Log { upkeep, log, .. } => Some((*upkeep, Some(log))),
+            Subject::Log(waiting) => Some((waiting.upkeep, Some(&waiting.log))),
         }
     }
 
