@@ -380,7 +380,7 @@ describe('each perform', () => {
     const [lane] = await rpc('keeper_lanes')
     const owed = await read(REGISTRY, registry.abi, 'getOwed', [id])
     const before = BigInt(await rpc('eth_getBalance', lane, 'latest'))
-    const env = { PLASMA_PRIVATE_KEY: keyOf(accounts[5].address), PLASMA_RPC_URL: url }
+    const env = { PLASMA_PRIVATE_KEY: keyOf(5), PLASMA_RPC_URL: url }
     const { code, stderr } = await runCommand(['keeper', 'collect', lane, hex(id)], { env })
     assert.equal(code, 0, stderr)
     assert.match(stderr, /collected/)
