@@ -344,7 +344,8 @@ mod tests {
     #[test]
     fn the_first_perform_afterwards_counts() {
         let ids = [U256::from(70), U256::from(71)];
-        let performed = |block, index, id| Performed { block, index, id, success: true };
+        let performed =
+            |block, index, id| Performed { block, index, id, success: true, overhead: 0 };
         let performs = [
             performed(1, 0, ids[0]),
             performed(2, 5, ids[0]),

@@ -46,6 +46,8 @@ pub(crate) struct Performed {
     pub(crate) id: U256,
     /// Whether the target returned normally.
     pub(crate) success: bool,
+    /// Gas beside the target's call, its part of what the transaction costs by itself included.
+    pub(crate) overhead: u64,
 }
 
 /// Registers and funds upkeeps; their ids in the same order.
@@ -116,10 +118,21 @@ pub(crate) fn performed(
                 index: quantity(&log["transactionIndex"])?,
                 id: serde_json::from_value(log["topics"][1].clone())?,
                 success: success == U256::from(1),
+                // Payment, gas used, gas overhead, and where the trigger stands: a word each.
+                overhead: word(&log["data"], 2)?,
             });
         }
     }
     Ok(performs)
+}
+
+/// The word at `place` of data, as a small number.
+fn word(data: &Value, place: usize) -> Result<u64> {
+    let data: Bytes = serde_json::from_value(data.clone())?;
+    let word =
+        data.get(32 * place..32 * (place + 1)).ok_or_else(|| eyre!("too little data: {data}"))?;
+    u64::try_from(U256::from_be_slice(word))
+        .map_err(|_| eyre!("word {place} of {data} is too large"))
 }
 
 /// Waits for a block after `head`; its number and when it was seen.

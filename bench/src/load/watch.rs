@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use alloy_primitives::{Address, U256, map::HashMap};
+use alloy_primitives::{
+    Address, U256,
+    map::{HashMap, HashSet},
+};
 use eyre::{Result, ensure};
 use serde_json::json;
 
@@ -85,10 +88,13 @@ impl Watch {
     ) -> Result<Row> {
         let mut counts = vec![0_usize; self.blocks as usize];
         let (mut failed, mut gas) = (0, 0);
+        let (mut overhead, mut transactions) = (0, HashSet::<(u64, u64)>::default());
         let mut unperformed: HashMap<U256, ()> = ids.iter().map(|id| (*id, ())).collect();
         for perform in performs.iter().filter(|perform| perform.block >= first) {
             counts[(perform.block - first) as usize] += 1;
             failed += usize::from(!perform.success);
+            overhead += perform.overhead;
+            transactions.insert((perform.block, perform.index));
             unperformed.remove(&perform.id);
         }
         for number in first..first + self.blocks {
@@ -102,6 +108,8 @@ impl Watch {
             .figure("performs_per_block", total as f64 / self.blocks as f64)
             .figure("performs_least", counts.iter().min().copied())
             .figure("performs_failed", failed)
+            .figure("performs_per_transaction", total as f64 / transactions.len() as f64)
+            .figure("overhead_gas_mean", overhead / total as u64)
             .figure("performs_early", waits.early)
             .figure("upkeeps_never_performed", unperformed.len())
             .figure("blocks_waited_p50", quantile(&mut waits.blocks, 0.5))
@@ -146,8 +154,13 @@ mod tests {
 
     #[test]
     fn waits_count_from_an_interval_after_the_perform_before() {
-        let performed =
-            |block, id| Performed { block, index: 0, id: U256::from(id), success: true };
+        let performed = |block, id| Performed {
+            block,
+            index: 0,
+            id: U256::from(id),
+            success: true,
+            overhead: 0,
+        };
         let performs = [
             performed(4, 1),
             performed(5, 1),
