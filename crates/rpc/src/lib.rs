@@ -33,6 +33,7 @@ pub mod error;
 mod eth;
 pub mod exec;
 mod gate;
+mod http_calls;
 mod http_layer;
 mod ipc;
 mod keeper;

@@ -6,45 +6,27 @@ use crate::{
     call::Callable,
     error,
     gate::GateLayer,
+    http_calls::{self, Calls, Requests},
     http_layer::HostGate,
     middleware::{Front, FrontService},
     origin::OriginGate,
     server::RpcError,
 };
-use alloy_primitives::bytes::Bytes;
-use futures::{
-    FutureExt,
-    future::{BoxFuture, Either},
-};
-use http::{
-    Method, StatusCode,
-    header::{AUTHORIZATION, COOKIE},
-};
+use http::StatusCode;
 use jsonrpsee::{
     Methods,
-    core::BoxError,
     server::{
-        BatchRequestConfig, ConnectionGuard, ConnectionPermit, HttpRequest, HttpResponse, Server,
-        ServerConfig, ServerHandle, StopHandle,
-        http::{call_with_service, content_type_is_json},
-        middleware::rpc::RpcServiceBuilder,
-        serve_with_graceful_shutdown, stop_channel,
+        ConnectionGuard, ConnectionPermit, Server, ServerConfig, ServerHandle, StopHandle,
+        middleware::rpc::RpcServiceBuilder, stop_channel,
     },
     types::{ErrorObjectOwned, Id, Response, ResponsePayload},
 };
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
-use tower::Service;
 use tower_http::cors::CorsLayer;
 
 /// Connections above the limit that are told so at once; further ones are closed without a word.
@@ -55,11 +37,6 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long to wait where the system has no room for another connection.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(50);
-
-/// The place of a connection among those that are allowed. Requests carry it, so that it is held as
-/// long as the connection or, after a handshake, its WebSocket.
-#[derive(Clone, Debug)]
-struct Admitted(#[allow(dead_code, reason = "held, not read")] Arc<ConnectionPermit>);
 
 /// Bounds how many connections there are, over all ports and the unix socket.
 #[derive(Clone, Debug)]
@@ -187,11 +164,8 @@ impl Door {
                 });
                 let others = builder.clone().set_rpc_middleware(rpc);
                 let others = others.build(methods.clone(), stop.clone());
-                let admitted = Admitted(Arc::new(permit));
-                let service = gates.service(Requests { calls, others, admitted });
-                let stopped = stop.clone().shutdown();
-                // How a connection ended matters to nobody.
-                tokio::spawn(serve_with_graceful_shutdown(stream, service, stopped));
+                let service = gates.service(Requests::new(calls, others, permit));
+                tokio::spawn(http_calls::serve(stream, service, stop.clone()));
             }
         });
         Ok((bound, handle))
@@ -215,59 +189,6 @@ async fn accept(listener: &TcpListener, stop: &StopHandle) -> Option<(TcpStream,
                 // A connection that failed early, or too many open files: neither ends the server.
                 tracing::debug!(target: "plasma::rpc", %reason, "a connection was not accepted");
                 tokio::time::sleep(NO_ROOM_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// JSON-RPC over HTTP for one connection.
-#[derive(Clone, Debug)]
-struct Calls {
-    service: FrontService<Callable>,
-    most_bytes: u32,
-}
-
-/// The HTTP requests of one connection: calls are answered here, all others (handshakes of WebSockets, what is
-/// no JSON) are jsonrpsee's. Its own way to the methods does the same as the one here, but sets up for every
-/// request what a connection needs once.
-#[derive(Clone, Debug)]
-struct Requests<S> {
-    calls: Option<Calls>,
-    others: S,
-    admitted: Admitted,
-}
-
-impl<S, B> Service<HttpRequest<B>> for Requests<S>
-where
-    S: Service<HttpRequest<B>, Response = HttpResponse, Error = BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    type Response = HttpResponse;
-    type Error = BoxError;
-    type Future = Either<BoxFuture<'static, Result<HttpResponse, BoxError>>, S::Future>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.others.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: HttpRequest<B>) -> Self::Future {
-        match &self.calls {
-            Some(calls) if request.method() == Method::POST && content_type_is_json(&request) => {
-                let Calls { service, most_bytes } = calls.clone();
-                // Every request of a batch would get a copy of them.
-                request.extensions_mut().clear();
-                let batches = BatchRequestConfig::Unlimited;
-                let answer = call_with_service(request, batches, most_bytes, service);
-                Either::Left(answer.map(Ok).boxed())
-            }
-            _ => {
-                request.extensions_mut().insert(self.admitted.clone());
-                for (name, value) in request.headers_mut() {
-                    // So that no log shows it, whoever writes requests there.
-                    value.set_sensitive(name == AUTHORIZATION || name == COOKIE);
-                }
-                Either::Right(self.others.call(request))
             }
         }
     }
