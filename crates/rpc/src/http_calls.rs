@@ -22,15 +22,18 @@ use jsonrpsee::{
     },
 };
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::net::TcpStream;
 use tower::Service;
 
-/// How long a connection may take until it sends something.
-const FIRST_REQUEST: Duration = Duration::from_secs(30);
+/// How long a connection may take until it has sent its first request.
+pub(crate) const FIRST_REQUEST: Duration = Duration::from_secs(30);
 
 /// What answers the calls of one connection.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ struct Parts<S> {
     calls: Option<Calls>,
     others: S,
     admitted: Admitted,
+    /// Whether there was a request.
+    begun: AtomicBool,
 }
 
 /// The place of a connection among those that are allowed. It is held as long as the connection or, after a handshake, its
@@ -59,7 +64,13 @@ struct Admitted(#[allow(dead_code, reason = "held, not read")] Arc<ConnectionPer
 
 impl<S> Requests<S> {
     pub(crate) fn new(calls: Option<Calls>, others: S, permit: ConnectionPermit) -> Self {
-        Self(Arc::new(Parts { calls, others, admitted: Admitted(Arc::new(permit)) }))
+        let (admitted, begun) = (Admitted(Arc::new(permit)), AtomicBool::new(false));
+        Self(Arc::new(Parts { calls, others, admitted, begun }))
+    }
+
+    /// Whether there was a request on this connection.
+    pub(crate) fn have_begun(&self) -> bool {
+        self.0.begun.load(Ordering::Relaxed)
     }
 }
 
@@ -84,7 +95,9 @@ where
     }
 
     fn call(&mut self, mut request: HttpRequest<Incoming>) -> Self::Future {
-        let Parts { calls, others, admitted } = &*self.0;
+        let Parts { calls, others, admitted, begun } = &*self.0;
+        // Relaxed: it is looked at once, and orders nothing.
+        begun.store(true, Ordering::Relaxed);
         match calls {
             Some(calls) if request.method() == Method::POST && content_type_is_json(&request) => {
                 // Every request of a batch would get a copy of them.
@@ -106,31 +119,82 @@ where
     }
 }
 
-/// Serves a connection until it ends. Where the node stops, the request that is being answered still is.
-pub(crate) async fn serve<S>(stream: TcpStream, service: S, stop: StopHandle)
-where
+/// Serves a connection until it ends, or until it has taken more than `patience` for its first request, of which `have_begun` tells. Where
+/// the node stops, the request that is being answered still is.
+pub(crate) async fn serve<S>(
+    stream: TcpStream,
+    service: S,
+    have_begun: impl Fn() -> bool,
+    patience: Duration,
+    stop: StopHandle,
+) where
     S: Service<HttpRequest<Incoming>, Response = HttpResponse> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send,
 {
-    let stopped = stop.shutdown();
-    tokio::pin!(stopped);
-    let begun = tokio::select! {
-        begun = tokio::time::timeout(FIRST_REQUEST, stream.readable()) => matches!(begun, Ok(Ok(()))),
-        () = &mut stopped => false,
-    };
-    if !begun {
-        return;
-    }
     let connection = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
         .with_upgrades();
-    tokio::pin!(connection);
-    tokio::select! {
-        // How a connection ended matters to nobody.
-        _ = &mut connection => return,
-        () = &mut stopped => {}
+    let (stopped, patience) = (stop.shutdown(), tokio::time::sleep(patience));
+    tokio::pin!(connection, stopped, patience);
+    let mut is_patient = true;
+    loop {
+        tokio::select! {
+            // How a connection ended matters to nobody.
+            _ = &mut connection => return,
+            () = &mut stopped => break,
+            () = &mut patience, if is_patient => {
+                if !have_begun() {
+                    return;
+                }
+                is_patient = false;
+            }
+        }
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jsonrpsee::server::{HttpBody, stop_channel};
+    use std::convert::Infallible;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    async fn connected(have_begun: bool) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let answer = |_: HttpRequest<Incoming>| async {
+            Ok::<_, Infallible>(HttpResponse::new(HttpBody::from("here")))
+        };
+        let (service, (stop, handle)) = (tower::service_fn(answer), stop_channel());
+        let patience = Duration::from_millis(20);
+        tokio::spawn(async move {
+            serve(stream, service, move || have_begun, patience, stop).await;
+            drop(handle);
+        });
+        client
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_does_not_get_to_a_request_is_closed() {
+        let mut client = connected(false).await;
+        client.write_all(b"POST / HTTP/1.1\r\nhost: a").await.unwrap();
+        assert_eq!(client.read(&mut [0; 100]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn one_that_has_may_rest() {
+        let mut client = connected(true).await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        client.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut answer = [0; 1000];
+        let length = client.read(&mut answer).await.unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200 OK"));
+    }
 }

@@ -164,8 +164,11 @@ impl Door {
                 });
                 let others = builder.clone().set_rpc_middleware(rpc);
                 let others = others.build(methods.clone(), stop.clone());
-                let service = gates.service(Requests::new(calls, others, permit));
-                tokio::spawn(http_calls::serve(stream, service, stop.clone()));
+                let requests = Requests::new(calls, others, permit);
+                let service = gates.service(requests.clone());
+                let have_begun = move || requests.have_begun();
+                let (patience, stop) = (http_calls::FIRST_REQUEST, stop.clone());
+                tokio::spawn(http_calls::serve(stream, service, have_begun, patience, stop));
             }
         });
         Ok((bound, handle))
