@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { accounts } from '../lib/accounts.mjs'
-import { panics, startNode, temporaryFolder } from '../lib/node.mjs'
+import { metricsPage, panics, startNode, temporaryFolder } from '../lib/node.mjs'
 import { client, until } from '../lib/rpc.mjs'
 import { callsIn, faultEnvironment } from './shim.mjs'
 
@@ -12,11 +12,6 @@ import { callsIn, faultEnvironment } from './shim.mjs'
 const MOST_WAITING = 64
 const MIB = 1024
 
-const metricsOf = async (node) => {
-  const address = node.stderr.match(/metrics=(?:Some\()?(127\.0\.0\.1:\d+)/)?.[1]
-  assert.ok(address, `no address of metrics in ${node.stderr.slice(0, 2000)}`)
-  return (await fetch(`http://${address}/metrics`)).text()
-}
 const gauge = (text, name) => {
   const found = text.match(new RegExp(`^${name} (\\S+)$`, 'm'))
   assert.ok(found, `no ${name} among the metrics`)
@@ -35,7 +30,7 @@ test('the metrics tell what commits of the journal cost, and how far state is be
   }
   // The answers came before the block was sealed.
   await until('a sealed block', async () => Number(await rpc('eth_blockNumber')) >= 1)
-  const text = await metricsOf(node)
+  const text = await metricsPage(node)
   assert.ok(gauge(text, 'plasma_state_unpersisted_blocks') <= MOST_WAITING)
   for (const record of ['tick', 'block']) {
     for (const quantile of ['0.5', '0.99']) {
@@ -75,7 +70,7 @@ test('a disk too slow for the state slows building down, and memory stays bounde
   const deadline = Date.now() + 120_000
   while (!(whenFull && head > 4 * MOST_WAITING)) {
     assert.ok(Date.now() < deadline, `${head} blocks, at most ${most} of them waited`)
-    const waiting = gauge(await metricsOf(node), 'plasma_state_unpersisted_blocks')
+    const waiting = gauge(await metricsPage(node), 'plasma_state_unpersisted_blocks')
     most = Math.max(most, waiting)
     head = Number(await rpc('eth_blockNumber'))
     if (waiting === MOST_WAITING) whenFull ??= resident(node.pid)

@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test'
 import { encodeAbiParameters, encodeFunctionData, parseEther, parseEventLogs, toHex } from 'viem'
 import { parse } from 'yaml'
 import { accounts, REGISTRY } from '../lib/accounts.mjs'
-import { artifact, startNode } from '../lib/node.mjs'
+import { artifact, metricsPage, startNode } from '../lib/node.mjs'
 import { client, errorOf, receiptOf, until } from '../lib/rpc.mjs'
 
 const registry = artifact('Registry')
@@ -27,9 +27,7 @@ let node, page, scrape
 
 before(async () => {
   node = await startNode({ args: ['--metrics', '127.0.0.1:0', '--block-time', '300ms', '--tick', '50ms'] })
-  const address = node.stderr.match(/metrics=(?:Some\()?(127\.0\.0\.1:\d+)/)?.[1]
-  assert.ok(address, `no address of metrics in ${node.stderr.slice(0, 2000)}`)
-  scrape = async () => readPage(await (await fetch(`http://${address}/metrics`)).text())
+  scrape = async () => readPage(await metricsPage(node))
   const rpc = client(node.url)
   const send = async (to, data, value = 0n) => {
     const receipt = await receiptOf(node.url, await rpc('eth_sendTransaction', { from: admin, to, data, value: toHex(value) }))

@@ -97,6 +97,17 @@ async function end(node, signal) {
   return exit
 }
 
+/** The page of a node's metrics. Where it is stands in the log, which may come later than the line that tells that it serves. */
+export async function metricsPage(node) {
+  const deadline = Date.now() + PATIENCE_MS
+  for (;;) {
+    const address = node.stderr.match(/metrics=(?:Some\()?(127\.0\.0\.1:\d+)/)?.[1]
+    if (address) return (await fetch(`http://${address}/metrics`)).text()
+    if (node.exit || Date.now() > deadline) throw new Error(`no address of metrics in ${node.stderr.slice(0, 2000)}`)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
 /** Lines of a node's output that speak of a panic. */
 export function panics(text) {
   return text.split('\n').filter((line) => /panicked at|stack overflow|SIGSEGV/.test(line))
