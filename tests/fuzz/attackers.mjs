@@ -6,8 +6,8 @@ import { METHODS } from './methods.mjs'
 import { faultOfAnswer, faultOfBatch, faultOfCall, faultOfNoise } from './answers.mjs'
 import { Values } from './values.mjs'
 
-/** The longest that one answer may take. */
-export const PATIENCE_MS = 60_000
+/** The longest that one answer may take; a node waits for a block for 60 seconds where a request asks it to. */
+export const PATIENCE_MS = 75_000
 
 /** Makes calls: `{ jsonrpc, id, method, params }`, and bodies that are none. */
 export class Requests {
