@@ -93,12 +93,6 @@ abstract contract RegistryPerform is RegistryCharges {
         }
     }
 
-    /// @dev What the target is called with. A resolver answers the whole call; all others answer what `performUpkeep` gets.
-    function targetCall(uint256 id, bytes calldata performData) internal pure returns (bytes memory) {
-        if (triggerTypeOf(id) == TriggerType.RESOLVER) return performData;
-        return abi.encodeCall(IUpkeepTarget.performUpkeep, (performData));
-    }
-
     /// @dev Under which the perform of an upkeep for a log is noted.
     function dedupKey(uint256 id, bytes calldata trigger) internal pure returns (bytes32) {
         if (trigger.length != LOG_TRIGGER_LENGTH) revert InvalidReport();

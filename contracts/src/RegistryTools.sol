@@ -158,6 +158,12 @@ abstract contract RegistryTools is RegistryPerform {
         return address(0);
     }
 
+    /// @dev What the target is called with. A resolver answers the whole call; all others answer what `performUpkeep` gets.
+    function targetCall(uint256 id, bytes calldata performData) private pure returns (bytes memory) {
+        if (triggerTypeOf(id) == TriggerType.RESOLVER) return performData;
+        return abi.encodeCall(IUpkeepTarget.performUpkeep, (performData));
+    }
+
     /// @dev What stands in the way of a perform before the target is asked. At a gas price of zero money does not.
     function obstacle(uint256 id, Terms memory terms, uint256 gasPrice) private view returns (uint8) {
         if (settings.paused) return REGISTRY_PAUSED;

@@ -137,7 +137,7 @@ pub(crate) fn perform_gas_limit(
 ) -> Option<u64> {
     let log = if for_log { LOG_PERFORM_GAS } else { 0 };
     let own = own_gas(config, perform_gas, input) + log;
-    Some(bundle_gas_limit(own, input)).filter(|gas| *gas <= MAX_TRANSACTION_GAS)
+    Some(transaction_gas_limit(own, input)).filter(|gas| *gas <= MAX_TRANSACTION_GAS)
 }
 
 /// What one perform needs beside intrinsic gas: the registry's own work and copying of the data, and the target's gas enlarged by
@@ -148,7 +148,7 @@ pub(crate) fn own_gas(config: &KeeperConfig, perform_gas: u32, data: &[u8]) -> u
 }
 
 /// Gas limit of a transaction with calldata `input` whose performs need `own`.
-pub(crate) fn bundle_gas_limit(own: u64, input: &[u8]) -> u64 {
+pub(crate) fn transaction_gas_limit(own: u64, input: &[u8]) -> u64 {
     let zeros = input.iter().filter(|byte| **byte == 0).count() as u64;
     let tokens = zeros + 4 * (input.len() as u64 - zeros);
     (21_000 + 4 * tokens + own).max(21_000 + 10 * tokens)

@@ -14,8 +14,8 @@ use crate::{
     index::Slot,
     logs::TriggerLog,
     perform::{
-        LaneAllocator, Unsigned, bundle_gas_limit, encode_bundle, encode_perform, own_gas,
-        perform_gas_limit,
+        LaneAllocator, Unsigned, encode_bundle, encode_perform, own_gas, perform_gas_limit,
+        transaction_gas_limit,
     },
     registry::RegistryView,
     upkeep::UpkeepInfo,
@@ -47,6 +47,8 @@ struct Member {
     /// Empty but for logs.
     trigger: Bytes,
     data: Bytes,
+    /// Of a transaction of its own.
+    calldata: Bytes,
     /// Gas that is reserved for it.
     gas: u64,
     perform_gas: u32,
@@ -146,7 +148,7 @@ impl Keeper {
             gas_left -= gas;
             *planned.entry(id).or_default() += 1;
             let perform_gas = info.perform_gas;
-            let member = Member { slot, id, since, trigger, data, gas, perform_gas };
+            let member = Member { slot, id, since, trigger, data, calldata, gas, perform_gas };
             if !may_share {
                 gas_left += self.send_alone(member, lanes, &mut chosen);
                 continue;
@@ -172,8 +174,7 @@ impl Keeper {
         chosen: &mut Vec<Chosen>,
     ) -> u64 {
         let gas = member.gas;
-        let calldata = encode_perform(member.id, &member.trigger, &member.data);
-        match lanes.allocate(calldata, gas) {
+        match lanes.allocate(member.calldata.clone(), gas) {
             Ok(unsigned) => {
                 chosen.push(Chosen { members: vec![member], unsigned });
                 0
@@ -198,7 +199,7 @@ impl Keeper {
             let calldata = encode_bundle(members.iter().map(|member| (member.id, &member.data)));
             let own = |member: &Member| own_gas(&self.config, member.perform_gas, &member.data);
             let own: Vec<u64> = members.iter().map(own).collect();
-            let limit = bundle_gas_limit(own.iter().sum(), &calldata);
+            let limit = transaction_gas_limit(own.iter().sum(), &calldata);
             if let Ok(unsigned) = lanes.allocate(calldata, limit) {
                 let reserved: u64 = members.iter().map(|member| member.gas).sum();
                 let shared = limit - own.iter().sum::<u64>();
