@@ -269,24 +269,14 @@ impl Chain {
     /// # Errors
     /// Where there is no such block or its state is pruned.
     pub fn fork(&self, number: u64) -> Result<StateFork, ChainError> {
-        // A chain that goes back and forth meanwhile, as developers' chains may, makes this fail though nothing is wrong.
-        const TRIES: usize = 3;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let (mut trie, nodes) = self.inner.trie_at_head()?;
-            if number > nodes.number() {
-                return Err(ChainError::UnknownBlock(number));
-            }
-            if number == nodes.number() {
-                return Ok(StateFork { trie, nodes });
-            }
-            match self.inner.rewind(&mut trie, &nodes, number) {
-                Ok(()) => return Ok(StateFork { trie, nodes }),
-                Err(ChainError::InvalidBlock { .. }) if tries < TRIES => {}
-                Err(failure) => return Err(failure),
-            }
+        let (mut trie, nodes) = self.inner.trie_at_head()?;
+        if number > nodes.number() {
+            return Err(ChainError::UnknownBlock(number));
         }
+        if number < nodes.number() {
+            self.inner.rewind(&mut trie, &nodes, number)?;
+        }
+        Ok(StateFork { trie, nodes })
     }
 
     /// Executions and conflicts of a recent block.
