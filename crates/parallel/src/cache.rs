@@ -121,25 +121,6 @@ impl<D: StorageProbeRef> BatchCache<D> {
             }
         }
     }
-
-    /// Forgets an account's storage.
-    pub(crate) fn wipe(&mut self, address: Address) -> Result<(), D::Error> {
-        let cached = self.account(address)?;
-        cached.storage.clear();
-        cached.wiped = true;
-        Ok(())
-    }
-
-    /// Sets a slot.
-    pub(crate) fn set_slot(
-        &mut self,
-        address: Address,
-        slot: U256,
-        value: U256,
-    ) -> Result<(), D::Error> {
-        self.account(address)?.storage.insert(slot, value);
-        Ok(())
-    }
 }
 
 impl<D: StorageProbeRef> Database for BatchCache<D> {

@@ -20,6 +20,7 @@ use crate::{
     executor::Switching,
     interleave::{self, Point},
     memory::{Memory, Tables},
+    outcome::Outcomes,
     pace::{INTERVAL, Pace, Stretch, is_worth_a_call},
     recording::ReadError,
     scheduler::{Backoff, Phase, State},
@@ -28,7 +29,7 @@ use crate::{
     validation::{ReadSet, Validity, validate},
     vm::{Attempt, Buffers, Failure, Speculation, Vm},
     worker::{Batch, Picker, Slot, catch, execute_attempt, speculate},
-    write_set::WriteSet,
+    write_set::AccountWrite,
 };
 
 /// Trust in the workers: what it begins with, its most, and what an execution of theirs adds when it
@@ -55,7 +56,7 @@ pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     /// Workers asked for since the last time that none was present.
     called: usize,
     switching: Switching,
-    outcomes: Vec<TransactionOutcome>,
+    outcomes: Outcomes,
     incarnations: Vec<u32>,
     trust: u32,
     went_parallel: bool,
@@ -70,9 +71,17 @@ pub(crate) struct Committer<'a, 's, D: StorageProbeRef> {
     used: Option<Arc<Memory<D>>>,
 }
 
+/// Who has executed a transaction, and what is still to be published of it.
+enum Executed {
+    /// A worker, or the committer before the transaction's turn: the `sender`, where it was assumed.
+    Ahead { sender: Option<AccountWrite> },
+    /// The committer at its turn: everything, in place of an earlier execution's where that was `void`.
+    Here { buffers: Buffers, void: bool },
+}
+
 /// What a batch comes to.
 pub(crate) struct Committed {
-    pub(crate) outcomes: Vec<TransactionOutcome>,
+    pub(crate) outcomes: Outcomes,
     pub(crate) report: ConflictReport,
     /// How long to begin the next batch alone, in transactions.
     pub(crate) next_alone: u32,
@@ -84,7 +93,7 @@ impl<'a, 's, D: StorageProbeRef + Sync> Committer<'a, 's, D>
 where
     D::Error: std::error::Error + Send + Sync + 'static,
 {
-    /// `begin_alone` is what the batch before has left, `outcomes` what is committed already.
+    /// `begin_alone` is what the batch before has left, `outcomes` what is committed already, with space for all.
     pub(crate) fn new(
         batch: &'a Batch<'a, D>,
         wanted: usize,
@@ -100,7 +109,7 @@ where
             wanted,
             called: 0,
             switching,
-            outcomes,
+            outcomes: Outcomes::Own(outcomes),
             incarnations: vec![1; count],
             trust: TRUST_START,
             went_parallel: false,
@@ -197,7 +206,7 @@ where
     ) -> Result<(), ExecutorError> {
         let batch = self.batch;
         let mut called = false;
-        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let mut outcomes = self.take_outcomes()?;
         let result = catch(|| {
             execute_in_order(
                 memory.base_mut(),
@@ -223,7 +232,7 @@ where
                 },
             )
         });
-        self.outcomes = outcomes;
+        self.outcomes = Outcomes::Own(outcomes);
         result.unwrap_or_else(|message| {
             Err(ExecutorError::Panicked { index: self.outcomes.len(), message })
         })
@@ -231,11 +240,12 @@ where
 
     /// Commits with the help of workers as long as they are of use. Gives the memory back with
     /// everything that is committed in its base; `None` once the batch is over.
-    fn go_parallel(&mut self, memory: Memory<D>) -> Result<Option<Memory<D>>, ExecutorError> {
+    fn go_parallel(&mut self, mut memory: Memory<D>) -> Result<Option<Memory<D>>, ExecutorError> {
         let batch = self.batch;
         self.since = self.next();
         self.went_parallel = true;
         self.trust = TRUST_START;
+        memory.open(self.outcomes.share());
         let memory = Arc::new(memory);
         batch.ledger.open(self.next());
         *batch.memory.lock() = Some(memory.clone());
@@ -263,16 +273,23 @@ where
         let mut memory = Arc::into_inner(memory).ok_or_else(|| ExecutorError::Worker {
             message: "a worker kept the memory after it had left".into(),
         })?;
-        let read_error = |source| ExecutorError::Database {
-            index: self.outcomes.len(),
-            source: Box::new(source),
-        };
-        memory.fold(self.next()).map_err(read_error)?;
+        memory.close();
+        let outcomes = self.take_outcomes()?;
+        memory.fold(&outcomes[self.since as usize..]);
+        self.outcomes = Outcomes::Own(outcomes);
         if let Some(account) = batch.ledger.close() {
             memory.base_mut().set_account(batch.env.block_env.beneficiary, account);
         }
         batch.clear_slots();
         Ok(Some(memory))
+    }
+
+    /// The outcomes, while nobody else reads them.
+    fn take_outcomes(&mut self) -> Result<Vec<TransactionOutcome>, ExecutorError> {
+        let outcomes = mem::replace(&mut self.outcomes, Outcomes::Own(Vec::new()));
+        outcomes.into_own().ok_or_else(|| ExecutorError::Worker {
+            message: "a worker kept the outcomes after it had left".into(),
+        })
     }
 
     /// Looks at the clock: hands out more or less at a time, and calls workers who have gone.
@@ -312,7 +329,7 @@ where
         let scheduler = &batch.scheduler;
         let mut backoff = Backoff::default();
         let mut begun = None;
-        let speculation = loop {
+        let (speculation, written) = loop {
             interleave::point(Point::Task);
             match scheduler.state(index) {
                 state @ (State::Unclaimed | State::Left) => {
@@ -325,20 +342,24 @@ where
                     }
                     self.reserve(index);
                     begun = self.pace.begin();
-                    break self.execute(vm, index, &WriteSet::default())?;
+                    let Attempt { buffers, speculation } = self.execute(vm, index)?;
+                    break (speculation, Executed::Here { buffers, void: false });
                 }
                 State::Done => {
                     let mut slot = batch.slots[scheduler.slot(index)].lock();
-                    let Slot { speculation, buffers } = &mut *slot;
+                    let Slot { speculation, reads } = &mut *slot;
                     let Some(mut done) = speculation.take() else {
                         return Err(defect(index, "its execution was lost"));
                     };
-                    if self.stands(vm.memory(), index, buffers, &mut done) {
-                        break done;
+                    if let Some(sender) = self.stands(vm.memory(), index, reads, &mut done) {
+                        break (done, Executed::Ahead { sender });
                     }
-                    let mut old = mem::take(&mut buffers.writes);
                     drop(slot);
-                    break self.execute_again(vm, index, &mut old)?;
+                    // Workers need not execute against what is known to be wrong.
+                    vm.memory().mark_estimates(index);
+                    self.incarnations[index as usize] += 1;
+                    let Attempt { buffers, speculation } = self.execute(vm, index)?;
+                    break (speculation, Executed::Here { buffers, void: true });
                 }
                 State::Running => {
                     if scheduler.is_broken() {
@@ -365,6 +386,16 @@ where
         let outcome = self.settle(vm, index, speculation)?;
         let gas = outcome.gas_used();
         self.outcomes.push(outcome);
+        // After the outcome, where what was written is found from now on.
+        interleave::point(Point::Publish);
+        match written {
+            Executed::Ahead { sender: None } => {}
+            Executed::Ahead { sender: Some(write) } => vm.memory().publish_sender(index, &write),
+            Executed::Here { mut buffers, void } => {
+                vm.publish_committed(index, &mut buffers.writes, void);
+                vm.reuse(buffers);
+            }
+        }
         scheduler.committed(index);
         self.pace.end(begun, gas);
         if self.pace.commit(gas) {
@@ -396,63 +427,36 @@ where
         }
     }
 
-    /// Whether a worker's execution stands, which is completed then.
+    /// Whether a worker's execution stands, which is completed then: `None` where it does not, else the sender
+    /// where that was assumed.
     fn stands(
         &mut self,
         memory: &Memory<D>,
         index: u32,
-        buffers: &Buffers,
+        reads: &ReadSet,
         speculation: &mut Speculation<D::Error>,
-    ) -> bool {
+    ) -> Option<Option<AccountWrite>> {
         let batch = self.batch;
-        let reads = &buffers.reads;
         let conflict = match validate(memory, index, reads) {
-            Validity::Valid if complete(batch, memory, index, reads, speculation) => {
-                self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
-                self.pace.helped();
-                return true;
+            Validity::Valid => {
+                if let Some(sender) = complete(batch, memory, index, reads, speculation) {
+                    self.trust = (self.trust + TRUST_GAIN).min(TRUST_MOST);
+                    self.pace.helped();
+                    return Some(sender);
+                }
+                None
             }
-            Validity::Valid => None,
             Validity::Invalid(conflict) => conflict,
         };
         self.trust = self.trust.saturating_sub(1);
         batch.conflicts.lock().extend(conflict);
-        false
+        None
     }
 
-    /// Executes transaction `index` once more, whose first execution, which wrote `old`, was void.
-    fn execute_again(
-        &mut self,
-        vm: &mut Vm<'a, D>,
-        index: u32,
-        old: &mut WriteSet,
-    ) -> Result<Speculation<D::Error>, ExecutorError> {
-        // Workers need not execute against what is known to be wrong.
-        vm.memory().mark_estimates(index, old);
-        self.incarnations[index as usize] += 1;
-        old.sort();
-        self.execute(vm, index, old)
-    }
-
-    /// Executes transaction `index` at its turn and publishes what it writes in place of `old`.
-    fn execute(
-        &self,
-        vm: &mut Vm<'a, D>,
-        index: u32,
-        old: &WriteSet,
-    ) -> Result<Speculation<D::Error>, ExecutorError> {
-        match execute_attempt(self.batch, vm, index, false) {
-            Ok(Attempt { mut buffers, speculation }) => {
-                interleave::point(Point::Publish);
-                if !old.is_empty() {
-                    buffers.writes.sort();
-                }
-                vm.publish(index, &mut buffers, old, index);
-                vm.reuse(buffers);
-                Ok(speculation)
-            }
-            Err(_) => Err(defect(index, "a final read was blocked")),
-        }
+    /// Executes transaction `index` at its turn.
+    fn execute(&self, vm: &mut Vm<'a, D>, index: u32) -> Result<Attempt<D::Error>, ExecutorError> {
+        execute_attempt(self.batch, vm, index, false)
+            .map_err(|_| defect(index, "a final read was blocked"))
     }
 
     /// Turns an accepted execution into the transaction's outcome.
@@ -495,24 +499,22 @@ where
 pub(crate) static ASSUMED: [std::sync::atomic::AtomicUsize; 2] =
     [const { std::sync::atomic::AtomicUsize::new(0) }; 2];
 
-/// Completes an execution whose reads stand with the sender as it is now, where that was assumed; false where
-/// the assumption was wrong.
+/// Completes an execution whose reads stand with the sender as it is now, where that was assumed, and gives what is
+/// written of it; `None` where the assumption was wrong.
 fn complete<D: StorageProbeRef>(
     batch: &Batch<'_, D>,
     memory: &Memory<D>,
     index: u32,
     reads: &ReadSet,
     speculation: &mut Speculation<D::Error>,
-) -> bool {
-    let Some(assumed) = &reads.assumed else { return true };
-    let Speculation::Executed { state, .. } = speculation else { return false };
+) -> Option<Option<AccountWrite>> {
+    let Some(assumed) = &reads.assumed else { return Some(None) };
+    let Speculation::Executed { state, .. } = speculation else { return None };
     let transaction = &batch.transactions[index as usize];
     let write = sender::complete(memory, index, transaction, assumed, state);
     #[cfg(test)]
     ASSUMED[usize::from(write.is_some())].fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let Some(write) = write else { return false };
-    memory.publish_account(index, &write, index);
-    true
+    write.map(Some)
 }
 
 /// An error that only a defect of this crate can cause.

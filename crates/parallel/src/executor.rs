@@ -221,6 +221,10 @@ impl ParallelExecutor {
         });
         let Committed { outcomes, report, next_alone, tables } =
             result.unwrap_or_else(|message| Err(ExecutorError::Worker { message }))?;
+        // The workers are gone, and the memory with them.
+        let outcomes = outcomes.into_own().ok_or_else(|| ExecutorError::Worker {
+            message: "a worker kept the outcomes after the batch".into(),
+        })?;
         self.begin_alone.store(next_alone, Ordering::Relaxed);
         self.spare.lock().extend(tables);
         Ok(BatchOutcome { outcomes, report })

@@ -35,6 +35,8 @@
 //! | `scheduler` | which transaction stands where in the window; who begins with it |
 //! | `affinity` | which thread had best execute what |
 //! | `memory` (`publish`), `page`, `versions` | multi-version memory over the base |
+//! | `written` | the part of it that is found by who wrote it |
+//! | `appended` | outcomes that are read while others come |
 //! | `stamps` | whether a location was written since it was read, or at all |
 //! | `near` | storage that one thread has at hand |
 //! | `own_code` | code that one thread has a copy of |
@@ -52,7 +54,7 @@
 //! | `access_list` | a block access list as state and as claim |
 //! | `verify` | executing a block by its list |
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 /// What the scheduler is made of; its model takes loom's.
 mod atomics {
@@ -62,6 +64,7 @@ mod atomics {
 }
 mod access_list;
 mod affinity;
+mod appended;
 mod cache;
 mod committer;
 mod error;
@@ -88,6 +91,7 @@ mod versions;
 mod vm;
 mod worker;
 mod write_set;
+mod written;
 
 pub use access_list::{AccessList, AccessListError, ChangeDifference, ListedField};
 pub use error::ExecutorError;

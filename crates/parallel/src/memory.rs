@@ -10,12 +10,13 @@
 //! 16 slots in a row, keyed by the whole (address, page); keys are compared in full. A wiped storage (self-destruct, creation) is a
 //! version of its own: a slot version older than the latest wipe does not count.
 //!
-//! Only what somebody wrote has an entry; everything else is read from the base. The base is the
-//! batch's state with all transactions before the versions' first committed; it changes only
+//! What nobody wrote is read from the base. What one transaction alone wrote is found with that transaction
+//! ([`Written`]), and only what several wrote, or who knows, has an entry in the tables: the stamps tell which it is.
+//! The base is the batch's state with all transactions before the versions' first committed; it changes only
 //! while nobody else holds the memory.
 //!
-//! Locks: one per shard, held for one look-up or update, never while the base state is read and
-//! never two at a time except the wipes' lock, which is released before a shard is locked.
+//! Locks, in the order in which they are taken: a place of the window, a stamp's, another place of the window, a shard's.
+//! A shard's is held for one look-up or update, and none while the base state is read.
 
 mod publish;
 
@@ -35,12 +36,14 @@ use revm::{
 };
 
 use crate::{
-    LocationKind,
+    LocationKind, TransactionOutcome,
+    appended::Appended,
     cache::BatchCache,
-    page::{Page, join, page_of},
-    stamps::{Stamp, Stamps},
+    page::{Page, page_of},
+    stamps::{Stamp, Stamps, Writers},
     validation::{AccountRead, SlotRead},
-    versions::{AccountEntry, Blocked, Versioned, Versions},
+    versions::{AccountEntry, Blocked, Version, Versioned, Versions},
+    written::Written,
 };
 
 /// Shards per map. More than any plausible number of workers, so that two seldom meet.
@@ -79,6 +82,7 @@ type AccountShard = Shard<Address, AccountEntry, FbBuildHasher<20>>;
 /// The versions of all locations that somebody wrote.
 #[derive(Debug)]
 pub(crate) struct Tables {
+    written: Written,
     accounts: Box<[AccountShard]>,
     pages: Box<[PageShard]>,
     wipes: RwLock<AddressMap<Versions<()>>>,
@@ -89,6 +93,7 @@ pub(crate) struct Tables {
 impl Default for Tables {
     fn default() -> Self {
         Self {
+            written: Written::default(),
             accounts: (0..SHARDS).map(|_| RwLock::default()).collect(),
             pages: (0..SHARDS).map(|_| RwLock::default()).collect(),
             wipes: RwLock::default(),
@@ -106,6 +111,11 @@ impl Tables {
 
     /// Forgets all versions and keeps the space for them, unless there is too much of it.
     pub(crate) fn clear(mut self) -> Option<Self> {
+        (self.forget() <= KEPT_ENTRIES).then_some(self)
+    }
+
+    /// Forgets all versions. Gives how many entries there is space for.
+    fn forget(&mut self) -> usize {
         let mut capacity = 0;
         for shard in &mut self.accounts {
             let shard = shard.get_mut();
@@ -120,7 +130,19 @@ impl Tables {
         self.wipes.get_mut().clear();
         *self.any_wipe.get_mut() = false;
         self.stamps.clear();
-        (capacity <= KEPT_ENTRIES).then_some(self)
+        self.written.set_outcomes(None);
+        capacity
+    }
+
+    fn account_shard(&self, address: Address) -> &AccountShard {
+        // Any spread will do: keys are compared in full inside the shard.
+        &self.accounts[usize::from(address[19] ^ address[10]) % SHARDS]
+    }
+
+    fn page_shard(&self, key: &PageKey) -> &PageShard {
+        let (address, page) = key;
+        let spread = address[19] ^ page.byte(0) ^ page.byte(1).rotate_left(3);
+        &self.pages[usize::from(spread) % SHARDS]
     }
 }
 
@@ -160,79 +182,71 @@ impl<D: StorageProbeRef> Memory<D> {
         &mut self.base
     }
 
-    /// Moves what the transactions before `committed` wrote into the base and forgets all versions.
-    pub(crate) fn fold(&mut self, committed: u32) -> Result<(), D::Error> {
-        let Self { base, tables, probes, .. } = self;
-        let Tables { accounts, pages, wipes, any_wipe, stamps } = tables;
-        *any_wipe.get_mut() = false;
-        stamps.clear();
-        probes.get_mut().clear();
-        let wipes = std::mem::take(wipes.get_mut());
-        for (address, versions) in &wipes {
-            if versions.before(committed).is_some() {
-                base.wipe(*address)?;
-            }
-        }
-        for shard in accounts {
-            for (address, entry) in shard.get_mut().drain(..) {
-                let resolved = entry.resolve(base.basic_ref(address)?, committed);
-                let (info, _) = resolved.expect("what is committed is no estimate");
-                base.set_account(address, info);
-            }
-        }
-        for shard in pages {
-            for ((address, page), slots) in shard.get_mut().drain(..) {
-                let wiper = wipes.get(&address).and_then(|versions| versions.before(committed));
-                for (at, versions) in slots.into_slots() {
-                    if let Some(version) = versions.before(committed)
-                        && wiper.is_none_or(|wiper| version.writer >= wiper.writer)
-                    {
-                        let slot = join(page, at);
-                        base.set_slot(address, slot, version.value)?;
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// Begins a stretch whose transactions' outcomes come to `outcomes`.
+    pub(crate) fn open(&mut self, outcomes: Appended<TransactionOutcome>) {
+        self.tables.written.set_outcomes(Some(outcomes));
     }
 
-    fn account_shard(&self, address: Address) -> &AccountShard {
-        // Any spread will do: keys are compared in full inside the shard.
-        &self.tables.accounts[usize::from(address[19] ^ address[10]) % SHARDS]
+    /// Ends a stretch: forgets all versions.
+    pub(crate) fn close(&mut self) {
+        self.tables.forget();
+        self.probes.get_mut().clear();
     }
 
-    fn page_shard(&self, key: &PageKey) -> &PageShard {
-        let (address, page) = key;
-        let spread = address[19] ^ page.byte(0) ^ page.byte(1).rotate_left(3);
-        &self.tables.pages[usize::from(spread) % SHARDS]
+    /// Brings the base up to `outcomes`, those of the stretch that is over.
+    pub(crate) fn fold(&mut self, outcomes: &[TransactionOutcome]) {
+        for outcome in outcomes {
+            if let TransactionOutcome::Executed { state, .. } = outcome {
+                self.base.commit(state);
+            }
+        }
+    }
+
+    /// What was written of the account at `address`, told to `look`, where that was by `writers`.
+    fn with_entry<R>(
+        &self,
+        address: Address,
+        writers: Writers,
+        reader: u32,
+        look: impl FnOnce(Option<&AccountEntry>) -> R,
+    ) -> R {
+        match writers {
+            Writers::One(writer) if writer < reader => {
+                look(Some(&self.tables.written.account(writer, address)))
+            }
+            Writers::Nobody | Writers::One(_) => look(None),
+            Writers::Many => look(self.tables.account_shard(address).read().get(&address)),
+        }
     }
 
     /// The account at `address` as transaction `reader` sees it, and which fields of it somebody wrote,
-    /// given what it is in the base.
+    /// given what it is in the base and who wrote it.
     pub(crate) fn account(
         &self,
         address: Address,
         reader: u32,
         base: Option<AccountInfo>,
+        writers: Writers,
     ) -> Result<(Option<AccountInfo>, Versioned), Blocked> {
-        match self.account_shard(address).read().get(&address) {
+        self.with_entry(address, writers, reader, |entry| match entry {
             Some(entry) => entry.resolve(base, reader),
             None => Ok((base, Versioned::default())),
-        }
+        })
     }
 
     /// The account at `address` as transactions before `reader` have left it so far: what is about to
-    /// change is passed over. `base` is what it is in the base.
+    /// change is passed over. `base` is what it is in the base, and `writers` wrote it.
     pub(crate) fn account_so_far(
         &self,
         address: Address,
         reader: u32,
         base: AccountInfo,
+        writers: Writers,
     ) -> Option<AccountInfo> {
-        match self.account_shard(address).read().get(&address) {
+        self.with_entry(address, writers, reader, |entry| match entry {
             Some(entry) => entry.so_far(base, reader),
             None => Some(base),
-        }
+        })
     }
 
     /// The first field of `read` that transaction `reader` would see otherwise now, and who wrote it.
@@ -241,8 +255,22 @@ impl<D: StorageProbeRef> Memory<D> {
         read: &AccountRead,
         reader: u32,
     ) -> Option<(LocationKind, Option<u32>)> {
-        // What has no entry nobody has written, and nobody takes an entry away.
-        self.account_shard(read.address).read().get(&read.address)?.difference(read, reader)
+        let writers = self.account_writers(read.address);
+        self.with_entry(read.address, writers, reader, |entry| match entry {
+            Some(entry) => entry.difference(read, reader),
+            None => AccountEntry::default().difference(read, reader),
+        })
+    }
+
+    /// Who has written the account at `address`.
+    pub(crate) fn account_writers(&self, address: Address) -> Writers {
+        let stamps = &self.tables.stamps;
+        stamps.find(stamps.account_spot(address)).writers()
+    }
+
+    fn page_writers(&self, address: Address, page: U256) -> Writers {
+        let stamps = &self.tables.stamps;
+        stamps.find(stamps.page_spot(address, page)).writers()
     }
 
     /// The value of a storage slot as transaction `reader` sees it, and whether anybody wrote it.
@@ -263,25 +291,37 @@ impl<D: StorageProbeRef> Memory<D> {
 
     /// Tells `each` the slots of a page that transactions before `reader` wrote: place, and value or who is
     /// about to change it. Gives whether every later reader sees the same, until somebody writes
-    /// the page. Storage must not have been wiped in this stretch.
+    /// the page, which was by `writers`. Storage must not have been wiped in this stretch.
     pub(crate) fn page(
         &self,
-        address: Address,
-        page: U256,
+        (address, page): (Address, U256),
         reader: u32,
+        writers: Writers,
         mut each: impl FnMut(u8, Result<U256, Blocked>),
     ) -> bool {
-        let key = (address, page);
-        let shard = self.page_shard(&key).read();
         let mut lasts = true;
-        for (at, versions) in shard.get(&key).map_or(&[][..], Page::slots) {
-            lasts &= versions.all_before(reader);
-            match versions.resolve(reader, LocationKind::Storage) {
-                Ok(Some(version)) => each(*at, Ok(version.value)),
-                Ok(None) => {}
-                Err(blocked) => {
-                    lasts = false;
-                    each(*at, Err(blocked));
+        match writers {
+            Writers::Nobody => {}
+            Writers::One(writer) if writer >= reader => lasts = false,
+            Writers::One(writer) => {
+                self.tables.written.page(writer, address, page, |at, version| {
+                    lasts &= !version.estimate;
+                    each(at, version.known(LocationKind::Storage).map(|known| known.value));
+                });
+            }
+            Writers::Many => {
+                let key = (address, page);
+                let shard = self.tables.page_shard(&key).read();
+                for (at, versions) in shard.get(&key).map_or(&[][..], Page::slots) {
+                    lasts &= versions.all_before(reader);
+                    match versions.resolve(reader, LocationKind::Storage) {
+                        Ok(Some(version)) => each(*at, Ok(version.value)),
+                        Ok(None) => {}
+                        Err(blocked) => {
+                            lasts = false;
+                            each(*at, Err(blocked));
+                        }
+                    }
                 }
             }
         }
@@ -315,10 +355,17 @@ impl<D: StorageProbeRef> Memory<D> {
     ) -> Result<Option<Resolved<U256>>, Blocked> {
         let wipe = self.latest_wipe(address, reader);
         let (page, at) = page_of(slot);
-        let key = (address, page);
-        let shard = self.page_shard(&key).read();
-        let slots = shard.get(&key);
-        let version = slots.and_then(|it| it.slot(at)).and_then(|it| it.before(reader));
+        let version = match self.page_writers(address, page) {
+            Writers::One(writer) if writer < reader => {
+                self.tables.written.slot(writer, address, slot)
+            }
+            Writers::Nobody | Writers::One(_) => None,
+            Writers::Many => {
+                let key = (address, page);
+                let shard = self.tables.page_shard(&key).read();
+                shard.get(&key).and_then(|it| it.slot(at)).and_then(|it| it.before(reader)).copied()
+            }
+        };
         match (wipe, version) {
             (Some((wiper, estimate)), version) if version.is_none_or(|v| v.writer < wiper) => {
                 if estimate {
@@ -326,11 +373,9 @@ impl<D: StorageProbeRef> Memory<D> {
                 }
                 Ok(Some(Resolved { value: U256::ZERO, writer: Some(wiper) }))
             }
-            (_, Some(version)) if version.estimate => {
-                Err(Blocked { writer: version.writer, kind: LocationKind::Storage })
-            }
             (_, Some(version)) => {
-                Ok(Some(Resolved { value: version.value, writer: Some(version.writer) }))
+                let Version { value, writer, .. } = *version.known(LocationKind::Storage)?;
+                Ok(Some(Resolved { value, writer: Some(writer) }))
             }
             (_, None) => Ok(None),
         }

@@ -38,7 +38,7 @@ struct NearSlot {
 struct NearPage {
     address: Address,
     page: U256,
-    seen: u32,
+    seen: Option<Stamp>,
     /// The first transaction for which it holds.
     from: u32,
     slots: Vec<NearSlot>,
@@ -82,7 +82,7 @@ impl Near {
         }
         let near = &mut self.pages[stamp.place as usize % PAGES];
         let known = near.page == page && near.address == address;
-        if !known || near.seen != stamp.seen || near.from > reader {
+        if !known || near.seen != Some(stamp) || near.from > reader {
             if known {
                 // What nobody wrote is as in the base, which stays.
                 near.slots.retain(|slot| !slot.versioned);
@@ -90,10 +90,12 @@ impl Near {
                 near.slots.clear();
                 (near.address, near.page) = (address, page);
             }
-            near.seen = stamp.seen;
+            near.seen = Some(stamp);
             near.from = if stamp.is_untouched() {
                 0
-            } else if memory.page(address, page, reader, |at, value| near.set(at, true, value)) {
+            } else if memory.page((address, page), reader, stamp.writers(), |at, value| {
+                near.set(at, true, value);
+            }) {
                 reader
             } else {
                 NEVER
@@ -107,11 +109,11 @@ impl Near {
         Ok((value, false))
     }
 
-    /// Tells that this thread has just written `slots` of a page as transaction `writer`; `before` is the
-    /// page's stamp from before.
+    /// Tells that this thread has just written `slots` of a page as transaction `writer`; `before` and `after` are
+    /// the page's stamps.
     pub(crate) fn wrote(
         &mut self,
-        before: Stamp,
+        (before, after): (Stamp, Stamp),
         (address, page): (Address, U256),
         writer: u32,
         slots: &[SlotWrite],
@@ -119,7 +121,7 @@ impl Near {
         let Some(near) = self.pages.get_mut(before.place as usize % PAGES) else { return };
         let stands = near.page == page
             && near.address == address
-            && near.seen == before.seen
+            && near.seen == Some(before)
             && near.from <= writer;
         if !stands {
             return;
@@ -127,7 +129,7 @@ impl Near {
         for write in slots {
             near.set(page_of(write.slot).1, true, Ok(write.value));
         }
-        near.seen = before.seen.wrapping_add(1);
+        near.seen = Some(after);
         near.from = writer + 1;
     }
 }

@@ -5,7 +5,10 @@ use revm::{
     state::EvmState,
 };
 
-use crate::ConflictReport;
+use crate::{
+    ConflictReport,
+    appended::{Appended, Appender},
+};
 
 /// The outcome of one transaction of a batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,4 +50,48 @@ pub struct BatchOutcome {
     pub outcomes: Vec<TransactionOutcome>,
     /// Executions and conflicts.
     pub report: ConflictReport,
+}
+
+/// The outcomes of a batch as they are committed.
+#[derive(Debug)]
+pub(crate) enum Outcomes {
+    /// The committer has them for itself.
+    Own(Vec<TransactionOutcome>),
+    /// Workers read what is committed.
+    Shared(Appender<TransactionOutcome>),
+}
+
+impl Outcomes {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Own(outcomes) => outcomes.len(),
+            Self::Shared(outcomes) => outcomes.len(),
+        }
+    }
+
+    pub(crate) fn push(&mut self, outcome: TransactionOutcome) {
+        match self {
+            Self::Own(outcomes) => outcomes.push(outcome),
+            Self::Shared(outcomes) => outcomes.push(outcome),
+        }
+    }
+
+    /// Shares them with others, as far as they have space for what is to come.
+    pub(crate) fn share(&mut self) -> Appended<TransactionOutcome> {
+        if let Self::Own(outcomes) = self {
+            *self = Self::Shared(Appender::new(std::mem::take(outcomes)));
+        }
+        match self {
+            Self::Shared(outcomes) => outcomes.appended(),
+            Self::Own(_) => unreachable!("they were shared just above"),
+        }
+    }
+
+    /// Takes them back; `None` where somebody still reads them.
+    pub(crate) fn into_own(self) -> Option<Vec<TransactionOutcome>> {
+        match self {
+            Self::Own(outcomes) => Some(outcomes),
+            Self::Shared(outcomes) => outcomes.into_vec(),
+        }
+    }
 }

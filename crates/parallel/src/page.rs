@@ -10,10 +10,11 @@ use crate::versions::Versions;
 
 /// Slots of a page, as a power of two.
 const PAGE_BITS: usize = 4;
+pub(crate) const PAGE_SLOTS: u8 = 1 << PAGE_BITS;
 
 /// The page of a slot, and where in it the slot is.
 pub(crate) fn page_of(slot: U256) -> (U256, u8) {
-    (slot >> PAGE_BITS, slot.byte(0) & ((1 << PAGE_BITS) - 1))
+    (slot >> PAGE_BITS, slot.byte(0) & (PAGE_SLOTS - 1))
 }
 
 /// The slot at place `at` of a page.
@@ -29,11 +30,6 @@ impl Page {
     /// The slots, with their places, in the order in which they were first written.
     pub(crate) fn slots(&self) -> &[(u8, Versions<U256, 2>)] {
         &self.0
-    }
-
-    /// The same, taken apart.
-    pub(crate) fn into_slots(self) -> impl Iterator<Item = (u8, Versions<U256, 2>)> {
-        self.0.into_iter()
     }
 
     /// The versions of the slot at place `at`.

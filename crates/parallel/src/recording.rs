@@ -163,12 +163,14 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
         let account = if untouched {
             Ok((base, Versioned::default()))
         } else {
-            memory.account(address, self.reader, base)
+            memory.account(address, self.reader, base, stamp.writers())
         };
         if let (Some(transaction), Some(base)) = (sent, sender_in_base) {
             let so_far = match &account {
                 Ok((info, _)) => info.clone(),
-                Err(_) => memory.account_so_far(address, self.reader, base.clone()),
+                Err(_) => {
+                    memory.account_so_far(address, self.reader, base.clone(), stamp.writers())
+                }
             };
             if let Some(mut info) = sender::assume(transaction, &base, so_far) {
                 // Whatever comes of the account meanwhile, it is looked at again in the end.

@@ -103,7 +103,8 @@ pub(crate) fn complete<D: StorageProbeRef>(
     let (balance, nonce) = assumed.base;
     let base =
         AccountInfo { balance, nonce, code_hash: KECCAK_EMPTY, account_id: None, code: None };
-    let (now, _) = memory.account(sender, index, Some(base)).ok()?;
+    let writers = memory.account_writers(sender);
+    let (now, _) = memory.account(sender, index, Some(base), writers).ok()?;
     let now = now.filter(|now| now.code_hash == KECCAK_EMPTY && now.nonce == transaction.nonce)?;
     if transaction.max_balance_spending().map_or(true, |most| now.balance < most) {
         return None;

@@ -45,11 +45,18 @@ impl CodeWrite {
 }
 
 /// One transaction's value of a location.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Version<T> {
     pub(crate) writer: u32,
     pub(crate) estimate: bool,
     pub(crate) value: T,
+}
+
+impl<T> Version<T> {
+    /// The version, unless it is about to change.
+    pub(crate) fn known(&self, kind: LocationKind) -> Result<&Self, Blocked> {
+        if self.estimate { Err(Blocked { writer: self.writer, kind }) } else { Ok(self) }
+    }
 }
 
 /// The values of a location in the order of their writers: the last that is committed, or none, and
@@ -93,10 +100,7 @@ impl<T, const N: usize> Versions<T, N> {
         reader: u32,
         kind: LocationKind,
     ) -> Result<Option<&Version<T>>, Blocked> {
-        match self.before(reader) {
-            Some(version) if version.estimate => Err(Blocked { writer: version.writer, kind }),
-            version => Ok(version),
-        }
+        self.before(reader).map(|version| version.known(kind)).transpose()
     }
 
     /// Sets the value that `writer` gives. Nobody before transaction `floor` reads any more.
@@ -113,6 +117,16 @@ impl<T, const N: usize> Versions<T, N> {
                 }
             }
             _ => self.0.push(version),
+        }
+    }
+
+    /// Takes over the version of `writer` in `versions`, which has no others.
+    fn take_over(&mut self, writer: u32, versions: Self) {
+        for version in versions.0 {
+            self.set(writer, version.value, 0);
+            if version.estimate {
+                self.mark_estimate(writer);
+            }
         }
     }
 
@@ -208,6 +222,28 @@ impl AccountEntry {
             info.nonce = version.value;
         }
         Some(info)
+    }
+
+    /// Takes over the balance and nonce that `writer`, who has written neither before, has in `entry`.
+    pub(crate) fn take_over(&mut self, writer: u32, entry: Self) {
+        self.balance.take_over(writer, entry.balance);
+        self.nonce.take_over(writer, entry.nonce);
+    }
+
+    /// Removes the balance and nonce of `writer`.
+    pub(crate) fn remove(&mut self, writer: u32) {
+        self.balance.remove(writer);
+        self.nonce.remove(writer);
+    }
+
+    /// Marks what `writer` wrote as about to change.
+    pub(crate) fn mark_estimate(&mut self, writer: u32) {
+        self.balance.mark_estimate(writer);
+        self.nonce.mark_estimate(writer);
+        if let Some(rare) = &mut self.rare {
+            rare.code.mark_estimate(writer);
+            rare.exists.mark_estimate(writer);
+        }
     }
 
     /// Removes what `writer` wrote in `stale` and does not in `kept`.

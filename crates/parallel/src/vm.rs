@@ -206,27 +206,34 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         &self.evm.context().journaled_state.database.memory
     }
 
-    /// Makes what `buffers` hold the writes of transaction `writer` in place of `old`, see [`Memory::publish`].
-    pub(crate) fn publish(
-        &mut self,
-        writer: u32,
-        buffers: &mut Buffers,
-        old: &WriteSet,
-        floor: u32,
-    ) {
+    /// Publishes what `buffers` hold as the writes of transaction `writer`, which are executed ahead of their turn, see
+    /// [`Memory::publish_ahead`].
+    pub(crate) fn publish_ahead(&mut self, writer: u32, buffers: &mut Buffers, floor: u32) {
         let RecordingDb { memory, near, .. } = &mut self.evm.context_mut().journaled_state.database;
         let Buffers { reads, writes } = buffers;
-        // What is executed at its turn is not looked at again; and to look through many stamps for each write
-        // costs more than to look at each read again.
-        let pass = writer != floor && reads.stamps.len() <= MOST_PASSED;
-        memory.publish(writer, writes, old, floor, |before, page| {
+        // To look through many stamps for each write costs more than to look at each read again.
+        let pass = reads.stamps.len() <= MOST_PASSED;
+        memory.publish_ahead(writer, writes, floor, |(before, after), page| {
             if pass {
                 for stamp in &mut reads.stamps {
-                    stamp.pass(before);
+                    stamp.pass(before, after);
                 }
             }
             if let Some((address, page, slots)) = page {
-                near.wrote(before, (address, page), writer, slots);
+                near.wrote((before, after), (address, page), writer, slots);
+            }
+        });
+    }
+
+    /// Publishes the writes of transaction `writer`, whose outcome is there, see [`Memory::publish_committed`].
+    pub(crate) fn publish_committed(&mut self, writer: u32, writes: &mut WriteSet, void: bool) {
+        let RecordingDb { memory, near, .. } = &mut self.evm.context_mut().journaled_state.database;
+        if void {
+            writes.sort();
+        }
+        memory.publish_committed(writer, writes, void, |passed, page| {
+            if let Some((address, page, slots)) = page {
+                near.wrote(passed, (address, page), writer, slots);
             }
         });
     }

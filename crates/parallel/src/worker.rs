@@ -28,6 +28,7 @@ use crate::{
     payment::Payments,
     recording::Interrupt,
     scheduler::{Backoff, Phase, Scheduler, State},
+    validation::ReadSet,
     vm::{Attempt, Buffers, Failure, Speculation, Vm},
     write_set::WriteSet,
 };
@@ -36,9 +37,9 @@ use crate::{
 pub(crate) struct Slot<E> {
     /// How the execution ended that waits for the committer.
     pub(crate) speculation: Option<Speculation<E>>,
-    /// What it read and what it writes, which the committer looks at where it is; afterwards lists for the
-    /// next execution in this place.
-    pub(crate) buffers: Buffers,
+    /// What it read, which the committer looks at where it is; afterwards lists for the next execution in this
+    /// place.
+    pub(crate) reads: ReadSet,
 }
 
 /// What all threads of a batch share.
@@ -76,7 +77,7 @@ impl<'a, D: StorageProbeRef> Batch<'a, D> {
             transactions,
             payments,
             slots: (0..scheduler.slots())
-                .map(|_| Mutex::new(Slot { speculation: None, buffers: Buffers::default() }))
+                .map(|_| Mutex::new(Slot { speculation: None, reads: ReadSet::default() }))
                 .collect(),
             scheduler,
             affinity: Affinity::of(transactions, threads),
@@ -232,12 +233,12 @@ where
         Ok(mut attempt) => {
             interleave::point(Point::Publish);
             let floor = scheduler.next_commit();
-            vm.publish(index, &mut attempt.buffers, &WriteSet::default(), floor);
+            vm.publish_ahead(index, &mut attempt.buffers, floor);
             let Attempt { mut buffers, speculation } = attempt;
             gas = speculation.gas_used();
             let mut slot = batch.slots[scheduler.slot(index)].lock();
             slot.speculation = Some(speculation);
-            mem::swap(&mut slot.buffers, &mut buffers);
+            mem::swap(&mut slot.reads, &mut buffers.reads);
             drop(slot);
             vm.reuse(buffers);
             State::Done

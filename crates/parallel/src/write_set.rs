@@ -149,10 +149,6 @@ impl WriteSet {
         self.slots.chunk_by(move |one, next| page(one) == page(next))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.accounts.is_empty() && self.slots.is_empty()
-    }
-
     /// Sorts the whole set, as [`Self::account`] and [`Self::writes_slot`] need it.
     pub(crate) fn sort(&mut self) {
         self.accounts.sort_unstable_by_key(|write| write.address);

@@ -1,70 +1,217 @@
 //! What writers do to the memory.
 //!
-//! Invariant: each location is changed under its shard's lock, and its stamp after that.
+//! Invariant: each location is changed under its shard's lock, and its stamp after that. What one
+//! transaction alone has written is changed by changing its list or its outcome. When a second one comes,
+//! what the first wrote to the stamp's locations goes to the tables, under the stamp's lock and before the stamp tells
+//! of many; should the first have changed its mind meanwhile, which changes the stamp, that is taken back.
 
 use std::sync::atomic::Ordering;
 
 use alloy_primitives::{Address, U256};
 use plasma_vm::StorageProbeRef;
+use smallvec::SmallVec;
 
-use super::Memory;
+use super::{Memory, Tables};
 use crate::{
     page::page_of,
-    stamps::Stamp,
+    stamps::{Spot, Stamp, Writers},
+    versions::{AccountEntry, Version},
     write_set::{AccountWrite, SlotWrite, WriteSet},
+    written::Written,
 };
 
+/// A stamp before and after a write.
+pub(crate) type Passed = (Stamp, Stamp);
+
+/// A location that was put into the tables: an account, or a slot of one.
+type Moved = (Address, Option<U256>);
+
 impl<D: StorageProbeRef> Memory<D> {
-    /// Makes `new` the writes of `writer`, in place of `old`. The slots of both are sorted, and the accounts of
-    /// both unless `old` is empty. All transactions before `floor` are committed. `passed` is told each
-    /// stamp that this changes as it was before, with the page where it is one's.
-    pub(crate) fn publish(
+    /// Publishes what `writer` wrote ahead of its turn, for which `writes` gets a list that is not needed any
+    /// more. Its slots are sorted. All transactions before `floor` are committed. `passed` is told each
+    /// stamp that this changes, with the page where it is one's.
+    pub(crate) fn publish_ahead(
+        &self,
+        writer: u32,
+        writes: &mut WriteSet,
+        floor: u32,
+        passed: impl FnMut(Passed, Option<(Address, U256, &[SlotWrite])>),
+    ) {
+        let listed = self.tables.written.list(writer, writes);
+        self.tables.publish(writer, listed.writes(), floor, passed);
+    }
+
+    /// Publishes what `writer` wrote, whose outcome is there, in place of what it has listed where that was
+    /// `void`; then `new` is sorted. See [`Self::publish_ahead`].
+    pub(crate) fn publish_committed(
         &self,
         writer: u32,
         new: &WriteSet,
-        old: &WriteSet,
-        floor: u32,
-        mut passed: impl FnMut(Stamp, Option<(Address, U256, &[SlotWrite])>),
+        void: bool,
+        passed: impl FnMut(Passed, Option<(Address, U256, &[SlotWrite])>),
     ) {
-        for write in &new.accounts {
-            if let Some(before) = self.publish_account(writer, write, floor) {
-                passed(before, None);
-            }
-        }
-        for slots in new.pages() {
-            let address = slots[0].address;
-            let (page, _) = page_of(slots[0].slot);
-            let key = (address, page);
-            let mut shard = self.page_shard(&key).write();
-            let versions = shard.entry(key).or_default();
-            for write in slots {
-                versions.entry(page_of(write.slot).1).set(writer, write.value, floor);
-            }
-            drop(shard);
-            let before = self.tables.stamps.page_written(address, page);
-            passed(before, Some((address, page, slots)));
-        }
-        if !old.is_empty() {
-            self.withdraw(writer, new, old);
+        self.tables.publish(writer, new, writer, passed);
+        if void {
+            self.tables.withdraw(writer, new, self.tables.written.listed(writer).writes());
         }
     }
 
-    /// Makes `write` the transaction `writer`'s of an account, see [`Self::publish`]. Gives the account's
-    /// stamp from before.
-    pub(crate) fn publish_account(
+    /// Makes `write` the transaction `writer`'s of its sender, which is committed.
+    pub(crate) fn publish_sender(&self, writer: u32, write: &AccountWrite) {
+        let spot = self.tables.stamps.account_spot(write.address);
+        self.tables
+            .announce(spot, writer, true, &|| self.tables.set_account(writer, write, writer));
+    }
+
+    /// Marks what `writer` has listed as about to change.
+    pub(crate) fn mark_estimates(&self, writer: u32) {
+        let tables = &self.tables;
+        tables.written.mark_void(writer);
+        let listed = tables.written.listed(writer);
+        for write in &listed.writes().accounts {
+            if write.wipe
+                && let Some(versions) = tables.wipes.write().get_mut(&write.address)
+            {
+                versions.mark_estimate(writer);
+            }
+            if self.account_writers(write.address) == Writers::Many
+                && let Some(entry) =
+                    tables.account_shard(write.address).write().get_mut(&write.address)
+            {
+                entry.mark_estimate(writer);
+            }
+        }
+        for write in &listed.writes().slots {
+            let (page, at) = page_of(write.slot);
+            if self.page_writers(write.address, page) != Writers::Many {
+                continue;
+            }
+            let key = (write.address, page);
+            let mut shard = tables.page_shard(&key).write();
+            if let Some(versions) = shard.get_mut(&key).and_then(|page| page.slot_mut(at)) {
+                versions.mark_estimate(writer);
+            }
+        }
+    }
+}
+
+impl Tables {
+    fn publish(
         &self,
         writer: u32,
-        write: &AccountWrite,
+        writes: &WriteSet,
         floor: u32,
-    ) -> Option<Stamp> {
-        if write.wipe {
-            // Relaxed: see `latest_wipe`.
-            self.tables.any_wipe.store(true, Ordering::Relaxed);
-            self.tables.wipes.write().entry(write.address).or_default().set(writer, (), floor);
+        mut passed: impl FnMut(Passed, Option<(Address, U256, &[SlotWrite])>),
+    ) {
+        let alone = Written::holds(writes);
+        for write in &writes.accounts {
+            if write.wipe {
+                // Relaxed: see `latest_wipe`.
+                self.any_wipe.store(true, Ordering::Relaxed);
+                self.wipes.write().entry(write.address).or_default().set(writer, (), floor);
+            }
+            if write.has_fields() {
+                let spot = self.stamps.account_spot(write.address);
+                // Other fields are found in the tables only.
+                let alone = alone && write.code.is_none() && write.exists.is_none();
+                let set = || self.set_account(writer, write, floor);
+                passed(self.announce(spot, writer, alone, &set), None);
+            }
         }
-        if !write.has_fields() {
-            return None;
+        for slots in writes.pages() {
+            let address = slots[0].address;
+            let (page, _) = page_of(slots[0].slot);
+            let spot = self.stamps.page_spot(address, page);
+            let set = || self.set_page((address, page), writer, slots, floor);
+            passed(self.announce(spot, writer, alone, &set), Some((address, page, slots)));
         }
+    }
+
+    /// Changes the stamp of a location that `writer` has written. `set` puts that into the tables, unless
+    /// `writer` is `alone` and can be told so.
+    fn announce(&self, spot: Spot, writer: u32, alone: bool, set: &dyn Fn()) -> Passed {
+        loop {
+            let before = self.stamps.find(spot);
+            let after_one = before.after_one(writer).filter(|_| alone);
+            match (before.writers(), after_one) {
+                (_, Some(after)) => {
+                    if self.stamps.change(before, after) {
+                        return (before, after);
+                    }
+                }
+                (Writers::Nobody, None) => {
+                    set();
+                    let after = before.after_many();
+                    if self.stamps.change(before, after) {
+                        return (before, after);
+                    }
+                }
+                (Writers::One(by), None) => {
+                    let _lock = self.stamps.lock(before);
+                    if self.stamps.find(spot) != before {
+                        continue;
+                    }
+                    let moved = self.move_in(by, before.place);
+                    set();
+                    let after = before.after_many();
+                    if self.stamps.change(before, after) {
+                        return (before, after);
+                    }
+                    self.move_out(by, moved);
+                }
+                (Writers::Many, None) => {
+                    set();
+                    return self.stamps.count(before);
+                }
+            }
+        }
+    }
+
+    /// Puts into the tables what `writer`, so far the only one, wrote to the locations of a stamp.
+    fn move_in(&self, writer: u32, place: u32) -> SmallVec<[Moved; 2]> {
+        // Nobody reads the tables for it, so that nothing in it is too old.
+        const FLOOR: u32 = 0;
+        let moved = std::cell::RefCell::new(SmallVec::new());
+        let account = |address: Address, entry: &dyn Fn() -> AccountEntry| {
+            if self.stamps.find(self.stamps.account_spot(address)).place == place {
+                let mut shard = self.account_shard(address).write();
+                shard.entry(address).or_default().take_over(writer, entry());
+                moved.borrow_mut().push((address, None));
+            }
+        };
+        let slot = |address: Address, slot: U256, version: Version<U256>| {
+            let (page, at) = page_of(slot);
+            if self.stamps.find(self.stamps.page_spot(address, page)).place == place {
+                let key = (address, page);
+                let mut shard = self.page_shard(&key).write();
+                let versions = shard.entry(key).or_default().entry(at);
+                versions.set(writer, version.value, FLOOR);
+                if version.estimate {
+                    versions.mark_estimate(writer);
+                }
+                moved.borrow_mut().push((address, Some(slot)));
+            }
+        };
+        self.written.all(writer, account, slot);
+        moved.into_inner()
+    }
+
+    /// Takes back what [`Self::move_in`] did.
+    fn move_out(&self, writer: u32, moved: SmallVec<[Moved; 2]>) {
+        for (address, slot) in moved {
+            match slot {
+                None => {
+                    let mut shard = self.account_shard(address).write();
+                    if let Some(entry) = shard.get_mut(&address) {
+                        entry.remove(writer);
+                    }
+                }
+                Some(slot) => self.remove_slot(writer, address, slot),
+            }
+        }
+    }
+
+    fn set_account(&self, writer: u32, write: &AccountWrite, floor: u32) {
         let mut shard = self.account_shard(write.address).write();
         let entry = shard.entry(write.address).or_default();
         if let Some(balance) = write.balance {
@@ -86,8 +233,23 @@ impl<D: StorageProbeRef> Memory<D> {
                 rare.exists.set(writer, exists, floor);
             }
         }
-        drop(shard);
-        Some(self.tables.stamps.account_written(write.address))
+    }
+
+    fn set_page(&self, key: (Address, U256), writer: u32, slots: &[SlotWrite], floor: u32) {
+        let mut shard = self.page_shard(&key).write();
+        let versions = shard.entry(key).or_default();
+        for write in slots {
+            versions.entry(page_of(write.slot).1).set(writer, write.value, floor);
+        }
+    }
+
+    fn remove_slot(&self, writer: u32, address: Address, slot: U256) {
+        let (page, at) = page_of(slot);
+        let key = (address, page);
+        let mut shard = self.page_shard(&key).write();
+        if let Some(versions) = shard.get_mut(&key).and_then(|page| page.slot_mut(at)) {
+            versions.remove(writer);
+        }
     }
 
     /// Removes what `old` wrote and `new` does not.
@@ -96,52 +258,26 @@ impl<D: StorageProbeRef> Memory<D> {
             let kept = new.account(stale.address);
             if stale.wipe
                 && !kept.is_some_and(|kept| kept.wipe)
-                && let Some(versions) = self.tables.wipes.write().get_mut(&stale.address)
+                && let Some(versions) = self.wipes.write().get_mut(&stale.address)
             {
                 versions.remove(writer);
             }
-            if let Some(entry) = self.account_shard(stale.address).write().get_mut(&stale.address) {
-                entry.withdraw(writer, stale, kept);
+            if stale.has_fields() {
+                let spot = self.stamps.account_spot(stale.address);
+                self.announce(spot, writer, true, &|| {
+                    let mut shard = self.account_shard(stale.address).write();
+                    if let Some(entry) = shard.get_mut(&stale.address) {
+                        entry.withdraw(writer, stale, kept);
+                    }
+                });
             }
-            self.tables.stamps.account_written(stale.address);
         }
         for stale in &old.slots {
             if !new.writes_slot(stale.address, stale.slot) {
-                let (page, at) = page_of(stale.slot);
-                let key = (stale.address, page);
-                let mut shard = self.page_shard(&key).write();
-                if let Some(versions) = shard.get_mut(&key).and_then(|page| page.slot_mut(at)) {
-                    versions.remove(writer);
-                }
-                drop(shard);
-                self.tables.stamps.page_written(stale.address, page);
-            }
-        }
-    }
-
-    /// Marks what `writer` published as about to change.
-    pub(crate) fn mark_estimates(&self, writer: u32, writes: &WriteSet) {
-        for write in &writes.accounts {
-            if write.wipe
-                && let Some(versions) = self.tables.wipes.write().get_mut(&write.address)
-            {
-                versions.mark_estimate(writer);
-            }
-            let mut shard = self.account_shard(write.address).write();
-            let Some(entry) = shard.get_mut(&write.address) else { continue };
-            entry.balance.mark_estimate(writer);
-            entry.nonce.mark_estimate(writer);
-            if let Some(rare) = &mut entry.rare {
-                rare.code.mark_estimate(writer);
-                rare.exists.mark_estimate(writer);
-            }
-        }
-        for write in &writes.slots {
-            let (page, at) = page_of(write.slot);
-            let key = (write.address, page);
-            let mut shard = self.page_shard(&key).write();
-            if let Some(versions) = shard.get_mut(&key).and_then(|page| page.slot_mut(at)) {
-                versions.mark_estimate(writer);
+                let (page, _) = page_of(stale.slot);
+                let spot = self.stamps.page_spot(stale.address, page);
+                let remove = || self.remove_slot(writer, stale.address, stale.slot);
+                self.announce(spot, writer, true, &remove);
             }
         }
     }
