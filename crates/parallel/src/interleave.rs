@@ -9,6 +9,8 @@ pub(crate) enum Point {
     Read,
     /// Has executed, and is about to publish.
     Publish,
+    /// Has seen a stamp, and is about to change it.
+    Stamp,
     /// Has done its task, and is about to tell the scheduler.
     Report,
 }

@@ -5,8 +5,13 @@
 //! it was by a later transaction or about to change. So a slot comes from here exactly where reading the
 //! memory now, or at the moment of the stamp, would have given it.
 //!
+//! Within one transaction a page is asked for as it was when the transaction first read of it, under the stamp that
+//! was noted down then: the next slot of the same page needs no look at the stamp.
+//!
 //! Automated calls come back to the same contracts. A page that nobody else has written meanwhile costs
 //! a look at its stamp, in place of a lock and several look-ups for each slot.
+
+use std::mem;
 
 use alloy_primitives::{Address, U256};
 use plasma_vm::StorageProbeRef;
@@ -14,21 +19,24 @@ use revm::DatabaseRef;
 
 use crate::{
     memory::{Memory, MemoryError},
-    page::page_of,
+    page::{PAGE_SLOTS, Places, page_of},
     stamps::Stamp,
     versions::Blocked,
     write_set::SlotWrite,
 };
 
 /// Pages that are remembered, each in the place that its stamp gives it: a power of two.
-const PAGES: usize = 512;
+const PAGES: usize = 1024;
+/// Slots of a page for which there is space at first.
+const USUAL_SLOTS: usize = 4;
+/// Nearly all stamps are the first of their row, and neighbours in it far from each other here.
+const ROW_APART: u32 = 61;
 
 /// No transaction is as late as this.
 const NEVER: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct NearSlot {
-    at: u8,
     /// Whether a transaction of the batch has written it.
     versioned: bool,
     value: Result<U256, Blocked>,
@@ -41,16 +49,58 @@ struct NearPage {
     seen: Option<Stamp>,
     /// The first transaction for which it holds.
     from: u32,
+    places: Places,
     slots: Vec<NearSlot>,
 }
 
 impl NearPage {
     fn set(&mut self, at: u8, versioned: bool, value: Result<U256, Blocked>) {
-        let slot = NearSlot { at, versioned, value };
-        match self.slots.iter_mut().find(|other| other.at == at) {
-            Some(other) => *other = slot,
-            None => self.slots.push(slot),
+        let slot = NearSlot { versioned, value };
+        match self.places.find(at) {
+            Some(index) => self.slots[index] = slot,
+            None => {
+                if self.slots.capacity() == 0 {
+                    self.slots.reserve_exact(USUAL_SLOTS);
+                }
+                self.slots.push(slot);
+                self.places.set(at, self.slots.len() - 1);
+            }
         }
+    }
+
+    /// Forgets all slots.
+    fn clear(&mut self) {
+        self.slots.clear();
+        self.places = Places::default();
+    }
+
+    /// Forgets what somebody wrote.
+    fn forget_versions(&mut self) {
+        let (slots, places) = (mem::take(&mut self.slots), mem::take(&mut self.places));
+        self.slots.reserve_exact(slots.capacity());
+        for at in 0..PAGE_SLOTS {
+            if let Some(slot) = places.find(at).map(|index| slots[index])
+                && !slot.versioned
+            {
+                self.set(at, false, slot.value);
+            }
+        }
+    }
+
+    /// The slot at place `at`, as [`Near::slot`] gives it.
+    fn slot<D: StorageProbeRef>(
+        &mut self,
+        memory: &Memory<D>,
+        (address, slot): (Address, U256),
+        at: u8,
+    ) -> Result<(U256, bool), MemoryError<D::Error>> {
+        if let Some(index) = self.places.find(at) {
+            let slot = &self.slots[index];
+            return Ok((slot.value?, slot.versioned));
+        }
+        let value = memory.base().storage_ref(address, slot).map_err(MemoryError::Base)?;
+        self.set(at, false, Ok(value));
+        Ok((value, false))
     }
 }
 
@@ -59,9 +109,21 @@ impl NearPage {
 pub(crate) struct Near {
     /// Empty until it is needed.
     pages: Vec<NearPage>,
+    /// The place of the page that this transaction read last.
+    last: Option<usize>,
+}
+
+fn place_of(stamp: Stamp) -> usize {
+    let (row, at) = stamp.row();
+    row.wrapping_add(at * ROW_APART) as usize % PAGES
 }
 
 impl Near {
+    /// Begins with another transaction.
+    pub(crate) fn begin(&mut self) {
+        self.last = None;
+    }
+
     /// A storage slot as transaction `reader` sees it, and whether anybody wrote it. The stamp that the
     /// read depends on goes to `stamps`.
     pub(crate) fn slot<D: StorageProbeRef>(
@@ -72,6 +134,10 @@ impl Near {
         stamps: &mut Vec<Stamp>,
     ) -> Result<(U256, bool), MemoryError<D::Error>> {
         let (page, at) = page_of(slot);
+        let last = self.last.and_then(|place| self.pages.get_mut(place));
+        if let Some(near) = last.filter(|near| near.page == page && near.address == address) {
+            return near.slot(memory, (address, slot), at);
+        }
         let stamp = memory.stamps().read_page(address, page, stamps);
         if memory.any_wipe() {
             // Wipes change pages without their stamps.
@@ -80,14 +146,16 @@ impl Near {
         if self.pages.is_empty() {
             self.pages.resize(PAGES, NearPage::default());
         }
-        let near = &mut self.pages[stamp.place as usize % PAGES];
+        let place = place_of(stamp);
+        self.last = Some(place);
+        let near = &mut self.pages[place];
         let known = near.page == page && near.address == address;
         if !known || near.seen != Some(stamp) || near.from > reader {
             if known {
                 // What nobody wrote is as in the base, which stays.
-                near.slots.retain(|slot| !slot.versioned);
+                near.forget_versions();
             } else {
-                near.slots.clear();
+                near.clear();
                 (near.address, near.page) = (address, page);
             }
             near.seen = Some(stamp);
@@ -101,12 +169,7 @@ impl Near {
                 NEVER
             };
         }
-        if let Some(slot) = near.slots.iter().find(|slot| slot.at == at) {
-            return Ok((slot.value?, slot.versioned));
-        }
-        let value = memory.base().storage_ref(address, slot).map_err(MemoryError::Base)?;
-        near.slots.push(NearSlot { at, versioned: false, value: Ok(value) });
-        Ok((value, false))
+        near.slot(memory, (address, slot), at)
     }
 
     /// Tells that this thread has just written `slots` of a page as transaction `writer`; `before` and `after` are
@@ -118,7 +181,7 @@ impl Near {
         writer: u32,
         slots: &[SlotWrite],
     ) {
-        let Some(near) = self.pages.get_mut(before.place as usize % PAGES) else { return };
+        let Some(near) = self.pages.get_mut(place_of(before)) else { return };
         let stands = near.page == page
             && near.address == address
             && near.seen == Some(before)

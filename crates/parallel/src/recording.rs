@@ -60,6 +60,8 @@ pub(crate) struct RecordingDb<'a, D> {
     reader: u32,
     /// The transaction, where something may be assumed of its sender.
     sent: Option<&'a TxEnv>,
+    /// Every earlier transaction is committed, so that nothing that is read has to be looked at again.
+    is_final: bool,
     pub(crate) reads: ReadSet,
     pub(crate) interrupt: Option<Interrupt>,
 }
@@ -74,18 +76,27 @@ impl<'a, D: StorageProbeRef> RecordingDb<'a, D> {
             beneficiary,
             reader: 0,
             sent: None,
+            is_final: false,
             reads: ReadSet::default(),
             interrupt: None,
         }
     }
 
-    /// Begins with the transaction at position `reader`, whose reads go to the empty `reads`. It is `sent` where
-    /// something may be assumed of its sender.
-    pub(crate) fn begin(&mut self, reader: u32, sent: Option<&'a TxEnv>, reads: ReadSet) {
+    /// Begins with the transaction at position `reader`, whose reads go to the empty `reads`: all of them, or only
+    /// accounts where they are final. It is `sent` where something may be assumed of its sender.
+    pub(crate) fn begin(
+        &mut self,
+        reader: u32,
+        sent: Option<&'a TxEnv>,
+        is_final: bool,
+        reads: ReadSet,
+    ) {
         self.reader = reader;
         self.sent = sent;
+        self.is_final = is_final;
         self.reads = reads;
         self.interrupt = None;
+        self.near.begin();
     }
 
     fn memory_error(
@@ -206,7 +217,9 @@ impl<D: StorageProbeRef> Database for RecordingDb<'_, D> {
         let Self { memory, near, reads, .. } = self;
         match near.slot(memory, (address, slot), self.reader, &mut reads.stamps) {
             Ok((value, versioned)) => {
-                reads.slots.push(SlotRead { address, slot, value, versioned });
+                if !self.is_final {
+                    reads.slots.push(SlotRead { address, slot, value, versioned });
+                }
                 Ok(value)
             }
             Err(error) => Err(self.memory_error(error, address, Some(slot))),

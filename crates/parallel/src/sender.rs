@@ -7,8 +7,8 @@
 //! or an addition overflows, which takes a balance that nobody has: where there is one, only the
 //! very balance that was assumed will do.
 //!
-//! So transactions of one sender wait for each other only where they ask for the sender's balance. Until it
-//! is committed, such an execution's values of the sender are estimates for everybody else.
+//! So transactions of one sender wait for each other only where they ask for the sender's balance. What such an
+//! execution makes of the sender is told to others at its commit: before that, they see the sender as it was.
 
 use alloy_evm::EvmEnv;
 use alloy_primitives::{Address, U256};

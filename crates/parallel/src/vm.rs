@@ -275,7 +275,7 @@ impl<'a, D: StorageProbeRef + 'a> Vm<'a, D> {
         let db = &mut context.journaled_state.database;
         let may_assume =
             ahead && self.may_assume && sender::may_assume_of(transaction, db.beneficiary);
-        db.begin(index, may_assume.then_some(transaction), reads);
+        db.begin(index, may_assume.then_some(transaction), !ahead, reads);
         // An error of the state is left to revm, which meets it again.
         if let Ok(Some(Payment { result, state, fee })) = self.payments.pay(db, transaction) {
             let reads = mem::take(&mut db.reads);

@@ -21,8 +21,6 @@ pub(crate) struct AccountWrite {
     pub(crate) exists: Option<bool>,
     /// Nothing of the storage that earlier transactions or the base state hold counts any more.
     pub(crate) wipe: bool,
-    /// The fields are not known yet: what the transaction read was assumed.
-    pub(crate) estimate: bool,
 }
 
 impl AccountWrite {
@@ -35,7 +33,6 @@ impl AccountWrite {
             code: None,
             exists: None,
             wipe: false,
-            estimate: false,
         }
     }
 
@@ -65,7 +62,8 @@ pub(crate) struct WriteSet {
 
 impl WriteSet {
     /// Makes this empty set that of a transaction that read `reads` and ended in `state`. The
-    /// beneficiary's account fields are left to the commit's ledger.
+    /// beneficiary's account fields are left to the commit's ledger, and those of a sender that was assumed to
+    /// the commit.
     pub(crate) fn derive(&mut self, state: &EvmState, reads: &ReadSet, beneficiary: Address) {
         self.accounts.reserve(state.len());
         for (address, account) in state.iter().filter(|(_, account)| account.is_touched()) {
@@ -87,7 +85,6 @@ impl WriteSet {
             nonce: None,
             code: None,
             exists: None,
-            estimate: false,
             wipe: match fate {
                 // A touched account that never existed has no storage to wipe.
                 AccountFate::Gone => {
@@ -101,13 +98,8 @@ impl WriteSet {
                 AccountFate::Changed => false,
             },
         };
-        let assumed = reads.assumed.as_ref().filter(|assumed| assumed.sender == address);
-        if assumed.is_some() {
-            // It has no code before and after, and it exists.
-            write.balance = Some(account.info.balance);
-            write.nonce = Some(account.info.nonce);
-            write.estimate = true;
-        } else if !is_beneficiary {
+        let is_assumed = reads.assumed.as_ref().is_some_and(|assumed| assumed.sender == address);
+        if !is_beneficiary && !is_assumed {
             let gone = fate == AccountFate::Gone;
             let info = &account.info;
             let balance = if gone { U256::ZERO } else { info.balance };

@@ -50,7 +50,7 @@ impl Listed {
             if let Some(nonce) = write.nonce {
                 entry.nonce.set(self.writer, nonce, 0);
             }
-            if self.void || write.estimate {
+            if self.void {
                 entry.balance.mark_estimate(self.writer);
                 entry.nonce.mark_estimate(self.writer);
             }

@@ -13,12 +13,18 @@ use smallvec::SmallVec;
 
 use super::{Memory, Tables};
 use crate::{
+    interleave::{self, Point},
     page::page_of,
     stamps::{Spot, Stamp, Writers},
     versions::{AccountEntry, Version},
     write_set::{AccountWrite, SlotWrite, WriteSet},
     written::Written,
 };
+
+/// How often tests have seen what was moved to the tables taken back, and stand.
+#[cfg(test)]
+pub(crate) static MOVED: [std::sync::atomic::AtomicUsize; 2] =
+    [const { std::sync::atomic::AtomicUsize::new(0) }; 2];
 
 /// A stamp before and after a write.
 pub(crate) type Passed = (Stamp, Stamp);
@@ -132,6 +138,7 @@ impl Tables {
     fn announce(&self, spot: Spot, writer: u32, alone: bool, set: &dyn Fn()) -> Passed {
         loop {
             let before = self.stamps.find(spot);
+            interleave::point(Point::Stamp);
             let after_one = before.after_one(writer).filter(|_| alone);
             match (before.writers(), after_one) {
                 (_, Some(after)) => {
@@ -153,8 +160,12 @@ impl Tables {
                     }
                     let moved = self.move_in(by, before.place);
                     set();
+                    interleave::point(Point::Stamp);
                     let after = before.after_many();
-                    if self.stamps.change(before, after) {
+                    let stands = self.stamps.change(before, after);
+                    #[cfg(test)]
+                    MOVED[usize::from(stands)].fetch_add(1, Ordering::Relaxed);
+                    if stands {
                         return (before, after);
                     }
                     self.move_out(by, moved);
@@ -173,7 +184,7 @@ impl Tables {
         const FLOOR: u32 = 0;
         let moved = std::cell::RefCell::new(SmallVec::new());
         let account = |address: Address, entry: &dyn Fn() -> AccountEntry| {
-            if self.stamps.find(self.stamps.account_spot(address)).place == place {
+            if self.stamps.is_at(self.stamps.account_spot(address), place) {
                 let mut shard = self.account_shard(address).write();
                 shard.entry(address).or_default().take_over(writer, entry());
                 moved.borrow_mut().push((address, None));
@@ -181,7 +192,7 @@ impl Tables {
         };
         let slot = |address: Address, slot: U256, version: Version<U256>| {
             let (page, at) = page_of(slot);
-            if self.stamps.find(self.stamps.page_spot(address, page)).place == place {
+            if self.stamps.is_at(self.stamps.page_spot(address, page), place) {
                 let key = (address, page);
                 let mut shard = self.page_shard(&key).write();
                 let versions = shard.entry(key).or_default().entry(at);
@@ -219,10 +230,6 @@ impl Tables {
         }
         if let Some(nonce) = write.nonce {
             entry.nonce.set(writer, nonce, floor);
-        }
-        if write.estimate {
-            entry.balance.mark_estimate(writer);
-            entry.nonce.mark_estimate(writer);
         }
         if write.code.is_some() || write.exists.is_some() {
             let rare = entry.rare.get_or_insert_default();

@@ -21,7 +21,9 @@ use super::{
     executors,
     world::{SPECS, Scene, World, world_of},
 };
-use crate::{TransactionOutcome, committer::ASSUMED, execute_sequential, scheduler::WINDOW};
+use crate::{
+    TransactionOutcome, committer::ASSUMED, execute_sequential, memory::MOVED, scheduler::WINDOW,
+};
 
 /// As many as an ordinary test run has time for.
 const DEFAULT_TRANSACTIONS: usize = 100_000;
@@ -154,6 +156,11 @@ fn generated_batches_equal_sequential() {
         let [fell, stood] = [0, 1].map(|place| ASSUMED[place].load(Ordering::Relaxed));
         println!("of senders that were assumed {stood} stood and {fell} did not");
         assert!(stood > 1_000 && fell > 100, "assumed senders: {stood} stood, {fell} did not");
+        let [back, moved] = [0, 1].map(|place| MOVED[place].load(Ordering::Relaxed));
+        println!(
+            "stamps that came to stand for many: {moved}, and {back} that somebody had changed"
+        );
+        assert!(moved > 1_000, "only {moved} stamps came to stand for many");
     }
     if wanted >= 1_000_000 {
         assert!(
