@@ -11,8 +11,7 @@ use crate::{
     lock::DirectoryLock,
     log_index,
     opening::{check_pair, check_schema},
-    persister::{Tip, check_kept},
-    reverse,
+    persister::Tip,
     table::{
         BlockNumbers, JOURNAL_TABLES, JournalMeta, META_GENESIS, STATE_TABLES, StateMeta,
         TransactionLocations,
@@ -315,26 +314,6 @@ impl Database {
             Some(head) if head >= number => self.inner.journal.revert_to(number),
             _ => Ok(()),
         }
-    }
-
-    /// Tells `each` the changes that, applied one after another to the latest state, give the state
-    /// after block `number`: none where that is the latest. Every slot that differs is told, so no
-    /// storage needs to be wiped to apply them; new code needs no way back. Persists what waits
-    /// first. Costs as much time as was changed since; `each` is told of `part` accounts and slots
-    /// at a time, and of those of one more block.
-    ///
-    /// # Errors
-    /// [`StorageError::Pruned`] where it is too old, and those of `each`.
-    pub fn reverse_changes<E: From<StorageError>>(
-        &self,
-        number: u64,
-        part: usize,
-        each: impl FnMut(StateChanges) -> Result<(), E>,
-    ) -> Result<(), E> {
-        check_kept(&self.inner.tip.view(), number)?;
-        self.inner.tip.flush()?;
-        let view = self.inner.tip.view();
-        reverse::reverse_changes(&view, number, part, each)
     }
 
     /// Persists everything that waits; durable when it returns.

@@ -1,8 +1,9 @@
 //! State of one block, for reading.
 
 use crate::{
-    Account, StateReader, StorageError, TrieNodeKey,
+    Account, StateChanges, StateReader, StorageError, TrieNodeKey,
     layer::Layer,
+    reverse,
     table::{
         AccountHistory, AccountTrie, Accounts, BlockHashes, Codes, NodePlace, Storage,
         StorageHistory, StorageTrie, TableKey,
@@ -80,6 +81,29 @@ impl StateSnapshot {
             NodePlace::Account(path) => reader.get::<AccountTrie>(&path),
             NodePlace::Storage(key) => reader.get::<StorageTrie>(&key),
         }
+    }
+
+    /// Tells `each` the changes that, applied one after another to this state, give the state after
+    /// block `number` of the same chain: none where that is this one. Every slot that differs is told,
+    /// so no storage needs to be wiped to apply them; new code needs no way back. Costs as much time
+    /// as was changed in between; `each` is told of `part` accounts and slots at a time, and of those
+    /// of one more block.
+    ///
+    /// # Errors
+    /// [`StorageError::Unknown`] where `number` comes after this state, [`StorageError::Pruned`] where
+    /// it is too old, and those of `each`.
+    pub fn reverse_changes<E: From<StorageError>>(
+        &self,
+        number: u64,
+        part: usize,
+        each: impl FnMut(StateChanges) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if number > self.number {
+            return Err(StorageError::Unknown { number, latest: self.number }.into());
+        }
+        // Refuses what is too old before anything is told.
+        Self::new(Arc::clone(&self.view), number)?;
+        reverse::reverse_changes(&self.view, self.number, number, part, each)
     }
 
     /// All accounts. Reads the whole state, so it is for small chains and for tools.

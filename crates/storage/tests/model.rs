@@ -191,7 +191,8 @@ struct Pair {
     states: Vec<State>,
     /// Blocks from 1.
     blocks: Vec<Block>,
-    held: Vec<(StateSnapshot, State)>,
+    /// Snapshots with the states of their chain up to them.
+    held: Vec<(StateSnapshot, Vec<State>)>,
     pushed: u64,
     /// The highest block ever: what a longer chain forgot stays forgotten after a revert.
     highest: u64,
@@ -296,7 +297,8 @@ impl Pair {
             Step::Reverse(back, most) => {
                 let target = self.tip().saturating_sub(back);
                 let mut state = self.states.last().unwrap().clone();
-                let reversed = self.db().reverse_changes(target, most, |part| {
+                let latest = self.db().latest().unwrap();
+                let reversed = latest.reverse_changes(target, most, |part| {
                     state.apply_changes(&part);
                     Ok::<_, StorageError>(())
                 });
@@ -311,9 +313,9 @@ impl Pair {
             }
             Step::Hold(back) => {
                 let number = self.tip().saturating_sub(back);
-                let state = self.states[number as usize].clone();
+                let states = self.states[..=number as usize].to_vec();
                 match self.db().snapshot(number) {
-                    Ok(snapshot) => self.held.push((snapshot, state)),
+                    Ok(snapshot) => self.held.push((snapshot, states)),
                     Err(error) => self.assert_too_old(&error, number),
                 }
             }
@@ -347,8 +349,25 @@ impl Pair {
     }
 
     fn check_held(&mut self) {
-        for (snapshot, state) in self.held.drain(..) {
-            check_state(&snapshot, &state);
+        for (snapshot, states) in self.held.drain(..) {
+            let (state, earlier) = states.split_last().unwrap();
+            check_state(&snapshot, state);
+            // The way back is that of its own chain, whatever was pushed and taken back since.
+            for (target, expected) in (0..).zip(earlier) {
+                let mut state = state.clone();
+                let reversed = snapshot.reverse_changes(target, 3, |part| {
+                    state.apply_changes(&part);
+                    Ok::<_, StorageError>(())
+                });
+                match reversed {
+                    Ok(()) => {
+                        assert_eq!(state.accounts, expected.accounts);
+                        assert_eq!(state.storage, expected.storage);
+                    }
+                    Err(StorageError::Pruned { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
         }
     }
 
