@@ -130,13 +130,19 @@ impl Inner {
     /// a developer's chain may have gone back meanwhile, or to another branch.
     ///
     /// # Errors
-    /// [`ChainError::UnknownBlock`] where block `number` is another one by now.
+    /// [`ChainError::UnknownBlock`] where block `number` is another one by now, [`StorageError::Pruned`]
+    /// where its state is not kept.
     pub(crate) fn rewind(
         &self,
         trie: &mut StateTrie,
         snapshot: &StateSnapshot,
         number: u64,
     ) -> Result<(), ChainError> {
+        // A snapshot from before the last pruning reaches further back, which nothing else does.
+        let oldest = self.db.oldest_state();
+        if number < oldest {
+            return Err(StorageError::Pruned { number, oldest }.into());
+        }
         snapshot.reverse_changes(number, REWIND_PART, |back| {
             trie.update(snapshot, &back)?;
             Ok::<_, ChainError>(())
