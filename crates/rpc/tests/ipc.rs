@@ -59,6 +59,8 @@ async fn answers_are_those_of_the_port() {
         json!([1, 2]),
         json!(vec![call(1, "eth_chainId"); 4]),
         json!({"id": 8}),
+        json!({"jsonrpc": "2.0", "id": -9, "method": "eth_chainId"}),
+        json!([{"jsonrpc": "2.0", "id": 1.5, "method": "eth_chainId"}, call(10, "eth_chainId")]),
         json!({}),
     ] {
         let text = request.to_string();

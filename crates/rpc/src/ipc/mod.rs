@@ -253,9 +253,8 @@ impl Requests {
                 () = sink.closed() => return,
                 answer = call::answer(&service, &message) => answer,
             };
-            // What a subscription answers it has sent itself; notifications have no answer.
-            if answer.is_method_call() || answer.is_batch() {
-                let (text, sent, _) = answer.into_parts();
+            if answer.is_to_be_sent() {
+                let (text, sent) = answer.into_parts();
                 let is_success = sink.send(text).await.is_ok();
                 if let Some(sent) = sent {
                     sent.notify(is_success);
