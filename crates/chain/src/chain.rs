@@ -90,6 +90,9 @@ impl Chain {
         {
             let mut producer = inner.producer.lock();
             recover::catch_up(&inner, &producer)?;
+            if inner.config.driven {
+                inner.engine.lock().checkpoints = inner.db.checkpoints()?;
+            }
             if let Some(keeper) = keeper {
                 let view = inner.view();
                 let mut keeper =

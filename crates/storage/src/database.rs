@@ -1,9 +1,9 @@
 //! The database: both environments behind one handle.
 
 use crate::{
-    AddressPage, BlockRecord, ContractOrigin, DatabaseOptions, DatabaseStats, LogBlocks, Receipt,
-    StateChanges, StateSnapshot, StorageError, TickRecord, TransactionEntry, TrieUpdates,
-    address_index,
+    AddressPage, BlockRecord, Checkpoints, ContractOrigin, DatabaseOptions, DatabaseStats,
+    LogBlocks, Receipt, StateChanges, StateSnapshot, StorageError, TickRecord, TransactionEntry,
+    TrieUpdates, address_index,
     engine::{Durability, Environment, sync_directory},
     flat_state,
     journal::Journal,
@@ -134,6 +134,17 @@ impl Database {
     /// durable when it returns.
     pub fn append_blocks(&self, records: &[BlockRecord]) -> Result<(), StorageError> {
         self.inner.journal.append_blocks(records)
+    }
+
+    /// Takes note of what a consensus layer calls safe and final: blocks that are in the journal. It
+    /// becomes durable with the next block that is appended, or by [`Self::flush`].
+    pub fn remember_checkpoints(&self, checkpoints: Checkpoints) {
+        self.inner.journal.remember(checkpoints);
+    }
+
+    /// What [`Self::remember_checkpoints`] was told last, without blocks that were taken back since.
+    pub fn checkpoints(&self) -> Result<Checkpoints, StorageError> {
+        self.inner.journal.checkpoints()
     }
 
     /// The ticks of block `journal_head() + 1`, in order.
@@ -318,6 +329,7 @@ impl Database {
 
     /// Persists everything that waits; durable when it returns.
     pub fn flush(&self) -> Result<(), StorageError> {
+        self.inner.journal.flush()?;
         self.inner.tip.flush()
     }
 

@@ -55,7 +55,7 @@ pub use options::{
     DEFAULT_CACHE_ENTRIES, DEFAULT_MAP_BYTES, DEFAULT_MAPPED_BYTES, DEFAULT_MAX_UNPERSISTED_BLOCKS,
     DEFAULT_PERSIST_BATCH, DEFAULT_PERSIST_INTERVAL, DEFAULT_REORG_BLOCKS, DatabaseOptions,
 };
-pub use record::{BlockRecord, TickRecord};
+pub use record::{BlockRecord, Checkpoints, TickRecord};
 pub use snapshot::StateSnapshot;
 pub use state::{
     Account, AccountChange, Receipt, StateChanges, StateReader, Transaction, TrieNodeKey,
