@@ -144,7 +144,7 @@ impl Api {
         let submitters = Workers::new(0, config.max_queued.saturating_mul(16));
         let engine_workers = Workers::new(1, config.max_queued);
         let rate = config.rate_limit.map(RateLimit::new).map(Arc::new);
-        let filters = Filters::new(config.max_filters, config.filter_timeout);
+        let filters = Filters::new(&config);
         let blobs = chain.dev().is_some().then(|| KeptBlobs::new(chain.pool()));
         Self(Arc::new(Parts {
             chain,

@@ -174,6 +174,22 @@ async fn subscriptions_work_and_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn filters_of_a_connection_are_bounded() {
+    let rpc = RpcConfig { max_filters_per_connection: 1, ..RpcConfig::default() };
+    let (node, path, _dir) = start(rpc).await;
+    for _ in 0..2 {
+        let mut pipe = Pipe::connect(&path).await;
+        pipe.call("eth_newBlockFilter", json!([])).await;
+        pipe.send(&json!({"jsonrpc": "2.0", "id": 9, "method": "eth_newBlockFilter"}).to_string())
+            .await;
+        let refused = pipe.receive().await;
+        let why = refused["error"]["message"].as_str().unwrap();
+        assert!(why.contains("--rpc.max-connection-filters"), "{why}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn work_ends_when_the_client_goes() {
     let forever = Duration::from_secs(36_000);
     let (node, path, _dir) = start(RpcConfig {

@@ -359,3 +359,39 @@ async fn filters_are_bounded() {
     node.call("eth_newBlockFilter", json!([])).await;
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_of_a_connection_are_bounded_and_outlive_it() {
+    let rpc = RpcConfig { max_filters_per_connection: 2, max_filters: 6, ..RpcConfig::default() };
+    let node = Node::with(rpc, |_| ()).await;
+    let mut socket = Socket::connect(node.server.ws_address()).await;
+    let first = socket.call("eth_newBlockFilter", json!([])).await;
+    let logs = socket.call("eth_newFilter", json!([{}])).await;
+    let third = json!({"jsonrpc": "2.0", "id": 9, "method": "eth_newPendingTransactionFilter"});
+    let refused = async |socket: &mut Socket| {
+        socket.send(&third).await;
+        let answer = socket.receive().await;
+        assert_eq!(answer["error"]["code"], -32005, "{answer}");
+        answer["error"]["message"].as_str().unwrap().to_owned()
+    };
+    let why = refused(&mut socket).await;
+    assert!(why.contains("2 filters") && why.contains("--rpc.max-connection-filters"), "{why}");
+    // Over HTTP connections are not told apart, and another WebSocket has room of its own.
+    for _ in 0..3 {
+        node.call("eth_newBlockFilter", json!([])).await;
+    }
+    let mut other = Socket::connect(node.server.ws_address()).await;
+    let pending = other.call("eth_newPendingTransactionFilter", json!([])).await;
+    let why = refused(&mut other).await;
+    assert!(why.contains("--rpc.max-filters"), "{why}");
+    // Whoever uninstalls one, there is a place again.
+    assert_eq!(node.call("eth_uninstallFilter", json!([first])).await, true);
+    socket.call("eth_newBlockFilter", json!([])).await;
+    refused(&mut socket).await;
+    drop((socket, other));
+    let hash = node.send(0, 0, STORER, word(5)).await;
+    let changes = node.call("eth_getFilterChanges", json!([logs])).await;
+    assert_eq!(changes[0]["transactionHash"], hash);
+    assert_eq!(node.call("eth_getFilterChanges", json!([pending])).await, json!([hash]));
+    node.stop().await;
+}

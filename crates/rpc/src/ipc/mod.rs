@@ -12,6 +12,7 @@ mod socket;
 use crate::{
     call::{self, Callable, Push},
     error,
+    eth::filters::ConnectionFilters,
     middleware::{Front, FrontService},
     ports::{self, Connections},
     server::RpcError,
@@ -157,7 +158,12 @@ async fn serve(stream: UnixStream, served: Served, connection: ConnectionId, sto
         subscriptions: BoundedSubscriptions::new(limits.subscriptions),
     };
     let inner = Callable::new(methods, limits.response_bytes, Some(push));
-    let service = FrontService { front: Arc::new(front), peer: None, inner };
+    let service = FrontService {
+        front: Arc::new(front),
+        peer: None,
+        filters: Some(ConnectionFilters::default()),
+        inner,
+    };
     let places = Arc::new(Semaphore::new(AT_ONCE as usize));
     let (done, finish) = oneshot::channel();
     let writing = tokio::spawn(write(writer, messages, finish));
