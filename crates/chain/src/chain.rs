@@ -263,7 +263,7 @@ impl Chain {
         address: Address,
         slots: &[B256],
     ) -> Result<AccountProof, ChainError> {
-        let StateFork { trie, nodes } = self.fork(number)?;
+        let StateFork { trie, nodes, .. } = self.fork(number)?;
         Ok(trie.account_proof(&nodes, address, slots)?)
     }
 
@@ -279,7 +279,8 @@ impl Chain {
         if number < nodes.number() {
             self.inner.rewind(&mut trie, &nodes, number)?;
         }
-        Ok(StateFork { trie, nodes })
+        let state = nodes.at(number)?;
+        Ok(StateFork { trie, nodes, state })
     }
 
     /// Executions and conflicts of a recent block.

@@ -29,7 +29,8 @@ const LEAST_TRACERS: usize = 2;
 
 /// How the names of methods begin that may work for seconds: they execute whole blocks or many
 /// calls, or search many blocks.
-const LONG: [&str; 10] = [
+const LONG: [&str; 11] = [
+    "debug_accountRange",
     "debug_trace",
     "debug_intermediateRoots",
     "debug_storageRangeAt",

@@ -2,6 +2,7 @@
 
 use crate::{
     Account, StateChanges, StateReader, StorageError, TrieNodeKey,
+    engine::ReadTx,
     layer::Layer,
     reverse,
     table::{
@@ -102,7 +103,7 @@ impl StateSnapshot {
             return Err(StorageError::Unknown { number, latest: self.number }.into());
         }
         // Refuses what is too old before anything is told.
-        Self::new(Arc::clone(&self.view), number)?;
+        self.at(number)?;
         reverse::reverse_changes(&self.view, self.number, number, part, each)
     }
 
@@ -162,8 +163,27 @@ impl StateSnapshot {
         Ok(slots)
     }
 
+    /// The state after block `number` of the same chain.
+    ///
+    /// # Errors
+    /// [`StorageError::Unknown`] where that comes after all that was there when this snapshot was taken,
+    /// [`StorageError::Pruned`] where it is too old.
+    pub fn at(&self, number: u64) -> Result<Self, StorageError> {
+        Self::new(Arc::clone(&self.view), number)
+    }
+
+    /// This thread's read transaction.
+    pub(crate) fn reader(&self) -> &ReadTx {
+        self.view.base.reader()
+    }
+
+    /// True before the persisted block: what was changed since has left its values in the history.
+    pub(crate) const fn is_history(&self) -> bool {
+        matches!(self.place, Place::History)
+    }
+
     /// The layers of this state over the persisted one.
-    fn layers(&self) -> &[Arc<Layer>] {
+    pub(crate) fn layers(&self) -> &[Arc<Layer>] {
         match self.place {
             Place::Layers(count) => &self.view.layers[..count],
             Place::History => &[],
@@ -192,7 +212,7 @@ impl StateSnapshot {
     }
 
     /// The first persisted slot of `address` that is not below `from`.
-    fn persisted_slot_from(
+    pub(crate) fn persisted_slot_from(
         &self,
         address: Address,
         from: U256,

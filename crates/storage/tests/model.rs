@@ -477,11 +477,28 @@ fn page<'a>(blocks: impl Iterator<Item = &'a AddressBlock>, least: usize) -> Add
 
 fn check_state(snapshot: &StateSnapshot, state: &State) {
     assert_eq!(snapshot.accounts().unwrap(), state.accounts, "at {}", snapshot.number());
+    for (most, look) in [(1, 9), (2, 2), (9, 1), (9, 9)] {
+        let (mut found, mut next) = (BTreeMap::new(), Some(Address::ZERO));
+        while let Some(start) = next {
+            let range = snapshot.account_range(start, most, look).unwrap();
+            assert!(range.accounts.len() <= most.min(look) && range.next != Some(start));
+            found.extend(range.accounts);
+            next = range.next;
+        }
+        assert_eq!(found, state.accounts, "at {}", snapshot.number());
+    }
     for a in 0..5 {
         let address = address(a);
         let slots = state.storage.range((address, U256::ZERO)..=(address, U256::MAX));
         let slots: BTreeMap<U256, U256> = slots.map(|((_, slot), value)| (*slot, *value)).collect();
         assert_eq!(snapshot.slots(address).unwrap(), slots, "{address} at {}", snapshot.number());
+        for most in 0..6 {
+            // Slots without a value may have to be looked at, too.
+            match snapshot.slots_within(address, most).unwrap() {
+                Some(found) => assert!(found == slots && found.len() <= most),
+                None => assert!(most < 5),
+            }
+        }
         assert_eq!(snapshot.account(address).unwrap(), state.accounts.get(&address).copied());
         for s in 0..5 {
             let expected = state.storage.get(&(address, slot(s))).copied().unwrap_or_default();
