@@ -26,7 +26,7 @@ use plasma_keeper::{
     BlockDecisions, Decision, Keeper, KeeperConfig, KeeperStats, UpkeepInfo, decode_decisions,
 };
 use plasma_parallel::{ConflictReport, ParallelConfig, ParallelExecutor};
-use plasma_storage::{Database, StateReader};
+use plasma_storage::{Database, StateReader, StorageError};
 use plasma_trie::{AccountProof, StateTrie};
 use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool, with_cell_proofs};
 use std::sync::{
@@ -315,8 +315,17 @@ impl Chain {
         // What stands in a payload may still come to nothing: its nonces are not taken yet.
         let state = if self.inner.config.driven { &view.state } else { &view.pending.state };
         let added = self.inner.pool.add(transaction, &**state, &view.pool_head)?;
+        let mut pending = added.pending;
+        // A block or tick that ended meanwhile told the pool nothing of a sender that it did not know yet.
+        if !Arc::ptr_eq(&view.pending, &self.pending()) {
+            pending = self.inner.pool.catch_up(added.hash, |sender| {
+                let now = self.inner.view();
+                let state = if self.inner.config.driven { &now.state } else { &now.pending.state };
+                Ok::<_, StorageError>(state.account(sender)?.map_or(0, |account| account.nonce))
+            })?;
+        }
         drop(submission);
-        if added.pending {
+        if pending {
             self.inner.signal.wake();
         }
         Ok(added.hash)
