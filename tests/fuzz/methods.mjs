@@ -51,6 +51,7 @@ export const METHODS = {
   ...named('debug', ['getRawBlock', 'getRawBlockAccessList', 'getRawHeader', 'getRawReceipts'], (v) => [v.block()]),
   debug_getRawTransaction: (v) => [v.hash()],
   debug_intermediateRoots: (v) => [v.hash(), v.tracing()],
+  debug_accountRange: (v) => [v.block(), v.bytes(22), v.quantity(300), v.flag(), v.flag(), v.flag()],
   debug_storageRangeAt: (v) => [v.hash(), v.quantity(4), v.address(), v.slot(), v.quantity(20)],
   debug_traceBlock: (v) => [v.raw(), v.tracing()],
   debug_traceBlockByHash: (v) => [v.hash(), v.tracing()],

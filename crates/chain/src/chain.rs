@@ -26,7 +26,7 @@ use plasma_keeper::{
     BlockDecisions, Decision, Keeper, KeeperConfig, KeeperStats, UpkeepInfo, decode_decisions,
 };
 use plasma_parallel::{ConflictReport, ParallelConfig, ParallelExecutor};
-use plasma_storage::{Database, StateReader};
+use plasma_storage::{Database, StateReader, StorageError};
 use plasma_trie::{AccountProof, StateTrie};
 use plasma_txpool::{PoolError, PoolHead, PoolTransaction, TxPool, with_cell_proofs};
 use std::sync::{
@@ -90,6 +90,9 @@ impl Chain {
         {
             let mut producer = inner.producer.lock();
             recover::catch_up(&inner, &producer)?;
+            if inner.config.driven {
+                inner.engine.lock().checkpoints = inner.db.checkpoints()?;
+            }
             if let Some(keeper) = keeper {
                 let view = inner.view();
                 let mut keeper =
@@ -260,7 +263,7 @@ impl Chain {
         address: Address,
         slots: &[B256],
     ) -> Result<AccountProof, ChainError> {
-        let StateFork { trie, nodes } = self.fork(number)?;
+        let StateFork { trie, nodes, .. } = self.fork(number)?;
         Ok(trie.account_proof(&nodes, address, slots)?)
     }
 
@@ -276,7 +279,8 @@ impl Chain {
         if number < nodes.number() {
             self.inner.rewind(&mut trie, &nodes, number)?;
         }
-        Ok(StateFork { trie, nodes })
+        let state = nodes.at(number)?;
+        Ok(StateFork { trie, nodes, state })
     }
 
     /// Executions and conflicts of a recent block.
@@ -311,8 +315,17 @@ impl Chain {
         // What stands in a payload may still come to nothing: its nonces are not taken yet.
         let state = if self.inner.config.driven { &view.state } else { &view.pending.state };
         let added = self.inner.pool.add(transaction, &**state, &view.pool_head)?;
+        let mut pending = added.pending;
+        // A block or tick that ended meanwhile told the pool nothing of a sender that it did not know yet.
+        if !Arc::ptr_eq(&view.pending, &self.pending()) {
+            pending = self.inner.pool.catch_up(added.hash, |sender| {
+                let now = self.inner.view();
+                let state = if self.inner.config.driven { &now.state } else { &now.pending.state };
+                Ok::<_, StorageError>(state.account(sender)?.map_or(0, |account| account.nonce))
+            })?;
+        }
         drop(submission);
-        if added.pending {
+        if pending {
             self.inner.signal.wake();
         }
         Ok(added.hash)

@@ -152,7 +152,8 @@ impl DevControl {
             }
             let mut producer = chain.producer.lock();
             if let (Some(interval), true) = (interval_s, nth > 0) {
-                producer.dev.next_timestamp = Some(chain.head().header.timestamp + interval.max(1));
+                let latest = chain.head().header.timestamp;
+                producer.dev.next_timestamp = Some(latest.saturating_add(interval.max(1)));
             }
             let sealed = producer.tick(&chain, false).and_then(|_| producer.seal(&chain));
             mined.push(chain.or_stop(sealed)?);

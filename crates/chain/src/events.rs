@@ -1,6 +1,6 @@
 //! What the chain tells its listeners.
 
-use crate::{ExecutedBlock, PendingBlock};
+use crate::{ExecutedBlock, PendingBlock, SyncProgress};
 use plasma_storage::StateChanges;
 use std::{ops::Range, sync::Arc};
 
@@ -20,6 +20,8 @@ pub enum ChainEvent {
         /// The blocks that are canonical no longer, newest first.
         removed: Vec<Arc<ExecutedBlock>>,
     },
+    /// A consensus layer has named a head that is not known here: how far the chain is. `None`: it follows again.
+    Syncing(Option<SyncProgress>),
 }
 
 /// A tick that added transactions. The ticks of a block, in order, are all of its transactions, each once.

@@ -80,7 +80,7 @@ impl Chain {
                         return Some(Inclusion::Sealed(block, index));
                     }
                 }
-                Ok(Ok(ChainEvent::Reverted { .. })) => {}
+                Ok(Ok(ChainEvent::Reverted { .. } | ChainEvent::Syncing(_))) => {}
                 Ok(Err(RecvError::Lagged(_))) => missed = true,
                 Ok(Err(RecvError::Closed)) | Err(_) => return None,
             }

@@ -126,26 +126,31 @@ impl Inner {
         OpenTrie::new(tip.trie.clone(), nodes, self.config.trie_cache_bytes)
     }
 
-    /// Moves `trie`, which stands at the head, back to block `number`.
+    /// Moves `trie`, which stands at `snapshot`, back to block `number` of the chain that leads there:
+    /// a developer's chain may have gone back meanwhile, or to another branch.
+    ///
+    /// # Errors
+    /// [`ChainError::UnknownBlock`] where block `number` is another one by now, [`StorageError::Pruned`]
+    /// where its state is not kept.
     pub(crate) fn rewind(
         &self,
         trie: &mut StateTrie,
         snapshot: &StateSnapshot,
         number: u64,
     ) -> Result<(), ChainError> {
-        let from = trie.root();
-        self.db.reverse_changes(number, REWIND_PART, |back| {
+        // A snapshot from before the last pruning reaches further back, which nothing else does.
+        let oldest = self.db.oldest_state();
+        if number < oldest {
+            return Err(StorageError::Pruned { number, oldest }.into());
+        }
+        snapshot.reverse_changes(number, REWIND_PART, |back| {
             trie.update(snapshot, &back)?;
             Ok::<_, ChainError>(())
         })?;
-        let expected =
-            self.block(number)?.ok_or(ChainError::UnknownBlock(number))?.header.state_root;
+        let hash = snapshot.block_hash(number)?;
+        let block = self.block(number)?.filter(|block| Some(block.hash) == hash);
+        let expected = block.ok_or(ChainError::UnknownBlock(number))?.header.state_root;
         if trie.root() != expected {
-            // A reader may have begun before the chain went back, or to another branch.
-            let start = self.block(snapshot.number())?;
-            if start.is_none_or(|block| block.header.state_root != from) {
-                return Err(ChainError::UnknownBlock(number));
-            }
             return Err(ChainError::invalid(
                 number,
                 "state root after going back to it",

@@ -46,7 +46,7 @@ pub use config::{ChainConfig, ExecutorKind};
 pub use dev::DevControl;
 pub use engine::{
     BuiltPayload, EngineControl, Forkchoice, ForkchoiceVerdict, PayloadId, PayloadRequest,
-    PayloadVerdict,
+    PayloadVerdict, SyncProgress,
 };
 pub use error::ChainError;
 pub use events::{ChainEvent, Tick, TickedBlock};

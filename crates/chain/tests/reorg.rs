@@ -91,7 +91,7 @@ fn a_longer_chain_takes_over_and_gives_transactions_back() {
                 seen.push(0);
             }
             ChainEvent::Sealed(block) => seen.push(block.number()),
-            ChainEvent::Tick(_) => {}
+            ChainEvent::Tick(_) | ChainEvent::Syncing(_) => {}
         }
     }
     assert_eq!(seen, [0, 1, 2, 3, 4, 5]);

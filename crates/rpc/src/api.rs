@@ -29,7 +29,8 @@ const LEAST_TRACERS: usize = 2;
 
 /// How the names of methods begin that may work for seconds: they execute whole blocks or many
 /// calls, or search many blocks.
-const LONG: [&str; 10] = [
+const LONG: [&str; 11] = [
+    "debug_accountRange",
     "debug_trace",
     "debug_intermediateRoots",
     "debug_storageRangeAt",
@@ -144,7 +145,7 @@ impl Api {
         let submitters = Workers::new(0, config.max_queued.saturating_mul(16));
         let engine_workers = Workers::new(1, config.max_queued);
         let rate = config.rate_limit.map(RateLimit::new).map(Arc::new);
-        let filters = Filters::new(config.max_filters, config.filter_timeout);
+        let filters = Filters::new(&config);
         let blobs = chain.dev().is_some().then(|| KeptBlobs::new(chain.pool()));
         Self(Arc::new(Parts {
             chain,

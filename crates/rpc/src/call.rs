@@ -1,12 +1,16 @@
 //! Calling methods for the connections that are no WebSockets: HTTP and the unix socket.
 
-use crate::{error, server::HexIds};
+use crate::{
+    error,
+    ids::{LackingIds, Message},
+    server::HexIds,
+};
 use jsonrpsee::{
     BoundedSubscriptions, ConnectionId, MethodCallback, MethodResponse, MethodSink, Methods,
     SubscriptionState,
     core::{
         middleware::{Batch, BatchEntry, BatchEntryErr, Notification},
-        server::helpers::prepare_error,
+        server::{MethodResponseNotifyTx, helpers::prepare_error},
     },
     server::middleware::rpc::RpcServiceT,
     types::{ErrorCode, Id, InvalidRequest, Params, Request, error::reject_too_many_subscriptions},
@@ -117,8 +121,27 @@ impl RpcServiceT for Callable {
     }
 }
 
-/// Answers one message of the unix socket: a request, a notification or a batch.
-pub(crate) async fn answer<S>(service: &S, message: &[u8]) -> MethodResponse
+/// What one message came to.
+pub(crate) struct Answer {
+    response: MethodResponse,
+    lacking: LackingIds,
+}
+
+impl Answer {
+    /// Whether it is to be sent: what a subscription answers it has sent itself, and notifications have no answer.
+    pub(crate) fn is_to_be_sent(&self) -> bool {
+        self.response.is_method_call() || self.response.is_batch()
+    }
+
+    /// Its text, and who is to be told that it was sent.
+    pub(crate) fn into_parts(self) -> (Box<RawValue>, Option<MethodResponseNotifyTx>) {
+        let (text, sent, _) = self.response.into_parts();
+        (self.lacking.put_into(text), sent)
+    }
+}
+
+/// Answers one message: a request, a notification or a batch.
+pub(crate) async fn answer<S>(service: &S, message: &[u8]) -> Answer
 where
     S: RpcServiceT<
             MethodResponse = MethodResponse,
@@ -127,30 +150,39 @@ where
         >,
 {
     if message.first() != Some(&b'[') {
-        if let Ok(request) = serde_json::from_slice::<Request<'_>>(message) {
-            return service.call(request).await;
-        }
-        if let Ok(notification) = serde_json::from_slice::<Notification<'_>>(message) {
-            return service.notification(notification).await;
-        }
-        let (id, code) = prepare_error(message);
-        return MethodResponse::error(id, code);
+        let mut lacking = LackingIds::of_one();
+        let response = match lacking.read(message) {
+            Message::Call(request) => service.call(request).await,
+            Message::Notification(notification) => service.notification(notification).await,
+            Message::Invalid => {
+                let (id, code) = prepare_error(message);
+                MethodResponse::error(id, code)
+            }
+        };
+        return Answer { response, lacking };
     }
+    let mut lacking = LackingIds::of_batch();
     let Ok(entries) = serde_json::from_slice::<Vec<&RawValue>>(message) else {
-        return MethodResponse::error(Id::Null, ErrorCode::ParseError);
+        let response = MethodResponse::error(Id::Null, ErrorCode::ParseError);
+        return Answer { response, lacking };
     };
-    let entries: Vec<_> = entries.into_iter().map(entry).collect();
-    service.batch(Batch::from(entries)).await
+    let entries: Vec<_> = entries.into_iter().map(|text| entry(text, &mut lacking)).collect();
+    let response = service.batch(Batch::from(entries)).await;
+    Answer { response, lacking }
 }
 
 /// One request or notification of a batch.
-fn entry(text: &RawValue) -> Result<BatchEntry<'_>, BatchEntryErr<'_>> {
-    if let Ok(request) = serde_json::from_str::<Request<'_>>(text.get()) {
-        return Ok(BatchEntry::Call(request));
+fn entry<'a>(
+    text: &'a RawValue,
+    lacking: &mut LackingIds,
+) -> Result<BatchEntry<'a>, BatchEntryErr<'a>> {
+    match lacking.read(text.get().as_bytes()) {
+        Message::Call(request) => Ok(BatchEntry::Call(request)),
+        Message::Notification(notification) => Ok(BatchEntry::Notification(notification)),
+        Message::Invalid => {
+            let invalid = serde_json::from_str::<InvalidRequest<'_>>(text.get());
+            let id = invalid.map_or(Id::Null, |it| it.id);
+            Err(BatchEntryErr::new(id, ErrorCode::InvalidRequest.into()))
+        }
     }
-    if let Ok(notification) = serde_json::from_str::<Notification<'_>>(text.get()) {
-        return Ok(BatchEntry::Notification(notification));
-    }
-    let id = serde_json::from_str::<InvalidRequest<'_>>(text.get()).map_or(Id::Null, |it| it.id);
-    Err(BatchEntryErr::new(id, ErrorCode::InvalidRequest.into()))
 }

@@ -61,6 +61,9 @@ pub struct RpcConfig {
     pub subscription_patience: Duration,
     /// Most filters at once (`--rpc.max-filters`).
     pub max_filters: usize,
+    /// Most filters that were installed over one WebSocket or unix socket
+    /// (`--rpc.max-connection-filters`). Over HTTP only their sum is bounded.
+    pub max_filters_per_connection: usize,
     /// A filter that nobody asks for this long is removed (`--rpc.filter-timeout`).
     pub filter_timeout: Duration,
     /// Gas of `eth_call`, `eth_estimateGas` and their kin (`--rpc.gascap`); 0: no cap.
@@ -115,6 +118,7 @@ impl Default for RpcConfig {
             subscription_buffer: 2048,
             subscription_patience: Duration::from_secs(10),
             max_filters: 10_000,
+            max_filters_per_connection: 1_024,
             filter_timeout: Duration::from_secs(300),
             call_gas_cap: 50_000_000,
             call_timeout: Duration::from_secs(5),

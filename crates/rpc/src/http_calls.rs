@@ -3,7 +3,10 @@
 //! Calls are answered here. All other requests (handshakes of WebSockets, what is no JSON) are jsonrpsee's, whose own way to the
 //! methods does the same, but sets up for every request what a connection needs once.
 
-use crate::{call::Callable, middleware::FrontService};
+use crate::{
+    call::{self, Callable},
+    middleware::FrontService,
+};
 use futures::{
     FutureExt,
     future::{BoxFuture, Either},
@@ -15,10 +18,13 @@ use http::{
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use jsonrpsee::{
-    core::BoxError,
+    core::{
+        BoxError,
+        http_helpers::{HttpError, read_body},
+    },
     server::{
-        BatchRequestConfig, ConnectionPermit, HttpRequest, HttpResponse, StopHandle,
-        http::{call_with_service, content_type_is_json},
+        ConnectionPermit, HttpRequest, HttpResponse, StopHandle,
+        http::{content_type_is_json, response},
     },
 };
 use std::{
@@ -103,9 +109,7 @@ where
                 // Every request of a batch would get a copy of them.
                 request.extensions_mut().clear();
                 let (service, most_bytes) = (calls.service.clone(), calls.most_bytes);
-                let batches = BatchRequestConfig::Unlimited;
-                let answer = call_with_service(request, batches, most_bytes, service);
-                Either::Left(answer.map(Ok).boxed())
+                Either::Left(answer(request, service, most_bytes).map(Ok).boxed())
             }
             _ => {
                 request.extensions_mut().insert(admitted.clone());
@@ -115,6 +119,28 @@ where
                 }
                 Either::Right(others.clone().call(request))
             }
+        }
+    }
+}
+
+/// Reads a request of at most `most_bytes` bytes and answers it.
+async fn answer(
+    request: HttpRequest<Incoming>,
+    service: FrontService<Callable>,
+    most_bytes: u32,
+) -> HttpResponse {
+    let (head, body) = request.into_parts();
+    match read_body(&head.headers, body, most_bytes).await {
+        Ok((message, _)) => {
+            let (text, _) = call::answer(&service, &message).await.into_parts();
+            // A notification, which has no answer, is told `null`, as jsonrpsee does.
+            response::ok_response(String::from(Box::<str>::from(text)))
+        }
+        Err(HttpError::TooLarge) => response::too_large(most_bytes),
+        Err(HttpError::Malformed) => response::malformed(),
+        Err(HttpError::Stream(reason)) => {
+            tracing::debug!(target: "plasma::rpc", %reason, "a request was not read");
+            response::internal_error()
         }
     }
 }

@@ -35,6 +35,7 @@ pub mod exec;
 mod gate;
 mod http_calls;
 mod http_layer;
+mod ids;
 mod ipc;
 mod keeper;
 mod live;

@@ -3,14 +3,16 @@
 use crate::{
     api::Api,
     convert::{self, RpcTick},
+    eth::info::sync_progress,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_rpc_types_eth::{Filter, Log};
-use plasma_chain::{ChainError, ChainEvent, ExecutedBlock};
+use parking_lot::Mutex;
+use plasma_chain::{ChainError, ChainEvent, ExecutedBlock, SyncProgress};
 use plasma_keeper::Decision;
 use plasma_txpool::PoolTransaction;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json, value::RawValue};
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
@@ -29,6 +31,9 @@ const DECISIONS_BEHIND: usize = 1024;
 /// Ticks that a subscriber may be behind before it is dropped.
 const TICKS_BEHIND: usize = 1024;
 
+/// Changes of the sync status that a subscriber may be behind before it is dropped.
+const SYNC_BEHIND: usize = 256;
+
 /// How often expired filters are looked for.
 const EXPIRY_ROUND: Duration = Duration::from_secs(30);
 
@@ -41,6 +46,30 @@ pub(crate) struct Live {
     ticks: broadcast::Sender<Arc<LiveTick>>,
     /// The same with state changes.
     full_ticks: broadcast::Sender<Arc<LiveTick>>,
+    syncing: broadcast::Sender<Arc<LiveSync>>,
+    /// What was sent of that last.
+    synced: Arc<Mutex<Arc<LiveSync>>>,
+}
+
+/// The sync status as `syncing` reports it: `false` while the chain follows.
+#[derive(Debug)]
+pub(crate) struct LiveSync(pub(crate) Value);
+
+impl LiveSync {
+    fn new(progress: Option<SyncProgress>) -> Self {
+        let Some(SyncProgress { starting, current, highest }) = progress else {
+            return Self(json!(false));
+        };
+        // Plain numbers, other than in `eth_syncing`, as geth sends them.
+        Self(json!({
+            "syncing": true,
+            "status": {
+                "startingBlock": starting,
+                "currentBlock": current,
+                "highestBlock": highest,
+            },
+        }))
+    }
 }
 
 /// A block that became canonical, or ceased to be.
@@ -179,6 +208,8 @@ impl Live {
             decisions: broadcast::Sender::new(DECISIONS_BEHIND),
             ticks: broadcast::Sender::new(TICKS_BEHIND),
             full_ticks: broadcast::Sender::new(TICKS_BEHIND),
+            syncing: broadcast::Sender::new(SYNC_BEHIND),
+            synced: Arc::new(Mutex::new(Arc::new(LiveSync::new(None)))),
         }
     }
 
@@ -199,6 +230,12 @@ impl Live {
         if with_changes { self.full_ticks.subscribe() } else { self.ticks.subscribe() }
     }
 
+    /// Changes of the sync status, and what it is before the first of them.
+    pub(crate) fn syncing(&self) -> (broadcast::Receiver<Arc<LiveSync>>, Arc<LiveSync>) {
+        let now = self.synced.lock();
+        (self.syncing.subscribe(), now.clone())
+    }
+
     /// Follows the chain and the pool until the task is aborted or the chain stops.
     pub(crate) async fn run(self, api: Api) {
         let mut chain = api.chain.subscribe();
@@ -214,6 +251,7 @@ impl Live {
                     Err(RecvError::Lagged(_)) => {
                         Self::send_tick(&self.ticks, None);
                         Self::send_tick(&self.full_ticks, None);
+                        self.on_sync(sync_progress(&api));
                     }
                     Err(RecvError::Closed) => return,
                 },
@@ -257,6 +295,18 @@ impl Live {
                     Self::send_tick(&self.full_ticks, raw(&RpcTick::with_changes(&tick)));
                 }
             }
+            ChainEvent::Syncing(progress) => self.on_sync(progress),
+        }
+    }
+
+    /// Tells of the sync status where it is another one than before.
+    fn on_sync(&self, progress: Option<SyncProgress>) {
+        let status = Arc::new(LiveSync::new(progress));
+        let mut last = self.synced.lock();
+        if last.0 != status.0 {
+            *last = status.clone();
+            // Fails only where nobody listens.
+            let _ = self.syncing.send(status);
         }
     }
 
@@ -304,7 +354,6 @@ impl Live {
 mod tests {
     use super::*;
     use crate::dev::harness::Node;
-    use serde_json::json;
 
     #[tokio::test]
     async fn an_event_is_written_once_for_all_who_are_told() {

@@ -1,6 +1,15 @@
 //! What happens to every request: names of unknown methods, limits on batches, figures.
 
-use crate::{api::Api, engine, error, eth::submit, rate::RateLimit, refused};
+use crate::{
+    api::Api,
+    engine, error,
+    eth::{
+        filters::{self, ConnectionFilters},
+        submit,
+    },
+    rate::RateLimit,
+    refused,
+};
 use alloy_primitives::B256;
 use futures::{FutureExt, StreamExt, stream};
 use jsonrpsee::{
@@ -140,6 +149,8 @@ pub(crate) struct FrontService<S> {
     pub(crate) front: Arc<Front>,
     /// The address that requests come from; `None` on the unix socket.
     pub(crate) peer: Option<IpAddr>,
+    /// The connection's filters; `None` over HTTP, where a connection says nothing of who is behind it.
+    pub(crate) filters: Option<ConnectionFilters>,
     pub(crate) inner: S,
 }
 
@@ -158,9 +169,17 @@ where
     type NotificationResponse = MethodResponse;
     type BatchResponse = MethodResponse;
 
-    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let Self { front, peer, inner } = self.clone();
+    fn call<'a>(
+        &self,
+        mut request: Request<'a>,
+    ) -> impl Future<Output = MethodResponse> + Send + 'a {
+        let Self { front, peer, filters, inner } = self.clone();
         async move {
+            if let Some(filters) = filters
+                && request.method_name().starts_with(filters::INSTALLS)
+            {
+                request.extensions_mut().insert(filters);
+            }
             if let Some(refusal) = front.too_fast(peer) {
                 counter!("rpc_requests_total", "method" => "refused").increment(1);
                 return MethodResponse::error(request.id, refusal);

@@ -5,6 +5,7 @@ use crate::{
     auth::TokenGate,
     call::Callable,
     error,
+    eth::filters::ConnectionFilters,
     gate::GateLayer,
     http_calls::{self, Calls, Requests},
     http_layer::HostGate,
@@ -153,13 +154,16 @@ impl Door {
                     service: FrontService {
                         front: front.clone(),
                         peer,
+                        filters: None,
                         inner: Callable::new(methods.clone(), limits.response_bytes, None),
                     },
                     most_bytes: limits.request_bytes,
                 });
+                let filters = Some(ConnectionFilters::default());
                 let rpc = RpcServiceBuilder::new().layer_fn(move |inner| FrontService {
                     front: front.clone(),
                     peer,
+                    filters: filters.clone(),
                     inner,
                 });
                 let others = builder.clone().set_rpc_middleware(rpc);

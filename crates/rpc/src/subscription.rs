@@ -119,12 +119,6 @@ impl Subscriber {
             .map_err(|_| "the subscription was dropped: an event cannot be written")
     }
 
-    /// Waits until the client is gone.
-    pub(crate) async fn closed(&self) -> End {
-        self.sink.closed().await;
-        End::Gone
-    }
-
     /// Sends what `messages` makes of each event. The first message that there is none of ends the subscription.
     pub(crate) async fn follow<T>(
         &self,
@@ -145,21 +139,29 @@ impl Subscriber {
                     );
                 }
             };
-            for message in messages(&event) {
-                let message = match message {
-                    Ok(message) => message,
-                    Err(reason) => return End::Dropped(reason),
-                };
-                if self.sink.send_timeout(message, self.patience).await.is_err() {
-                    if self.sink.is_closed() {
-                        return End::Gone;
-                    }
-                    return End::Dropped(
-                        "the subscription was dropped: the client takes no messages \
-                         (--rpc.subscription-buffer, --rpc.subscription-patience)",
-                    );
-                }
+            if let Some(end) = self.send(messages(&event)).await {
+                return end;
             }
         }
+    }
+
+    /// Sends `messages`, unless the subscription ends before.
+    pub(crate) async fn send(&self, messages: Vec<Message>) -> Option<End> {
+        for message in messages {
+            let message = match message {
+                Ok(message) => message,
+                Err(reason) => return Some(End::Dropped(reason)),
+            };
+            if self.sink.send_timeout(message, self.patience).await.is_err() {
+                if self.sink.is_closed() {
+                    return Some(End::Gone);
+                }
+                return Some(End::Dropped(
+                    "the subscription was dropped: the client takes no messages \
+                     (--rpc.subscription-buffer, --rpc.subscription-patience)",
+                ));
+            }
+        }
+        None
     }
 }

@@ -4,7 +4,7 @@ mod node;
 
 use alloy_primitives::{Address, B256, Bytes, TxKind, hex};
 use alloy_sol_types::{SolCall, SolEvent, SolValue};
-use node::{Driven, REGISTRY, Registration, attributes, quantity, state};
+use node::{Driven, REGISTRY, Registration, Socket, attributes, quantity, state};
 use plasma_keeper::abi::Registry::{UpkeepPerformed, UpkeepRegistered};
 use serde_json::{Value, json};
 
@@ -136,6 +136,39 @@ async fn blocks_wait_for_their_ancestors_and_are_taken_in_with_them() {
     assert_eq!(node.call("eth_blockNumber", json!([])).await, "0x3");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn subscribers_are_told_that_the_chain_is_behind_and_that_it_follows_again() {
+    let (proposer, node) = (Driven::start(false), Driven::start(false));
+    let blocks = [proposer.advance().await, proposer.advance().await, proposer.advance().await];
+    let server = node.serve().await;
+    let mut socket = Socket::connect(server.ws_address()).await;
+    let id = socket.call("eth_subscribe", json!(["syncing"])).await;
+    assert_eq!(socket.notified(&id).await, false);
+    let status = |current: u64, highest: u64| {
+        let status = json!({"startingBlock": 0, "currentBlock": current, "highestBlock": highest});
+        json!({"syncing": true, "status": status})
+    };
+    node.choose(&hash_of(&blocks[2])).await;
+    assert_eq!(socket.notified(&id).await, status(0, 0));
+    // The same again is no news.
+    node.choose(&hash_of(&blocks[2])).await;
+    node.bring(&blocks[2]).await;
+    node.choose(&hash_of(&blocks[2])).await;
+    assert_eq!(socket.notified(&id).await, status(0, 3));
+    // Who comes late is told how it is.
+    let mut late = Socket::connect(server.ws_address()).await;
+    let late_id = late.call("eth_subscribe", json!(["syncing"])).await;
+    assert_eq!(late.notified(&late_id).await, status(0, 3));
+    assert_eq!(node.call("eth_syncing", json!([])).await["highestBlock"], "0x3");
+    node.bring(&blocks[0]).await;
+    node.bring(&blocks[1]).await;
+    assert_eq!(node.choose(&hash_of(&blocks[2])).await["status"], "VALID");
+    assert_eq!(socket.notified(&id).await, false);
+    assert_eq!(late.notified(&late_id).await, false);
+    assert_eq!(node.call("eth_syncing", json!([])).await, false);
+    server.stop().await;
+}
+
 /// The payload with another member, under its own right hash.
 fn forged(envelope: &Value, member: &str, value: Value) -> Value {
     use alloy_rpc_types_engine::{
@@ -265,6 +298,43 @@ async fn the_head_goes_where_it_is_told_and_not_below_what_is_final() {
     assert_eq!(updated["payloadStatus"]["status"], "VALID");
     assert_eq!(updated["payloadId"], Value::Null);
     assert_eq!(json!(node.chain.head().hash), hash_of(&l3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_safe_and_final_is_known_after_a_restart() {
+    let (proposer, node) = (Driven::start(false), Driven::start(false));
+    let mut blocks = Vec::new();
+    for _ in 0..4 {
+        let block = proposer.advance().await;
+        node.adopt(&block).await;
+        blocks.push(hash_of(&block));
+    }
+    let choose = async |node: &Driven, safe: &Value, finalized: &Value| {
+        let named = json!([{"headBlockHash": blocks[3], "safeBlockHash": safe, "finalizedBlockHash": finalized}]);
+        let updated = node.call("engine_forkchoiceUpdatedV3", named).await;
+        assert_eq!(updated["payloadStatus"]["status"], "VALID");
+    };
+    let tagged = async |node: &Driven| {
+        let mut numbers = Vec::new();
+        for tag in ["safe", "finalized"] {
+            let block = node.call("eth_getBlockByNumber", json!([tag, false])).await;
+            numbers.push(quantity(&block["number"]));
+        }
+        numbers
+    };
+    let node = node.restart(false).await;
+    assert_eq!(node.fail("eth_getBlockByNumber", json!(["safe", false])).await, -32000);
+    choose(&node, &blocks[2], &blocks[0]).await;
+    assert_eq!(tagged(&node).await, [3, 1]);
+    let node = node.restart(false).await;
+    assert_eq!(tagged(&node).await, [3, 1]);
+    // What a fork choice leaves open stays as it was, and what is final binds.
+    choose(&node, &json!(B256::ZERO), &blocks[1]).await;
+    assert_eq!(tagged(&node).await, [3, 2]);
+    let node = node.restart(false).await;
+    assert_eq!(tagged(&node).await, [3, 2]);
+    assert_eq!(node.choose(&blocks[0]).await["status"], "VALID");
+    assert_eq!(json!(node.chain.head().hash), blocks[3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

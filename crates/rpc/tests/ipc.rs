@@ -59,6 +59,8 @@ async fn answers_are_those_of_the_port() {
         json!([1, 2]),
         json!(vec![call(1, "eth_chainId"); 4]),
         json!({"id": 8}),
+        json!({"jsonrpc": "2.0", "id": -9, "method": "eth_chainId"}),
+        json!([{"jsonrpc": "2.0", "id": 1.5, "method": "eth_chainId"}, call(10, "eth_chainId")]),
         json!({}),
     ] {
         let text = request.to_string();
@@ -168,6 +170,22 @@ async fn subscriptions_work_and_are_bounded() {
     assert_eq!(pipe.call("eth_unsubscribe", json!([logs])).await, true);
     node.send(0, 1, STORER, word(6)).await;
     assert_eq!(pipe.call("eth_blockNumber", json!([])).await, "0x2");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_of_a_connection_are_bounded() {
+    let rpc = RpcConfig { max_filters_per_connection: 1, ..RpcConfig::default() };
+    let (node, path, _dir) = start(rpc).await;
+    for _ in 0..2 {
+        let mut pipe = Pipe::connect(&path).await;
+        pipe.call("eth_newBlockFilter", json!([])).await;
+        pipe.send(&json!({"jsonrpc": "2.0", "id": 9, "method": "eth_newBlockFilter"}).to_string())
+            .await;
+        let refused = pipe.receive().await;
+        let why = refused["error"]["message"].as_str().unwrap();
+        assert!(why.contains("--rpc.max-connection-filters"), "{why}");
+    }
     node.stop().await;
 }
 

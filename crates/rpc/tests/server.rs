@@ -90,6 +90,53 @@ async fn malformed_requests_get_json_rpc_errors() {
     node.stop().await;
 }
 
+/// Ids that are given back as they were sent, each in a call of its own.
+const IDS: [&str; 12] = [
+    "0",
+    "18446744073709551615",
+    "18446744073709551616",
+    "-1",
+    "1.5",
+    "-0.0",
+    "1e400",
+    "1E+2",
+    "\"a\\u0062\"",
+    "null",
+    "true",
+    "123456789012345678901234567890.12345678901234567890",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_come_back_as_they_were_sent() {
+    let node = Node::start().await;
+    let request = |id: &str, method: &str| {
+        format!(r#"{{"method":"{method}","params":[],"id":{id},"jsonrpc":"2.0"}}"#)
+    };
+    // What a string is written like is not kept.
+    let sent = |id: &str| id.replace("\\u0062", "b");
+    let chain_id = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{},"result":"0x539"}}"#, sent(id));
+    for id in IDS {
+        let (status, body) = node.post(&request(id, "eth_chainId")).await;
+        assert_eq!((status, body), (200, chain_id(id)));
+        let (_, body) = node.post(&request(id, "eth_nothing")).await;
+        let refused = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{{"code":-32601,"#, sent(id));
+        assert!(body.starts_with(&refused), "{body}");
+    }
+    // In a batch: between notifications and what is no request.
+    let notification = r#"{"jsonrpc":"2.0","method":"eth_chainId","params":[]}"#;
+    let nonsense = r#"{"jsonrpc":"2.0","id":-7}"#;
+    let calls = IDS.map(|id| request(id, "eth_chainId")).join(&format!(",{notification},"));
+    let (_, body) = node.post(&format!("[{nonsense},{calls},{nonsense}]")).await;
+    let invalid =
+        r#"{"jsonrpc":"2.0","id":-7,"error":{"code":-32600,"message":"Invalid request"}}"#;
+    let answers = IDS.map(chain_id).join(",");
+    assert_eq!(body, format!("[{invalid},{answers},{invalid}]"));
+    // An id that is none is no number of a call.
+    let (_, body) = node.post(&request("{}", "eth_chainId")).await;
+    assert_eq!(body, "null");
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_answer_in_order_and_have_a_limit() {
     let rpc = RpcConfig { max_batch: 50, ..RpcConfig::default() };
@@ -223,6 +270,7 @@ async fn a_revert_of_the_chain_is_told_with_removed_logs() {
     let id = logs.call("eth_subscribe", json!(["logs", {"address": STORER}])).await;
     let syncing = logs.call("eth_subscribe", json!(["syncing"])).await;
     assert_ne!(id, syncing);
+    assert_eq!(logs.notified(&syncing).await, false, "there is nothing to sync from");
     let hash = node.send(0, 0, STORER, word(5)).await;
     assert_eq!(logs.notified(&id).await["removed"], false);
     let changes = node.call("eth_getFilterChanges", json!([filter])).await;
@@ -309,5 +357,41 @@ async fn filters_are_bounded() {
     assert!(refused.message.contains("--rpc.max-filters"), "{}", refused.message);
     node.call("eth_uninstallFilter", json!([first])).await;
     node.call("eth_newBlockFilter", json!([])).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_of_a_connection_are_bounded_and_outlive_it() {
+    let rpc = RpcConfig { max_filters_per_connection: 2, max_filters: 6, ..RpcConfig::default() };
+    let node = Node::with(rpc, |_| ()).await;
+    let mut socket = Socket::connect(node.server.ws_address()).await;
+    let first = socket.call("eth_newBlockFilter", json!([])).await;
+    let logs = socket.call("eth_newFilter", json!([{}])).await;
+    let third = json!({"jsonrpc": "2.0", "id": 9, "method": "eth_newPendingTransactionFilter"});
+    let refused = async |socket: &mut Socket| {
+        socket.send(&third).await;
+        let answer = socket.receive().await;
+        assert_eq!(answer["error"]["code"], -32005, "{answer}");
+        answer["error"]["message"].as_str().unwrap().to_owned()
+    };
+    let why = refused(&mut socket).await;
+    assert!(why.contains("2 filters") && why.contains("--rpc.max-connection-filters"), "{why}");
+    // Over HTTP connections are not told apart, and another WebSocket has room of its own.
+    for _ in 0..3 {
+        node.call("eth_newBlockFilter", json!([])).await;
+    }
+    let mut other = Socket::connect(node.server.ws_address()).await;
+    let pending = other.call("eth_newPendingTransactionFilter", json!([])).await;
+    let why = refused(&mut other).await;
+    assert!(why.contains("--rpc.max-filters"), "{why}");
+    // Whoever uninstalls one, there is a place again.
+    assert_eq!(node.call("eth_uninstallFilter", json!([first])).await, true);
+    socket.call("eth_newBlockFilter", json!([])).await;
+    refused(&mut socket).await;
+    drop((socket, other));
+    let hash = node.send(0, 0, STORER, word(5)).await;
+    let changes = node.call("eth_getFilterChanges", json!([logs])).await;
+    assert_eq!(changes[0]["transactionHash"], hash);
+    assert_eq!(node.call("eth_getFilterChanges", json!([pending])).await, json!([hash]));
     node.stop().await;
 }

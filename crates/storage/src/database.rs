@@ -1,9 +1,9 @@
 //! The database: both environments behind one handle.
 
 use crate::{
-    AddressPage, BlockRecord, ContractOrigin, DatabaseOptions, DatabaseStats, LogBlocks, Receipt,
-    StateChanges, StateSnapshot, StorageError, TickRecord, TransactionEntry, TrieUpdates,
-    address_index,
+    AddressPage, BlockRecord, Checkpoints, ContractOrigin, DatabaseOptions, DatabaseStats,
+    LogBlocks, Receipt, StateChanges, StateSnapshot, StorageError, TickRecord, TransactionEntry,
+    TrieUpdates, address_index,
     engine::{Durability, Environment, sync_directory},
     flat_state,
     journal::Journal,
@@ -11,8 +11,7 @@ use crate::{
     lock::DirectoryLock,
     log_index,
     opening::{check_pair, check_schema},
-    persister::{Tip, check_kept},
-    reverse,
+    persister::Tip,
     table::{
         BlockNumbers, JOURNAL_TABLES, JournalMeta, META_GENESIS, STATE_TABLES, StateMeta,
         TransactionLocations,
@@ -135,6 +134,17 @@ impl Database {
     /// durable when it returns.
     pub fn append_blocks(&self, records: &[BlockRecord]) -> Result<(), StorageError> {
         self.inner.journal.append_blocks(records)
+    }
+
+    /// Takes note of what a consensus layer calls safe and final: blocks that are in the journal. It
+    /// becomes durable with the next block that is appended, or by [`Self::flush`].
+    pub fn remember_checkpoints(&self, checkpoints: Checkpoints) {
+        self.inner.journal.remember(checkpoints);
+    }
+
+    /// What [`Self::remember_checkpoints`] was told last, without blocks that were taken back since.
+    pub fn checkpoints(&self) -> Result<Checkpoints, StorageError> {
+        self.inner.journal.checkpoints()
     }
 
     /// The ticks of block `journal_head() + 1`, in order.
@@ -317,28 +327,9 @@ impl Database {
         }
     }
 
-    /// Tells `each` the changes that, applied one after another to the latest state, give the state
-    /// after block `number`: none where that is the latest. Every slot that differs is told, so no
-    /// storage needs to be wiped to apply them; new code needs no way back. Persists what waits
-    /// first. Costs as much time as was changed since; `each` is told of `part` accounts and slots
-    /// at a time, and of those of one more block.
-    ///
-    /// # Errors
-    /// [`StorageError::Pruned`] where it is too old, and those of `each`.
-    pub fn reverse_changes<E: From<StorageError>>(
-        &self,
-        number: u64,
-        part: usize,
-        each: impl FnMut(StateChanges) -> Result<(), E>,
-    ) -> Result<(), E> {
-        check_kept(&self.inner.tip.view(), number)?;
-        self.inner.tip.flush()?;
-        let view = self.inner.tip.view();
-        reverse::reverse_changes(&view, number, part, each)
-    }
-
     /// Persists everything that waits; durable when it returns.
     pub fn flush(&self) -> Result<(), StorageError> {
+        self.inner.journal.flush()?;
         self.inner.tip.flush()
     }
 

@@ -3,15 +3,16 @@
 //! Every write is one durable commit, so what was appended survives a power failure.
 
 use crate::{
-    BlockRecord, Receipt, StorageError, TickRecord,
+    BlockRecord, Checkpoints, Receipt, StorageError, TickRecord,
     engine::{Environment, LocalReadTx, WriteTx},
     record_codec as records,
     table::{
-        AccessLists, Bodies, Headers, JournalMeta, KeeperRecords, META_GENESIS, Receipts, Table,
-        Ticks,
+        AccessLists, Bodies, Headers, JournalMeta, KeeperRecords, META_CHECKPOINTS, META_GENESIS,
+        Receipts, Table, Ticks,
     },
 };
 use alloy_consensus::Header;
+use alloy_eips::BlockNumHash;
 use alloy_primitives::{B256, Bytes};
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Instant};
@@ -22,13 +23,15 @@ pub(crate) struct Journal {
     environment: Arc<Environment>,
     /// Number of the last sealed block; `None` before the genesis block. Held while writing.
     head: Mutex<Option<u64>>,
+    /// Goes to disk with the next block: a commit of its own would cost as much as one.
+    checkpoints: Mutex<Option<Checkpoints>>,
 }
 
 impl Journal {
     /// Reads the head of an open environment.
     pub(crate) fn new(environment: Arc<Environment>) -> Result<Self, StorageError> {
         let head = environment.read_local()?.last::<Headers>()?.map(|(number, _)| number);
-        Ok(Self { environment, head: Mutex::new(head) })
+        Ok(Self { environment, head: Mutex::new(head), checkpoints: Mutex::default() })
     }
 
     /// The environment, for its statistics.
@@ -110,10 +113,52 @@ impl Journal {
             put_block(&tx, record)?;
         }
         remove_ticks(&tx)?;
+        let mut checkpoints = self.checkpoints.lock();
+        put_checkpoints(&tx, *checkpoints)?;
         tx.commit()?;
+        *checkpoints = None;
         measure("block", started);
         *head = Some(next);
         Ok(())
+    }
+
+    /// Takes note of checkpoints, which become durable with the next block, or by
+    /// [`Self::flush`].
+    pub(crate) fn remember(&self, checkpoints: Checkpoints) {
+        *self.checkpoints.lock() = Some(checkpoints);
+    }
+
+    /// Writes the checkpoints that wait for a block.
+    pub(crate) fn flush(&self) -> Result<(), StorageError> {
+        let _head = self.head.lock();
+        let mut checkpoints = self.checkpoints.lock();
+        if checkpoints.is_none() {
+            return Ok(());
+        }
+        let tx = self.environment.write()?;
+        put_checkpoints(&tx, *checkpoints)?;
+        tx.commit()?;
+        *checkpoints = None;
+        Ok(())
+    }
+
+    /// The checkpoints that were remembered last; those whose blocks are not in the journal any more
+    /// are left out.
+    pub(crate) fn checkpoints(&self) -> Result<Checkpoints, StorageError> {
+        let waiting = *self.checkpoints.lock();
+        let tx = self.environment.read_local()?;
+        let stored = tx.get::<JournalMeta>(&META_CHECKPOINTS)?;
+        let checkpoints = match (waiting, stored) {
+            (Some(waiting), _) => waiting,
+            (None, Some(bytes)) => records::decode_checkpoints(&bytes)?,
+            (None, None) => Checkpoints::default(),
+        };
+        let known = |block: Option<BlockNumHash>| {
+            let Some(block) = block else { return Ok(None) };
+            let found = read_header(&tx, block.number)?;
+            Ok::<_, StorageError>(found.filter(|(hash, _)| *hash == block.hash).map(|_| block))
+        };
+        Ok(Checkpoints { safe: known(checkpoints.safe)?, finalized: known(checkpoints.finalized)? })
     }
 
     /// Removes all blocks after `number`, and all ticks.
@@ -198,6 +243,12 @@ fn put_block(tx: &WriteTx, record: &BlockRecord) -> Result<(), StorageError> {
         tx.put::<AccessLists>(&number, list)?;
     }
     Ok(())
+}
+
+fn put_checkpoints(tx: &WriteTx, checkpoints: Option<Checkpoints>) -> Result<(), StorageError> {
+    let Some(checkpoints) = checkpoints else { return Ok(()) };
+    let bytes = records::encode_checkpoints(&checkpoints);
+    tx.put::<JournalMeta>(&META_CHECKPOINTS, &bytes.into())
 }
 
 fn remove_ticks(tx: &WriteTx) -> Result<(), StorageError> {

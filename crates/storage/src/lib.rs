@@ -35,6 +35,7 @@ mod opening;
 mod options;
 mod persister;
 mod prune;
+mod range;
 mod record;
 mod record_codec;
 mod reverse;
@@ -55,7 +56,8 @@ pub use options::{
     DEFAULT_CACHE_ENTRIES, DEFAULT_MAP_BYTES, DEFAULT_MAPPED_BYTES, DEFAULT_MAX_UNPERSISTED_BLOCKS,
     DEFAULT_PERSIST_BATCH, DEFAULT_PERSIST_INTERVAL, DEFAULT_REORG_BLOCKS, DatabaseOptions,
 };
-pub use record::{BlockRecord, TickRecord};
+pub use range::AccountRange;
+pub use record::{BlockRecord, Checkpoints, TickRecord};
 pub use snapshot::StateSnapshot;
 pub use state::{
     Account, AccountChange, Receipt, StateChanges, StateReader, Transaction, TrieNodeKey,

@@ -302,18 +302,6 @@ impl Tip {
     }
 }
 
-/// Refuses a block whose state `view` cannot tell.
-pub(crate) fn check_kept(view: &View, number: u64) -> Result<(), StorageError> {
-    let latest = view.tip().ok_or(StorageError::Empty)?;
-    if number > latest {
-        return Err(StorageError::Unknown { number, latest });
-    }
-    if number < view.base.oldest {
-        return Err(StorageError::Pruned { number, oldest: view.base.oldest });
-    }
-    Ok(())
-}
-
 fn check(control: &Control) -> Result<(), StorageError> {
     if let Some(error) = &control.failed {
         return Err(StorageError::PersistFailed(Arc::new(error.clone())));

@@ -2,8 +2,17 @@
 
 use crate::{Receipt, StateChanges, Transaction};
 use alloy_consensus::Header;
-use alloy_eips::eip4895::Withdrawals;
+use alloy_eips::{BlockNumHash, eip4895::Withdrawals};
 use alloy_primitives::{Address, B256, Bytes, U256};
+
+/// The blocks that a consensus layer has called safe and final last (`ForkchoiceStateV1`); `None`: it has named none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checkpoints {
+    /// The latest block that is safe.
+    pub safe: Option<BlockNumHash>,
+    /// The latest block that is final.
+    pub finalized: Option<BlockNumHash>,
+}
 
 /// A sealed block with everything that is needed to show it and to execute it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

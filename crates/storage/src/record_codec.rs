@@ -4,16 +4,17 @@
 //! lives for one block time, and compressing it would cost more than writing it.
 
 use crate::{
-    Account, AccountChange, BlockRecord, Receipt, StateChanges, StorageError, TickRecord,
-    Transaction,
+    Account, AccountChange, BlockRecord, Checkpoints, Receipt, StateChanges, StorageError,
+    TickRecord, Transaction,
     codec::{
         Damage, Input, put_bytes, put_compact, put_compact_list, put_length, put_u32, put_u64,
         put_u256,
     },
-    table::{Bodies, Headers, Receipts, Table, Ticks},
+    table::{Bodies, Headers, JournalMeta, Receipts, Table, Ticks},
 };
 use alloy_consensus::Header;
 use alloy_eips::{
+    BlockNumHash,
     eip2718::{Decodable2718, Encodable2718},
     eip4895::Withdrawals,
 };
@@ -22,6 +23,33 @@ use alloy_primitives::{Address, B256, Bytes};
 /// Reads a hash of metadata.
 pub(crate) fn decode_hash(bytes: &[u8], table: &'static str) -> Result<B256, StorageError> {
     B256::try_from(bytes).map_err(|_| Damage("a hash has a wrong length").of(table))
+}
+
+/// Both blocks, each with a flag that tells whether it is there.
+pub(crate) fn encode_checkpoints(checkpoints: &Checkpoints) -> Vec<u8> {
+    let mut out = Vec::new();
+    for block in [checkpoints.safe, checkpoints.finalized] {
+        out.push(u8::from(block.is_some()));
+        if let Some(block) = block {
+            put_u64(&mut out, block.number);
+            out.extend_from_slice(block.hash.as_slice());
+        }
+    }
+    out
+}
+
+/// Reads back [`encode_checkpoints`].
+pub(crate) fn decode_checkpoints(bytes: &[u8]) -> Result<Checkpoints, StorageError> {
+    let block = |input: &mut Input<'_>| {
+        Ok(if input.flag()? { Some(BlockNumHash::new(input.u64()?, input.b256()?)) } else { None })
+    };
+    let read = || {
+        let mut input = Input::new(bytes);
+        let checkpoints = Checkpoints { safe: block(&mut input)?, finalized: block(&mut input)? };
+        input.finish()?;
+        Ok(checkpoints)
+    };
+    read().map_err(|damage: Damage| damage.of(JournalMeta::SPEC.name))
 }
 
 /// Hash and header.

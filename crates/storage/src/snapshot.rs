@@ -1,8 +1,10 @@
 //! State of one block, for reading.
 
 use crate::{
-    Account, StateReader, StorageError, TrieNodeKey,
+    Account, StateChanges, StateReader, StorageError, TrieNodeKey,
+    engine::ReadTx,
     layer::Layer,
+    reverse,
     table::{
         AccountHistory, AccountTrie, Accounts, BlockHashes, Codes, NodePlace, Storage,
         StorageHistory, StorageTrie, TableKey,
@@ -82,6 +84,29 @@ impl StateSnapshot {
         }
     }
 
+    /// Tells `each` the changes that, applied one after another to this state, give the state after
+    /// block `number` of the same chain: none where that is this one. Every slot that differs is told,
+    /// so no storage needs to be wiped to apply them; new code needs no way back. Costs as much time
+    /// as was changed in between; `each` is told of `part` accounts and slots at a time, and of those
+    /// of one more block.
+    ///
+    /// # Errors
+    /// [`StorageError::Unknown`] where `number` comes after this state, [`StorageError::Pruned`] where
+    /// it is too old, and those of `each`.
+    pub fn reverse_changes<E: From<StorageError>>(
+        &self,
+        number: u64,
+        part: usize,
+        each: impl FnMut(StateChanges) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if number > self.number {
+            return Err(StorageError::Unknown { number, latest: self.number }.into());
+        }
+        // Refuses what is too old before anything is told.
+        self.at(number)?;
+        reverse::reverse_changes(&self.view, self.number, number, part, each)
+    }
+
     /// All accounts. Reads the whole state, so it is for small chains and for tools.
     pub fn accounts(&self) -> Result<BTreeMap<Address, Account>, StorageError> {
         let mut addresses = BTreeSet::new();
@@ -138,8 +163,27 @@ impl StateSnapshot {
         Ok(slots)
     }
 
+    /// The state after block `number` of the same chain.
+    ///
+    /// # Errors
+    /// [`StorageError::Unknown`] where that comes after all that was there when this snapshot was taken,
+    /// [`StorageError::Pruned`] where it is too old.
+    pub fn at(&self, number: u64) -> Result<Self, StorageError> {
+        Self::new(Arc::clone(&self.view), number)
+    }
+
+    /// This thread's read transaction.
+    pub(crate) fn reader(&self) -> &ReadTx {
+        self.view.base.reader()
+    }
+
+    /// True before the persisted block: what was changed since has left its values in the history.
+    pub(crate) const fn is_history(&self) -> bool {
+        matches!(self.place, Place::History)
+    }
+
     /// The layers of this state over the persisted one.
-    fn layers(&self) -> &[Arc<Layer>] {
+    pub(crate) fn layers(&self) -> &[Arc<Layer>] {
         match self.place {
             Place::Layers(count) => &self.view.layers[..count],
             Place::History => &[],
@@ -168,7 +212,7 @@ impl StateSnapshot {
     }
 
     /// The first persisted slot of `address` that is not below `from`.
-    fn persisted_slot_from(
+    pub(crate) fn persisted_slot_from(
         &self,
         address: Address,
         from: U256,

@@ -74,7 +74,7 @@ macro_rules! tables {
 }
 
 tables! { JOURNAL_TABLES:
-    /// Schema version, genesis hash.
+    /// Schema version, genesis hash, checkpoints.
     0 JournalMeta(1..=32): Name => Bytes;
     /// Hash and header of each block.
     1 Headers(8..=8): u64 => Bytes;
@@ -136,6 +136,8 @@ pub(crate) struct Name(pub(crate) &'static str);
 pub(crate) const META_SCHEMA: Name = Name("schema");
 /// Genesis hash (32 bytes).
 pub(crate) const META_GENESIS: Name = Name("genesis");
+/// What a consensus layer has called safe and final.
+pub(crate) const META_CHECKPOINTS: Name = Name("checkpoints");
 /// Number of the persisted block (8 bytes).
 pub(crate) const META_BLOCK: Name = Name("block");
 

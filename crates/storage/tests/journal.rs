@@ -5,14 +5,15 @@ use alloy_consensus::{
     TxType,
 };
 use alloy_eips::{
+    BlockNumHash,
     eip2930::{AccessList, AccessListItem},
     eip4895::{Withdrawal, Withdrawals},
     eip7702::{Authorization, SignedAuthorization},
 };
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, Signature, TxKind, U256};
 use plasma_storage::{
-    Account, AccountChange, BlockRecord, Database, DatabaseOptions, Receipt, StateChanges,
-    TickRecord, Transaction, TrieUpdates,
+    Account, AccountChange, BlockRecord, Checkpoints, Database, DatabaseOptions, Receipt,
+    StateChanges, TickRecord, Transaction, TrieUpdates,
 };
 use proptest::{collection::vec, option, prelude::*};
 
@@ -307,4 +308,58 @@ proptest! {
         prop_assert_eq!(db.block_record(2).unwrap(), None);
         prop_assert_eq!(db.keeper_record(2).unwrap(), None);
     }
+}
+
+/// What was remembered goes to disk with the next block, or when the database is flushed, and a block that was taken back is
+/// neither safe nor final.
+#[test]
+fn checkpoints_come_back_with_the_blocks_that_they_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    let open = |dir: &std::path::Path| Database::open(dir, DatabaseOptions::default()).unwrap();
+    let named = |number: u64| Some(BlockNumHash::new(number, B256::repeat_byte(number as u8)));
+    let append = |db: &Database, number: u64| {
+        let header = Header { number, ..Default::default() };
+        let hash = B256::repeat_byte(number as u8);
+        db.append_block(&BlockRecord { header, hash, ..Default::default() }).unwrap();
+    };
+    let db = open(dir.path());
+    db.init_genesis(
+        &Header::default(),
+        B256::ZERO,
+        &StateChanges::default(),
+        &TrieUpdates::default(),
+    )
+    .unwrap();
+    assert_eq!(db.checkpoints().unwrap(), Checkpoints::default());
+    append(&db, 1);
+    append(&db, 2);
+    let first = Checkpoints { safe: named(2), finalized: named(1) };
+    db.remember_checkpoints(first);
+    append(&db, 3);
+    let second = Checkpoints { safe: named(3), finalized: None };
+    db.remember_checkpoints(second);
+    assert_eq!(db.checkpoints().unwrap(), second);
+    // What a process leaves that is killed now: the first, which went to disk with block 3.
+    for name in ["journal", "state"] {
+        std::fs::create_dir(copy.path().join(name)).unwrap();
+        let file = format!("{name}/mdbx.dat");
+        std::fs::copy(dir.path().join(&file), copy.path().join(&file)).unwrap();
+    }
+    assert_eq!(open(copy.path()).checkpoints().unwrap(), first);
+    db.flush().unwrap();
+    drop(db);
+    let db = open(dir.path());
+    assert_eq!(db.checkpoints().unwrap(), second);
+    // Another block 3 is not the one that was called safe.
+    let other =
+        Checkpoints { safe: Some(BlockNumHash::new(3, B256::repeat_byte(9))), finalized: named(2) };
+    db.remember_checkpoints(other);
+    assert_eq!(db.checkpoints().unwrap(), Checkpoints { safe: None, finalized: named(2) });
+    db.flush().unwrap();
+    drop(db);
+    assert_eq!(
+        open(dir.path()).checkpoints().unwrap(),
+        Checkpoints { safe: None, finalized: named(2) }
+    );
 }

@@ -191,7 +191,8 @@ struct Pair {
     states: Vec<State>,
     /// Blocks from 1.
     blocks: Vec<Block>,
-    held: Vec<(StateSnapshot, State)>,
+    /// Snapshots with the states of their chain up to them.
+    held: Vec<(StateSnapshot, Vec<State>)>,
     pushed: u64,
     /// The highest block ever: what a longer chain forgot stays forgotten after a revert.
     highest: u64,
@@ -296,7 +297,8 @@ impl Pair {
             Step::Reverse(back, most) => {
                 let target = self.tip().saturating_sub(back);
                 let mut state = self.states.last().unwrap().clone();
-                let reversed = self.db().reverse_changes(target, most, |part| {
+                let latest = self.db().latest().unwrap();
+                let reversed = latest.reverse_changes(target, most, |part| {
                     state.apply_changes(&part);
                     Ok::<_, StorageError>(())
                 });
@@ -311,9 +313,9 @@ impl Pair {
             }
             Step::Hold(back) => {
                 let number = self.tip().saturating_sub(back);
-                let state = self.states[number as usize].clone();
+                let states = self.states[..=number as usize].to_vec();
                 match self.db().snapshot(number) {
-                    Ok(snapshot) => self.held.push((snapshot, state)),
+                    Ok(snapshot) => self.held.push((snapshot, states)),
                     Err(error) => self.assert_too_old(&error, number),
                 }
             }
@@ -347,8 +349,25 @@ impl Pair {
     }
 
     fn check_held(&mut self) {
-        for (snapshot, state) in self.held.drain(..) {
-            check_state(&snapshot, &state);
+        for (snapshot, states) in self.held.drain(..) {
+            let (state, earlier) = states.split_last().unwrap();
+            check_state(&snapshot, state);
+            // The way back is that of its own chain, whatever was pushed and taken back since.
+            for (target, expected) in (0..).zip(earlier) {
+                let mut state = state.clone();
+                let reversed = snapshot.reverse_changes(target, 3, |part| {
+                    state.apply_changes(&part);
+                    Ok::<_, StorageError>(())
+                });
+                match reversed {
+                    Ok(()) => {
+                        assert_eq!(state.accounts, expected.accounts);
+                        assert_eq!(state.storage, expected.storage);
+                    }
+                    Err(StorageError::Pruned { .. }) => {}
+                    Err(error) => panic!("{error}"),
+                }
+            }
         }
     }
 
@@ -458,11 +477,28 @@ fn page<'a>(blocks: impl Iterator<Item = &'a AddressBlock>, least: usize) -> Add
 
 fn check_state(snapshot: &StateSnapshot, state: &State) {
     assert_eq!(snapshot.accounts().unwrap(), state.accounts, "at {}", snapshot.number());
+    for (most, look) in [(1, 9), (2, 2), (9, 1), (9, 9)] {
+        let (mut found, mut next) = (BTreeMap::new(), Some(Address::ZERO));
+        while let Some(start) = next {
+            let range = snapshot.account_range(start, most, look).unwrap();
+            assert!(range.accounts.len() <= most.min(look) && range.next != Some(start));
+            found.extend(range.accounts);
+            next = range.next;
+        }
+        assert_eq!(found, state.accounts, "at {}", snapshot.number());
+    }
     for a in 0..5 {
         let address = address(a);
         let slots = state.storage.range((address, U256::ZERO)..=(address, U256::MAX));
         let slots: BTreeMap<U256, U256> = slots.map(|((_, slot), value)| (*slot, *value)).collect();
         assert_eq!(snapshot.slots(address).unwrap(), slots, "{address} at {}", snapshot.number());
+        for most in 0..6 {
+            // Slots without a value may have to be looked at, too.
+            match snapshot.slots_within(address, most).unwrap() {
+                Some(found) => assert!(found == slots && found.len() <= most),
+                None => assert!(most < 5),
+            }
+        }
         assert_eq!(snapshot.account(address).unwrap(), state.accounts.get(&address).copied());
         for s in 0..5 {
             let expected = state.storage.get(&(address, slot(s))).copied().unwrap_or_default();

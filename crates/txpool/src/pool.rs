@@ -171,6 +171,36 @@ impl TxPool {
         self.announce(announced);
     }
 
+    /// Follows the next nonce of the sender of transaction `hash`, which `nonce` reads, where the pool is behind it: the state that
+    /// the transaction was validated against may be older than the last block, of which the pool was told before it knew the
+    /// sender. Answers whether the transaction is pending.
+    ///
+    /// # Errors
+    /// Those of `nonce`, which is called while the pool stands still.
+    pub fn catch_up<E>(
+        &self,
+        hash: B256,
+        nonce: impl FnOnce(Address) -> Result<u64, E>,
+    ) -> Result<bool, E> {
+        let mut index = self.index.write();
+        let Some(tx) = index.get(&hash).cloned() else { return Ok(false) };
+        let before = index.sender(&tx.sender).map(|queue| (queue.nonce(), queue.pending_end()));
+        let Some((known, pending_before)) = before else { return Ok(false) };
+        let next = nonce(tx.sender)?;
+        let mut announced = Vec::new();
+        if next > known {
+            index.set_nonce(tx.sender, next);
+            announced = promoted(&index, tx.sender, pending_before);
+            report(&index);
+        }
+        let queue = index.sender(&tx.sender);
+        let pending =
+            queue.is_some_and(|queue| (queue.nonce()..queue.pending_end()).contains(&tx.nonce()));
+        drop(index);
+        self.announce(announced);
+        Ok(pending)
+    }
+
     /// Drops a transaction that the executor found invalid; its sender's later ones wait for
     /// another with its nonce. False where it is not here.
     pub fn remove_invalid(&self, hash: B256, reason: &str) -> bool {

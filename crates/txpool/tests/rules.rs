@@ -473,3 +473,27 @@ fn a_broken_state_is_told_apart() {
     assert!(matches!(error, PoolError::State(_)));
     assert_eq!(error.code(), -32603);
 }
+
+/// What was validated against the state before a block is not left behind a gap that the block has filled.
+#[test]
+fn a_sender_that_the_last_block_changed_is_caught_up_with() {
+    let wallet = Wallet::new(1);
+    let pool = pool();
+    let old = TestState::with(&[wallet], ETHER);
+    let first = pool.add(wallet.pooled(transfer(1)), &old, &head()).unwrap();
+    assert!(
+        !first.pending,
+        "the transaction before it is in a block of which this state knows nothing"
+    );
+    let at = |nonce: u64| move |_| Ok::<_, ()>(nonce);
+    assert_eq!(pool.catch_up(first.hash, at(0)), Ok(false));
+    assert_eq!(pool.catch_up(first.hash, at(1)), Ok(true));
+    assert_eq!(pool.status().pending, 1);
+    // The pool knows of a later block, and the state does not.
+    assert_eq!(pool.catch_up(first.hash, at(0)), Ok(true));
+    assert_eq!(pool.catch_up(first.hash, |_| Err(())), Err(()));
+    // One whose nonce is used goes.
+    assert_eq!(pool.catch_up(first.hash, at(2)), Ok(false));
+    assert!(!pool.contains(first.hash));
+    assert_eq!(pool.catch_up(first.hash, at(2)), Ok(false));
+}

@@ -97,6 +97,9 @@ pub(crate) struct RpcArgs {
     /// Most filters at once.
     #[arg(long = "rpc.max-filters", value_name = "COUNT", default_value_t = RpcConfig::default().max_filters, help_heading = LIMITS)]
     max_filters: usize,
+    /// Most filters of one WebSocket or unix connection.
+    #[arg(long = "rpc.max-connection-filters", value_name = "COUNT", default_value_t = RpcConfig::default().max_filters_per_connection, help_heading = LIMITS)]
+    max_connection_filters: usize,
     /// A filter that nobody asks for this long is removed.
     #[arg(long = "rpc.filter-timeout", value_name = "TIME", default_value = "5m", value_parser = units::duration, help_heading = LIMITS)]
     filter_timeout: Duration,
@@ -204,6 +207,7 @@ impl RpcArgs {
             subscription_buffer: self.subscription_buffer,
             subscription_patience: self.subscription_patience,
             max_filters: self.max_filters,
+            max_filters_per_connection: self.max_connection_filters,
             filter_timeout: self.filter_timeout,
             call_gas_cap: self.gas_cap,
             call_timeout: self.evm_timeout,

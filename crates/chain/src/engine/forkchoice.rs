@@ -2,10 +2,12 @@
 
 use super::{EngineControl, PayloadVerdict};
 use crate::{
-    ChainError, block::ExecutedBlock, import::reorganise, inner::Inner, validation::Ancestors,
+    ChainError, ChainEvent, block::ExecutedBlock, import::reorganise, inner::Inner,
+    validation::Ancestors,
 };
+use alloy_eips::BlockNumHash;
 use alloy_primitives::B256;
-use plasma_storage::StorageError;
+use plasma_storage::{Checkpoints, StorageError};
 use std::sync::Arc;
 
 /// The blocks that a consensus layer names (`ForkchoiceStateV1`); zero: none yet.
@@ -49,22 +51,27 @@ impl EngineControl {
             return Ok(ForkchoiceVerdict::Invalid(fault.into()));
         }
         let Some(target) = chain.ancestor(named.head)? else {
-            chain.engine.lock().missing_head = Some(named.head);
+            let head = chain.head().number();
+            let mut state = chain.engine.lock();
+            state.syncing_since.get_or_insert(head);
+            let progress = state.progress(head);
+            drop(state);
+            chain.announce(ChainEvent::Syncing(progress));
             return Ok(ForkchoiceVerdict::Syncing);
         };
-        let finalized = match ancestor_number(chain, &target, named.finalized)? {
+        let finalized = match ancestor_named(chain, &target, named.finalized)? {
             Some(found) => found,
             None => return Ok(inconsistent("final", named.finalized)),
         };
-        let safe = match ancestor_number(chain, &target, named.safe)? {
+        let safe = match ancestor_named(chain, &target, named.safe)? {
             Some(found) => found,
             None => return Ok(inconsistent("safe", named.safe)),
         };
         let head = chain.head();
         let canonical =
             chain.block(target.number())?.is_some_and(|found| found.hash == target.hash);
-        let final_before = chain.engine.lock().finalized;
-        if canonical && final_before.is_some_and(|number| target.number() < number) {
+        let final_before = chain.engine.lock().checkpoints.finalized;
+        if canonical && final_before.is_some_and(|block| target.number() < block.number) {
             return Ok(ForkchoiceVerdict::Old(target));
         }
         if target.hash != head.hash {
@@ -79,25 +86,36 @@ impl EngineControl {
             }
         }
         let mut state = chain.engine.lock();
-        state.missing_head = None;
-        state.safe = safe.or(state.safe.filter(|number| *number <= target.number()));
-        state.finalized = finalized.or(state.finalized);
+        let caught_up = state.syncing_since.take().is_some();
+        let Checkpoints { safe: safe_before, finalized: final_before } = state.checkpoints;
+        let checkpoints = Checkpoints {
+            safe: safe.or(safe_before.filter(|block| block.number <= target.number())),
+            finalized: finalized.or(final_before),
+        };
+        if checkpoints != state.checkpoints {
+            state.checkpoints = checkpoints;
+            chain.db.remember_checkpoints(checkpoints);
+        }
+        drop(state);
+        if caught_up {
+            chain.announce(ChainEvent::Syncing(None));
+        }
         Ok(ForkchoiceVerdict::Head(target))
     }
 }
 
-/// The number of block `hash` in the chain that ends in `target`; the inner `None` for the zero hash, the outer one where it
-/// is not in that chain.
-fn ancestor_number(
+/// Block `hash` in the chain that ends in `target`; the inner `None` for the zero hash, the outer one where it is not in that
+/// chain.
+fn ancestor_named(
     chain: &Inner,
     target: &Arc<ExecutedBlock>,
     hash: B256,
-) -> Result<Option<Option<u64>>, ChainError> {
+) -> Result<Option<Option<BlockNumHash>>, ChainError> {
     if hash.is_zero() {
         return Ok(Some(None));
     }
     let Some(block) = chain.ancestor(hash)? else { return Ok(None) };
-    Ok(chain.is_ancestor(&block, target)?.then_some(Some(block.number())))
+    Ok(chain.is_ancestor(&block, target)?.then_some(Some(BlockNumHash::new(block.number(), hash))))
 }
 
 fn inconsistent(what: &str, hash: B256) -> ForkchoiceVerdict {

@@ -20,6 +20,7 @@ pub use payloads::PayloadVerdict;
 use crate::{Chain, ChainError, block::ExecutedBlock, inner::Inner, validation::Ancestors};
 use alloy_primitives::{B64, B256, Bytes};
 use payloads::{Invalid, Orphans};
+use plasma_storage::Checkpoints;
 use std::{collections::VecDeque, sync::Arc};
 
 /// What names a payload under construction.
@@ -31,12 +32,10 @@ const MAX_PAYLOADS: usize = 16;
 /// What a consensus layer has said, and what it has asked for.
 #[derive(Default)]
 pub(crate) struct EngineState {
-    /// Number of the safe block.
-    pub(crate) safe: Option<u64>,
-    /// Number of the finalized block.
-    pub(crate) finalized: Option<u64>,
-    /// The head that was named and could not be reached; `None` while the chain follows.
-    missing_head: Option<B256>,
+    /// The safe and the final block.
+    pub(crate) checkpoints: Checkpoints,
+    /// Number of the head when one was named that could not be reached; `None` while the chain follows.
+    syncing_since: Option<u64>,
     orphans: Orphans,
     invalid: Invalid,
     /// The payload that is under construction.
@@ -46,7 +45,25 @@ pub(crate) struct EngineState {
     built: VecDeque<Arc<BuiltPayload>>,
 }
 
+/// How far a chain is whose consensus layer has named a head that is not known here. Numbers of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncProgress {
+    /// The head when that began.
+    pub starting: u64,
+    /// The head.
+    pub current: u64,
+    /// The highest block that is known of: the head, or one that waits for its ancestors.
+    pub highest: u64,
+}
+
 impl EngineState {
+    /// How far the chain is whose head is `current`; `None` while it follows.
+    fn progress(&self, current: u64) -> Option<SyncProgress> {
+        let starting = self.syncing_since?;
+        let highest = self.orphans.highest().unwrap_or(current).max(current);
+        Some(SyncProgress { starting, current, highest })
+    }
+
     fn built(&self, id: PayloadId) -> Option<Arc<BuiltPayload>> {
         self.built.iter().find(|built| built.id == id).cloned()
     }
@@ -89,10 +106,10 @@ impl Chain {
     }
 
     /// The latest block that is safe from reorganisations under honest majority assumptions: what the consensus
-    /// layer says, or the head where there is none. `None` before it has said so.
+    /// layer has said last, before a restart or since, or the head where there is none. `None` before it has said so.
     pub fn safe(&self) -> Option<u64> {
         if self.inner.config.driven {
-            self.inner.engine.lock().safe
+            self.inner.engine.lock().checkpoints.safe.map(|block| block.number)
         } else {
             Some(self.head().number())
         }
@@ -102,7 +119,7 @@ impl Chain {
     /// blocks are final then. `None` before it has said so.
     pub fn finalized(&self) -> Option<u64> {
         if self.inner.config.driven {
-            self.inner.engine.lock().finalized
+            self.inner.engine.lock().checkpoints.finalized.map(|block| block.number)
         } else {
             Some(self.head().number())
         }
@@ -120,13 +137,10 @@ impl EngineControl {
         Self { chain }
     }
 
-    /// The head and the highest block that waits for its ancestors, while the head that the consensus layer has named is
-    /// not known here.
-    pub fn syncing(&self) -> Option<(u64, u64)> {
-        let state = self.chain.engine.lock();
-        state.missing_head?;
+    /// How far the chain is, while the head that the consensus layer has named is not known here.
+    pub fn syncing(&self) -> Option<SyncProgress> {
         let head = self.chain.head().number();
-        Some((head, state.orphans.highest().unwrap_or(head).max(head)))
+        self.chain.engine.lock().progress(head)
     }
 
     /// The block with this hash, canonical or not.

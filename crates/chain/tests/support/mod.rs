@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // each test file uses its part
 
 use alloy_consensus::{Transaction as _, TxEip1559, transaction::Recovered};
-use alloy_primitives::{Address, B256, TxKind, U256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
 use plasma_chain::{Chain, ChainConfig, ExecutedBlock};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
@@ -40,6 +40,12 @@ pub fn transfer_to_new(
 /// A call without input of the contract at `to`.
 pub fn call(index: usize, nonce: u64, to: Address) -> Recovered<Transaction> {
     signed(index, TxEip1559 { gas_limit: 100_000, ..payment(nonce, to, 0) })
+}
+
+/// A transaction with `input`: a call of the contract at `to`, or a creation.
+pub fn invoke(index: usize, nonce: u64, to: TxKind, input: Bytes) -> Recovered<Transaction> {
+    let call = payment(nonce, Address::ZERO, 0);
+    signed(index, TxEip1559 { gas_limit: 300_000, to, input, ..call })
 }
 
 /// A [`transfer`] with a tip in wei per gas.

@@ -3,6 +3,7 @@
 //! A trace of a sealed transaction executes its block again from the parent's post-state up to
 //! that transaction, so the parent's state must still be kept.
 
+mod accounts;
 mod answer;
 mod call;
 mod opcode;
@@ -12,6 +13,8 @@ mod state;
 mod trace;
 mod trace_call;
 
+#[cfg(test)]
+mod accounts_tests;
 #[cfg(test)]
 mod parity_tests;
 #[cfg(test)]
@@ -46,6 +49,7 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
     guessed_by_params(module, "debug_traceTransaction", 2, trace_transaction);
     heavy(module, "debug_traceCall", 3, call::trace_call);
     heavy(module, "debug_traceCallMany", 3, call::trace_call_many);
+    heavy(module, "debug_accountRange", 6, accounts::account_range);
     heavy(module, "debug_intermediateRoots", 2, state::intermediate_roots);
     heavy(module, "debug_storageRangeAt", 5, state::storage_range_at);
     heavy(module, "debug_traceBlockByNumber", 2, trace_block_by_number);

@@ -105,7 +105,12 @@ fn call(api: &Api, request: &Request) -> RpcResult<Bytes> {
 fn estimate(api: &Api, request: &Request) -> RpcResult<U64> {
     exec::run_until(api.config.call_timeout, || {
         let prepared = exec::prepare(api, request.block, request.overrides.clone())?;
-        exec::estimate_gas(&prepared, request.call.clone()).map(U64::from)
+        let gas = exec::estimate_gas(&prepared, request.call.clone(), |transaction, outcome| {
+            if console::listens(api) {
+                console::tell_call("eth_estimateGas", &prepared, transaction.clone(), outcome);
+            }
+        });
+        gas.map(U64::from)
     })
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn fill(api: &Api, mut request: TransactionRequest) -> RpcResult<Tran
         let call = request.clone();
         let gas = exec::run_until(api.config.call_timeout, || {
             let prepared = exec::prepare(api, Some(BlockId::pending()), Overrides::default())?;
-            exec::estimate_gas(&prepared, call)
+            exec::estimate_gas(&prepared, call, |_, _| ())
         })?;
         request.gas = Some(gas);
     }

@@ -6,9 +6,11 @@
 
 use super::logs::{self, LogFilter};
 use crate::{
+    RpcConfig,
     api::{Api, heavy, quick},
     convert::{self, RpcTransaction},
     error::{self, RpcResult},
+    params::Arguments,
 };
 use alloy_consensus::transaction::Recovered;
 use alloy_eips::BlockNumberOrTag;
@@ -22,7 +24,10 @@ use serde::Serialize;
 use std::{
     collections::{HashMap, VecDeque},
     ops::Range,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -37,7 +42,22 @@ const MAX_BLOCKS_PER_POLL: u64 = 10_000;
 pub(crate) struct Filters {
     inner: Mutex<Inner>,
     most: usize,
+    most_of_connection: usize,
     timeout: Duration,
+}
+
+/// How many filters were installed over a connection and are there still. They outlive it: a client may come back for them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConnectionFilters(Arc<AtomicUsize>);
+
+/// One of them.
+#[derive(Debug)]
+struct Counted(ConnectionFilters);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +73,8 @@ struct Inner {
 struct Installed {
     kind: Kind,
     last_used: Instant,
+    /// `None` where it came over HTTP, whose connections mean nothing.
+    _counted: Option<Counted>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,15 +94,35 @@ enum Changes {
 }
 
 impl Filters {
-    /// Room for `most` filters, each removed when nobody asks for it within `timeout`.
-    pub(crate) fn new(most: usize, timeout: Duration) -> Self {
-        Self { inner: Mutex::default(), most, timeout }
+    /// Room for `max_filters`, each removed when nobody asks for it within `filter_timeout`.
+    pub(crate) fn new(config: &RpcConfig) -> Self {
+        Self {
+            inner: Mutex::default(),
+            most: config.max_filters,
+            most_of_connection: config.max_filters_per_connection,
+            timeout: config.filter_timeout,
+        }
     }
 
-    fn install(&self, kind: impl FnOnce(&Inner) -> Kind) -> RpcResult<B128> {
+    /// Installs a filter, over `connection` where that is known.
+    fn install(
+        &self,
+        connection: Option<&ConnectionFilters>,
+        kind: impl FnOnce(&Inner) -> Kind,
+    ) -> RpcResult<B128> {
         let mut inner = self.inner.lock();
-        if inner.installed.len() >= self.most {
+        // Relaxed: counts change under the lock alone.
+        let is_full =
+            || connection.is_some_and(|it| it.0.load(Ordering::Relaxed) >= self.most_of_connection);
+        if inner.installed.len() >= self.most || is_full() {
             inner.expire(self.timeout);
+        }
+        if is_full() {
+            return Err(error::limit_exceeded(format!(
+                "this connection has {} filters already (--rpc.max-connection-filters): uninstall \
+                 some, or wait until unused ones expire",
+                self.most_of_connection
+            )));
         }
         if inner.installed.len() >= self.most {
             return Err(error::limit_exceeded(format!(
@@ -94,7 +136,12 @@ impl Filters {
             inner.wanting_pending += 1;
         }
         let id = B128::random();
-        inner.installed.insert(id, Installed { kind, last_used: Instant::now() });
+        let counted = connection.map(|connection| {
+            connection.0.fetch_add(1, Ordering::Relaxed);
+            Counted(connection.clone())
+        });
+        let last_used = Instant::now();
+        inner.installed.insert(id, Installed { kind, last_used, _counted: counted });
         Ok(id)
     }
 
@@ -191,20 +238,36 @@ impl Inner {
     }
 }
 
+/// What the names of all methods begin with that install a filter.
+pub(crate) const INSTALLS: &str = "eth_new";
+
+/// Registers a method that installs the filter that `kind` makes, where the chain's next block is the one given.
+fn installs<K>(
+    module: &mut RpcModule<Api>,
+    name: &'static str,
+    arguments: usize,
+    kind: impl Fn(u64, Arguments<'_>) -> RpcResult<K> + Send + Sync + 'static,
+) where
+    K: FnOnce(&Inner) -> Kind,
+{
+    let registered = module.register_method(name, move |params, api, extensions| {
+        let next = api.chain.head().number() + 1;
+        let kind = kind(next, Arguments::new(&params, arguments)?)?;
+        api.filters.install(extensions.get::<ConnectionFilters>(), kind)
+    });
+    registered.expect("each method is registered once");
+}
+
 pub(crate) fn register(module: &mut RpcModule<Api>) {
-    quick(module, "eth_newBlockFilter", 0, |api, _| {
-        let next = api.chain.head().number() + 1;
-        api.filters.install(|_| Kind::Blocks { next })
-    });
-    quick(module, "eth_newPendingTransactionFilter", 1, |api, arguments| {
+    installs(module, "eth_newBlockFilter", 0, |next, _| Ok(move |_: &Inner| Kind::Blocks { next }));
+    installs(module, "eth_newPendingTransactionFilter", 1, |_, arguments| {
         let full = arguments.or_default(0)?;
-        api.filters.install(|inner| Kind::Pending { next: inner.pending_end(), full })
+        Ok(move |inner: &Inner| Kind::Pending { next: inner.pending_end(), full })
     });
-    quick(module, "eth_newFilter", 1, |api, arguments| {
+    installs(module, "eth_newFilter", 1, |next, arguments| {
         let LogFilter(filter) = arguments.required(0)?;
-        let next = api.chain.head().number() + 1;
         let filter = Arc::new(filter);
-        api.filters.install(|_| Kind::Logs { filter, next, removed: Vec::new() })
+        Ok(move |_: &Inner| Kind::Logs { filter, next, removed: Vec::new() })
     });
     quick(module, "eth_uninstallFilter", 1, |api, arguments| {
         Ok(api.filters.uninstall(arguments.required::<FilterId>(0)?.0))

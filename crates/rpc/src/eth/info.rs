@@ -6,6 +6,7 @@ use crate::{
 };
 use alloy_primitives::{U64, U256};
 use jsonrpsee::RpcModule;
+use plasma_chain::SyncProgress;
 use serde_json::{Value, json};
 
 /// The newest version of the wire protocol that geth names here; Plasma has no peers.
@@ -25,14 +26,19 @@ pub(crate) fn register(module: &mut RpcModule<Api>) {
 /// `false`, as the only source of its chain is never behind; under a consensus layer the numbers of the head and of the
 /// highest block that waits, while the head that it has named cannot be reached.
 fn syncing(api: &Api) -> Value {
-    let Some((current, highest)) = api.chain.engine().and_then(|engine| engine.syncing()) else {
+    let Some(SyncProgress { starting, current, highest }) = sync_progress(api) else {
         return json!(false);
     };
     json!({
-        "startingBlock": U64::from(current),
+        "startingBlock": U64::from(starting),
         "currentBlock": U64::from(current),
         "highestBlock": U64::from(highest),
     })
+}
+
+/// How far a chain under a consensus layer is while it cannot reach the head that was named.
+pub(crate) fn sync_progress(api: &Api) -> Option<SyncProgress> {
+    api.chain.engine()?.syncing()
 }
 
 /// Whether this node makes blocks by itself: always, but under a consensus layer and on a development node that mines only when

@@ -4,7 +4,7 @@ use super::logs::LogFilter;
 use crate::{
     api::Api,
     error::RpcResult,
-    live::{Live, LiveBlock, LivePending},
+    live::{Live, LiveBlock, LivePending, LiveSync},
     params::Arguments,
     subscription::{self, End, Feed, Names, Subscriber},
 };
@@ -19,7 +19,8 @@ enum Topic {
     Logs(Receiver<Arc<LiveBlock>>, Box<LogFilter>),
     PendingHashes(Receiver<Arc<LivePending>>),
     PendingTransactions(Receiver<Arc<LivePending>>),
-    Syncing,
+    /// What comes, and how it is at the beginning.
+    Syncing(Receiver<Arc<LiveSync>>, Arc<LiveSync>),
 }
 
 #[derive(Deserialize)]
@@ -54,7 +55,10 @@ impl Feed for Topic {
                 Self::PendingTransactions(live.pending())
             }
             Name::NewPendingTransactions => Self::PendingHashes(live.pending()),
-            Name::Syncing => Self::Syncing,
+            Name::Syncing => {
+                let (changes, now) = live.syncing();
+                Self::Syncing(changes, now)
+            }
         })
     }
 
@@ -85,8 +89,13 @@ impl Feed for Topic {
                 };
                 subscriber.follow(transactions, full).await
             }
-            // There is nothing to sync from, so the state never changes.
-            Self::Syncing => subscriber.closed().await,
+            Self::Syncing(changes, now) => {
+                let state = |sync: &LiveSync| vec![subscriber.message(&sync.0)];
+                match subscriber.send(state(&now)).await {
+                    Some(end) => end,
+                    None => subscriber.follow(changes, state).await,
+                }
+            }
         }
     }
 }

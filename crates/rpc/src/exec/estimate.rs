@@ -8,7 +8,7 @@ use crate::error::{self, RpcResult};
 use alloy_primitives::{TxKind, U256};
 use alloy_rpc_types_eth::TransactionRequest;
 use plasma_evm::{
-    EVMError, ExecutionResult, HaltReason, InvalidTransaction, SpecId, TxEnv,
+    EVMError, ExecutionResult, HaltReason, InvalidTransaction, ResultAndState, SpecId, TxEnv,
     revm::context_interface::block::Block as _,
 };
 
@@ -30,22 +30,27 @@ enum Trial {
     Failed(ExecutionResult),
 }
 
-/// Estimates the gas of `request`.
+/// Estimates the gas of `request`. `see` is shown the call with the most gas that it may get and what came of that, which is what a
+/// transaction would do; not where the call is a plain transfer.
 ///
 /// # Errors
 /// Code 3 or -32000 where the call fails however much gas it gets, -32000 where the sender cannot
 /// pay for it.
-pub fn estimate_gas(prepared: &Prepared, request: TransactionRequest) -> RpcResult<u64> {
+pub fn estimate_gas(
+    prepared: &Prepared,
+    request: TransactionRequest,
+    see: impl FnOnce(&TxEnv, &ResultAndState<HaltReason>),
+) -> RpcResult<u64> {
     let mut transaction = prepared.transaction(request.clone())?;
     let fee_cap = request.max_fee_per_gas.or(request.gas_price).unwrap_or_default();
     let mut high = upper_bound(prepared, &request, &transaction, fee_cap)?;
     if is_plain_transfer(prepared, &transaction)? && high >= TRANSFER_GAS {
-        let trial = attempt(prepared, &mut transaction, TRANSFER_GAS)?;
+        let trial = attempt(prepared, &mut transaction, TRANSFER_GAS, |_, _| ())?;
         if let Trial::Enough(_) = trial {
             return Ok(TRANSFER_GAS);
         }
     }
-    let result = match attempt(prepared, &mut transaction, high)? {
+    let result = match attempt(prepared, &mut transaction, high, see)? {
         Trial::Enough(result) => result,
         Trial::Failed(result) => return Err(failure(result)),
         Trial::TooLittle => {
@@ -58,7 +63,7 @@ pub fn estimate_gas(prepared: &Prepared, request: TransactionRequest) -> RpcResu
     let spent = result.gas().total_gas_spent();
     let likely = (spent + CALL_STIPEND).saturating_mul(64) / 63;
     if likely < high {
-        match attempt(prepared, &mut transaction, likely)? {
+        match attempt(prepared, &mut transaction, likely, |_, _| ())? {
             Trial::Enough(_) => high = likely,
             _ => low = likely,
         }
@@ -69,7 +74,7 @@ pub fn estimate_gas(prepared: &Prepared, request: TransactionRequest) -> RpcResu
         }
         // Most calls need little more than they use: lean towards the low end.
         let middle = low.midpoint(high).min(low.saturating_mul(2).max(low + 1));
-        match attempt(prepared, &mut transaction, middle)? {
+        match attempt(prepared, &mut transaction, middle, |_, _| ())? {
             Trial::Enough(_) => high = middle,
             _ => low = middle,
         }
@@ -114,14 +119,22 @@ fn is_plain_transfer(prepared: &Prepared, transaction: &TxEnv) -> RpcResult<bool
         && !has_code(&prepared.state, to)?)
 }
 
-fn attempt(prepared: &Prepared, transaction: &mut TxEnv, gas: u64) -> RpcResult<Trial> {
+fn attempt(
+    prepared: &Prepared,
+    transaction: &mut TxEnv,
+    gas: u64,
+    see: impl FnOnce(&TxEnv, &ResultAndState<HaltReason>),
+) -> RpcResult<Trial> {
     transaction.gas_limit = gas;
     match prepared.execute(transaction.clone()) {
-        Ok(outcome) => Ok(match outcome.result {
-            result @ ExecutionResult::Success { .. } => Trial::Enough(result),
-            ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => Trial::TooLittle,
-            result => Trial::Failed(result),
-        }),
+        Ok(outcome) => {
+            see(transaction, &outcome);
+            Ok(match outcome.result {
+                result @ ExecutionResult::Success { .. } => Trial::Enough(result),
+                ExecutionResult::Halt { reason: HaltReason::OutOfGas(_), .. } => Trial::TooLittle,
+                result => Trial::Failed(result),
+            })
+        }
         Err(EVMError::Transaction(
             InvalidTransaction::CallGasCostMoreThanGasLimit { .. }
             | InvalidTransaction::GasFloorMoreThanGasLimit { .. },

@@ -12,6 +12,7 @@ mod socket;
 use crate::{
     call::{self, Callable, Push},
     error,
+    eth::filters::ConnectionFilters,
     middleware::{Front, FrontService},
     ports::{self, Connections},
     server::RpcError,
@@ -157,7 +158,12 @@ async fn serve(stream: UnixStream, served: Served, connection: ConnectionId, sto
         subscriptions: BoundedSubscriptions::new(limits.subscriptions),
     };
     let inner = Callable::new(methods, limits.response_bytes, Some(push));
-    let service = FrontService { front: Arc::new(front), peer: None, inner };
+    let service = FrontService {
+        front: Arc::new(front),
+        peer: None,
+        filters: Some(ConnectionFilters::default()),
+        inner,
+    };
     let places = Arc::new(Semaphore::new(AT_ONCE as usize));
     let (done, finish) = oneshot::channel();
     let writing = tokio::spawn(write(writer, messages, finish));
@@ -253,9 +259,8 @@ impl Requests {
                 () = sink.closed() => return,
                 answer = call::answer(&service, &message) => answer,
             };
-            // What a subscription answers it has sent itself; notifications have no answer.
-            if answer.is_method_call() || answer.is_batch() {
-                let (text, sent, _) = answer.into_parts();
+            if answer.is_to_be_sent() {
+                let (text, sent) = answer.into_parts();
                 let is_success = sink.send(text).await.is_ok();
                 if let Some(sent) = sent {
                     sent.notify(is_success);

@@ -4,14 +4,15 @@ use super::{CHAIN_ID, DEV_GENESIS, REGISTRY};
 use alloy_consensus::{TxEip1559, TypedTransaction};
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
+use jsonrpsee::Methods;
 use plasma_chain::{Chain, ChainConfig};
 use plasma_chainspec::ChainSpec;
 use plasma_keeper::{KeeperConfig, LaneKeys};
-use plasma_rpc::{DevAccounts, EngineCaller, RpcConfig};
+use plasma_rpc::{DevAccounts, EngineCaller, RpcConfig, RpcHandle, serve};
 use plasma_storage::{Database, DatabaseOptions};
 use plasma_txpool::{PoolConfig, TxPool};
 use serde_json::{Value, json};
-use std::{num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 
 /// A chain that a consensus layer drives, and its methods.
@@ -41,6 +42,14 @@ impl Driven {
         tokio::task::spawn_blocking(move || chain.stop().unwrap()).await.unwrap();
         let (chain, engine) = open(dir.path(), DEV_GENESIS, keeper);
         Self { chain, engine, accounts, dir }
+    }
+
+    /// Serves the chain's public methods on a free port.
+    pub async fn serve(&self) -> RpcHandle {
+        let http_address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let rpc = RpcConfig { http_address, ..RpcConfig::default() };
+        let accounts = Arc::new(DevAccounts::dev());
+        serve(rpc, self.chain.clone(), accounts, Methods::new()).await.unwrap()
     }
 
     /// The result of a call that must succeed.

@@ -1,6 +1,9 @@
 //! Encodings of keys, which keep their order.
 
-use super::{KeyBytes, LogKey, META_BLOCK, META_GENESIS, META_SCHEMA, Name, NodePath, TableKey};
+use super::{
+    KeyBytes, LogKey, META_BLOCK, META_CHECKPOINTS, META_GENESIS, META_SCHEMA, Name, NodePath,
+    TableKey,
+};
 use crate::codec::{Damage, Input};
 use alloy_primitives::{Address, B256, U256};
 use alloy_trie::Nibbles;
@@ -11,7 +14,7 @@ impl TableKey for Name {
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        [META_SCHEMA, META_GENESIS, META_BLOCK]
+        [META_SCHEMA, META_GENESIS, META_CHECKPOINTS, META_BLOCK]
             .into_iter()
             .find(|name| name.0.as_bytes() == bytes)
             .ok_or(Damage("the name of a setting is unknown"))
