@@ -187,6 +187,8 @@ describe('the console', () => {
   test('logging can be turned off', async () => {
     assert.equal(await rpc('hardhat_setLoggingEnabled', false), true)
     const silent = await send('speak', [1n, 'silence', true, speaker])
+    // A block is told a moment after it is there, if it is to be told then.
+    await new Promise((resolve) => setTimeout(resolve, 500))
     assert.equal(await rpc('anvil_setLoggingEnabled', true), null)
     const loud = await send('speak', [2n, 'noise', true, speaker])
     await logged(new RegExp(loud.transactionHash))

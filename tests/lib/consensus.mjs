@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { startNode } from './node.mjs'
-import { RpcError, post } from './rpc.mjs'
+import { RpcError, post, until } from './rpc.mjs'
 
 export const ZERO = `0x${'00'.repeat(32)}`
 
@@ -20,8 +20,8 @@ export function token(secret, iat = Math.floor(Date.now() / 1000)) {
 /** Starts a node that waits for a consensus layer; `node.engine(method, ...params)` calls its authenticated port. */
 export async function startDriven({ datadir, args = [], ...others } = {}) {
   const node = await startNode({ datadir, dev: false, args: ['--engine', '--authrpc.port', '0', ...args], ...others })
-  const found = `${node.stdout}${node.stderr}`.match(/authrpc=(?:Some\()?(127\.0\.0\.1:\d+)/)
-  assert.ok(found, `the log names the authenticated port: ${node.stderr.slice(-2000)}`)
+  const named = () => `${node.stdout}${node.stderr}`.match(/authrpc=(?:Some\()?(127\.0\.0\.1:\d+)/)
+  const found = await until('the authenticated port in the log', named)
   node.authUrl = `http://${found[1]}`
   node.secret = readFileSync(path.join(node.datadir, 'jwt.hex'), 'utf8')
   node.engine = async (method, ...params) => {
