@@ -37,7 +37,7 @@
 //! | `memory` (`publish`), `page`, `versions` | multi-version memory over the base |
 //! | `written` | the part of it that is found by who wrote it |
 //! | `appended` | outcomes that are read while others come |
-//! | `stamps` | whether a location was written since it was read, or at all |
+//! | `stamps`, `announce` | whether a location was written since it was read, or at all, and by whom |
 //! | `near` | storage that one thread has at hand |
 //! | `own_code` | code that one thread has a copy of |
 //! | `validation` | the reads of an execution, and resolving them again |
@@ -56,14 +56,16 @@
 
 #![deny(unsafe_code)]
 
-/// What the scheduler is made of; its model takes loom's.
+/// What the scheduler and the stamps are made of; their models take loom's.
 mod atomics {
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
     };
 }
 mod access_list;
 mod affinity;
+mod announce;
 mod appended;
 mod cache;
 mod committer;

@@ -20,9 +20,6 @@
 
 mod publish;
 
-#[cfg(test)]
-pub(crate) use publish::MOVED;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alloy_primitives::{

@@ -1,9 +1,7 @@
 //! What writers do to the memory.
 //!
 //! Invariant: each location is changed under its shard's lock, and its stamp after that. What one
-//! transaction alone has written is changed by changing its list or its outcome. When a second one comes,
-//! what the first wrote to the stamp's locations goes to the tables, under the stamp's lock and before the stamp tells
-//! of many; should the first have changed its mind meanwhile, which changes the stamp, that is taken back.
+//! transaction alone has written is changed by changing its list or its outcome (`announce`).
 
 use std::sync::atomic::Ordering;
 
@@ -13,18 +11,13 @@ use smallvec::SmallVec;
 
 use super::{Memory, Tables};
 use crate::{
-    interleave::{self, Point},
+    announce::{Write, announce},
     page::page_of,
     stamps::{Spot, Stamp, Writers},
     versions::{AccountEntry, Version},
     write_set::{AccountWrite, SlotWrite, WriteSet},
     written::Written,
 };
-
-/// How often tests have seen what was moved to the tables taken back, and stand.
-#[cfg(test)]
-pub(crate) static MOVED: [std::sync::atomic::AtomicUsize; 2] =
-    [const { std::sync::atomic::AtomicUsize::new(0) }; 2];
 
 /// A stamp before and after a write.
 pub(crate) type Passed = (Stamp, Stamp);
@@ -65,8 +58,7 @@ impl<D: StorageProbeRef> Memory<D> {
     /// Makes `write` the transaction `writer`'s of its sender, which is committed.
     pub(crate) fn publish_sender(&self, writer: u32, write: &AccountWrite) {
         let spot = self.tables.stamps.account_spot(write.address);
-        self.tables
-            .announce(spot, writer, true, &|| self.tables.set_account(writer, write, writer));
+        self.tables.announce(spot, writer, true, || self.tables.set_account(writer, write, writer));
     }
 
     /// Marks what `writer` has listed as about to change.
@@ -101,6 +93,28 @@ impl<D: StorageProbeRef> Memory<D> {
     }
 }
 
+/// A write, and the tables that it goes to.
+struct TableWrite<'a, F> {
+    tables: &'a Tables,
+    set: F,
+}
+
+impl<F: Fn()> Write for TableWrite<'_, F> {
+    type Moved = SmallVec<[Moved; 2]>;
+
+    fn set(&self) {
+        (self.set)();
+    }
+
+    fn move_in(&self, by: u32, place: u32) -> Self::Moved {
+        self.tables.move_in(by, place)
+    }
+
+    fn move_out(&self, by: u32, moved: Self::Moved) {
+        self.tables.move_out(by, moved);
+    }
+}
+
 impl Tables {
     fn publish(
         &self,
@@ -121,7 +135,7 @@ impl Tables {
                 // Other fields are found in the tables only.
                 let alone = alone && write.code.is_none() && write.exists.is_none();
                 let set = || self.set_account(writer, write, floor);
-                passed(self.announce(spot, writer, alone, &set), None);
+                passed(self.announce(spot, writer, alone, set), None);
             }
         }
         for slots in writes.pages() {
@@ -129,53 +143,13 @@ impl Tables {
             let (page, _) = page_of(slots[0].slot);
             let spot = self.stamps.page_spot(address, page);
             let set = || self.set_page((address, page), writer, slots, floor);
-            passed(self.announce(spot, writer, alone, &set), Some((address, page, slots)));
+            passed(self.announce(spot, writer, alone, set), Some((address, page, slots)));
         }
     }
 
-    /// Changes the stamp of a location that `writer` has written. `set` puts that into the tables, unless
-    /// `writer` is `alone` and can be told so.
-    fn announce(&self, spot: Spot, writer: u32, alone: bool, set: &dyn Fn()) -> Passed {
-        loop {
-            let before = self.stamps.find(spot);
-            interleave::point(Point::Stamp);
-            let after_one = before.after_one(writer).filter(|_| alone);
-            match (before.writers(), after_one) {
-                (_, Some(after)) => {
-                    if self.stamps.change(before, after) {
-                        return (before, after);
-                    }
-                }
-                (Writers::Nobody, None) => {
-                    set();
-                    let after = before.after_many();
-                    if self.stamps.change(before, after) {
-                        return (before, after);
-                    }
-                }
-                (Writers::One(by), None) => {
-                    let _lock = self.stamps.lock(before);
-                    if self.stamps.find(spot) != before {
-                        continue;
-                    }
-                    let moved = self.move_in(by, before.place);
-                    set();
-                    interleave::point(Point::Stamp);
-                    let after = before.after_many();
-                    let stands = self.stamps.change(before, after);
-                    #[cfg(test)]
-                    MOVED[usize::from(stands)].fetch_add(1, Ordering::Relaxed);
-                    if stands {
-                        return (before, after);
-                    }
-                    self.move_out(by, moved);
-                }
-                (Writers::Many, None) => {
-                    set();
-                    return self.stamps.count(before);
-                }
-            }
-        }
+    /// Changes the stamp of a location that `writer` has written, see [`announce`]; `set` puts that into the tables.
+    fn announce(&self, spot: Spot, writer: u32, alone: bool, set: impl Fn()) -> Passed {
+        announce(&self.stamps, spot, writer, alone, &TableWrite { tables: self, set })
     }
 
     /// Puts into the tables what `writer`, so far the only one, wrote to the locations of a stamp.
@@ -271,7 +245,7 @@ impl Tables {
             }
             if stale.has_fields() {
                 let spot = self.stamps.account_spot(stale.address);
-                self.announce(spot, writer, true, &|| {
+                self.announce(spot, writer, true, || {
                     let mut shard = self.account_shard(stale.address).write();
                     if let Some(entry) = shard.get_mut(&stale.address) {
                         entry.withdraw(writer, stale, kept);
@@ -284,7 +258,7 @@ impl Tables {
                 let (page, _) = page_of(stale.slot);
                 let spot = self.stamps.page_spot(stale.address, page);
                 let remove = || self.remove_slot(writer, stale.address, stale.slot);
-                self.announce(spot, writer, true, &remove);
+                self.announce(spot, writer, true, remove);
             }
         }
     }

@@ -22,7 +22,7 @@ use super::{
     world::{SPECS, Scene, World, world_of},
 };
 use crate::{
-    TransactionOutcome, committer::ASSUMED, execute_sequential, memory::MOVED, scheduler::WINDOW,
+    TransactionOutcome, announce::MOVED, committer::ASSUMED, execute_sequential, scheduler::WINDOW,
 };
 
 /// As many as an ordinary test run has time for.

@@ -12,6 +12,8 @@ mod payments;
 mod scenarios;
 mod scheduler_model;
 mod senders;
+mod stamps;
+mod stamps_model;
 mod steps;
 mod transactions;
 mod varied;
