@@ -29,12 +29,12 @@
 //! | file | role |
 //! |---|---|
 //! | [`executor`](ParallelExecutor) | the public entry: worker threads, choice of path |
-//! | `committer` | the thread that commits in order, alone or with workers |
+//! | `committer` (`one`) | the thread that commits in order, alone or with workers |
 //! | `pace` | whether workers are worth having |
 //! | `worker` | executing ahead of the commits; what a batch shares |
 //! | `scheduler` | which transaction stands where in the window; who begins with it |
 //! | `affinity` | which thread had best execute what |
-//! | `memory` (`publish`), `page`, `versions` | multi-version memory over the base |
+//! | `memory` (`publish`, `tables`), `page`, `versions` | multi-version memory over the base |
 //! | `written` | the part of it that is found by who wrote it |
 //! | `appended` | outcomes that are read while others come |
 //! | `stamps`, `announce` | whether a location was written since it was read, or at all, and by whom |

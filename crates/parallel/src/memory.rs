@@ -11,7 +11,7 @@
 //! version of its own: a slot version older than the latest wipe does not count.
 //!
 //! What nobody wrote is read from the base. What one transaction alone wrote is found with that transaction
-//! ([`Written`]), and only what several wrote, or who knows, has an entry in the tables: the stamps tell which it is.
+//! (`written`), and only what several wrote, or who knows, has an entry in the tables: the stamps tell which it is.
 //! The base is the batch's state with all transactions before the versions' first committed; it changes only
 //! while nobody else holds the memory.
 //!
@@ -19,14 +19,14 @@
 //! A shard's is held for one look-up or update, and none while the base state is read.
 
 mod publish;
+mod tables;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use alloy_primitives::{
     Address, B256, U256,
-    map::{AddressMap, B256Map, DefaultHashBuilder, FbBuildHasher, HashMap, HashSet},
+    map::{AddressMap, B256Map, HashMap, HashSet},
 };
-use indexmap::IndexMap;
 use parking_lot::RwLock;
 use plasma_vm::StorageProbeRef;
 use revm::{
@@ -42,15 +42,10 @@ use crate::{
     page::{Page, page_of},
     stamps::{Stamp, Stamps, Writers},
     validation::{AccountRead, SlotRead},
-    versions::{AccountEntry, Blocked, Version, Versioned, Versions},
-    written::Written,
+    versions::{AccountEntry, Blocked, Version, Versioned},
 };
 
-/// Shards per map. More than any plausible number of workers, so that two seldom meet.
-const SHARDS: usize = 64;
-
-/// Entries for which space is kept from one batch to the next: about 50 MiB.
-const KEPT_ENTRIES: usize = 1 << 18;
+pub(crate) use tables::Tables;
 
 /// A resolved value and the batch's transaction that wrote it (`None`: the base state).
 #[derive(Clone, Copy, Debug)]
@@ -69,80 +64,6 @@ pub(crate) enum MemoryError<E> {
 impl<E> From<Blocked> for MemoryError<E> {
     fn from(blocked: Blocked) -> Self {
         Self::Blocked(blocked)
-    }
-}
-
-type PageKey = (Address, U256);
-/// Entries of a shard in the order in which they came, apart from the table that finds them: a new one is
-/// written behind the one before, not to a place of its own that no cache has.
-type Shard<K, V, H> = RwLock<IndexMap<K, V, H>>;
-type PageShard = Shard<PageKey, Page, DefaultHashBuilder>;
-type AccountShard = Shard<Address, AccountEntry, FbBuildHasher<20>>;
-
-/// The versions of all locations that somebody wrote.
-#[derive(Debug)]
-pub(crate) struct Tables {
-    written: Written,
-    accounts: Box<[AccountShard]>,
-    pages: Box<[PageShard]>,
-    wipes: RwLock<AddressMap<Versions<()>>>,
-    any_wipe: AtomicBool,
-    stamps: Stamps,
-}
-
-impl Default for Tables {
-    fn default() -> Self {
-        Self {
-            written: Written::default(),
-            accounts: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            pages: (0..SHARDS).map(|_| RwLock::default()).collect(),
-            wipes: RwLock::default(),
-            any_wipe: AtomicBool::new(false),
-            stamps: Stamps::default(),
-        }
-    }
-}
-
-impl Tables {
-    /// Makes place for a batch of so many transactions.
-    pub(crate) fn prepare(&mut self, transactions: usize) {
-        self.stamps.prepare(transactions);
-    }
-
-    /// Forgets all versions and keeps the space for them, unless there is too much of it.
-    pub(crate) fn clear(mut self) -> Option<Self> {
-        (self.forget() <= KEPT_ENTRIES).then_some(self)
-    }
-
-    /// Forgets all versions. Gives how many entries there is space for.
-    fn forget(&mut self) -> usize {
-        let mut capacity = 0;
-        for shard in &mut self.accounts {
-            let shard = shard.get_mut();
-            capacity += shard.capacity();
-            shard.clear();
-        }
-        for shard in &mut self.pages {
-            let shard = shard.get_mut();
-            capacity += shard.capacity();
-            shard.clear();
-        }
-        self.wipes.get_mut().clear();
-        *self.any_wipe.get_mut() = false;
-        self.stamps.clear();
-        self.written.set_outcomes(None);
-        capacity
-    }
-
-    fn account_shard(&self, address: Address) -> &AccountShard {
-        // Any spread will do: keys are compared in full inside the shard.
-        &self.accounts[usize::from(address[19] ^ address[10]) % SHARDS]
-    }
-
-    fn page_shard(&self, key: &PageKey) -> &PageShard {
-        let (address, page) = key;
-        let spread = address[19] ^ page.byte(0) ^ page.byte(1).rotate_left(3);
-        &self.pages[usize::from(spread) % SHARDS]
     }
 }
 
