@@ -11,15 +11,13 @@
 //! Automated calls come back to the same contracts. A page that nobody else has written meanwhile costs
 //! a look at its stamp, in place of a lock and several look-ups for each slot.
 
-use std::mem;
-
 use alloy_primitives::{Address, U256};
 use plasma_vm::StorageProbeRef;
 use revm::DatabaseRef;
 
 use crate::{
     memory::{Memory, MemoryError},
-    page::{PAGE_SLOTS, Places, page_of},
+    page::page_of,
     stamps::Stamp,
     versions::Blocked,
     write_set::SlotWrite,
@@ -27,8 +25,6 @@ use crate::{
 
 /// Pages that are remembered, each in the place that its stamp gives it: a power of two.
 const PAGES: usize = 1024;
-/// Slots of a page for which there is space at first.
-const USUAL_SLOTS: usize = 4;
 /// Nearly all stamps are the first of their row, and neighbours in it far from each other here.
 const ROW_APART: u32 = 61;
 
@@ -37,6 +33,7 @@ const NEVER: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
 struct NearSlot {
+    at: u8,
     /// Whether a transaction of the batch has written it.
     versioned: bool,
     value: Result<U256, Blocked>,
@@ -49,41 +46,15 @@ struct NearPage {
     seen: Option<Stamp>,
     /// The first transaction for which it holds.
     from: u32,
-    places: Places,
     slots: Vec<NearSlot>,
 }
 
 impl NearPage {
     fn set(&mut self, at: u8, versioned: bool, value: Result<U256, Blocked>) {
-        let slot = NearSlot { versioned, value };
-        match self.places.find(at) {
-            Some(index) => self.slots[index] = slot,
-            None => {
-                if self.slots.capacity() == 0 {
-                    self.slots.reserve_exact(USUAL_SLOTS);
-                }
-                self.slots.push(slot);
-                self.places.set(at, self.slots.len() - 1);
-            }
-        }
-    }
-
-    /// Forgets all slots.
-    fn clear(&mut self) {
-        self.slots.clear();
-        self.places = Places::default();
-    }
-
-    /// Forgets what somebody wrote.
-    fn forget_versions(&mut self) {
-        let (slots, places) = (mem::take(&mut self.slots), mem::take(&mut self.places));
-        self.slots.reserve_exact(slots.capacity());
-        for at in 0..PAGE_SLOTS {
-            if let Some(slot) = places.find(at).map(|index| slots[index])
-                && !slot.versioned
-            {
-                self.set(at, false, slot.value);
-            }
+        let slot = NearSlot { at, versioned, value };
+        match self.slots.iter_mut().find(|other| other.at == at) {
+            Some(other) => *other = slot,
+            None => self.slots.push(slot),
         }
     }
 
@@ -94,12 +65,11 @@ impl NearPage {
         (address, slot): (Address, U256),
         at: u8,
     ) -> Result<(U256, bool), MemoryError<D::Error>> {
-        if let Some(index) = self.places.find(at) {
-            let slot = &self.slots[index];
+        if let Some(slot) = self.slots.iter().find(|slot| slot.at == at) {
             return Ok((slot.value?, slot.versioned));
         }
         let value = memory.base().storage_ref(address, slot).map_err(MemoryError::Base)?;
-        self.set(at, false, Ok(value));
+        self.slots.push(NearSlot { at, versioned: false, value: Ok(value) });
         Ok((value, false))
     }
 }
@@ -153,9 +123,9 @@ impl Near {
         if !known || near.seen != Some(stamp) || near.from > reader {
             if known {
                 // What nobody wrote is as in the base, which stays.
-                near.forget_versions();
+                near.slots.retain(|slot| !slot.versioned);
             } else {
-                near.clear();
+                near.slots.clear();
                 (near.address, near.page) = (address, page);
             }
             near.seen = Some(stamp);

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 /// How every answer to a request without an id begins.
 const ANSWER: &str = r#"{"jsonrpc":"2.0","id":null,"#;
 
-/// The ids of a message that its answers lack: of each answer, in order.
+/// The ids of a message that its answers lack: of each answer to a batch, in order, or of the one answer where it lacks it.
 #[derive(Debug, Default)]
 pub(crate) struct LackingIds {
     ids: Vec<Option<Box<RawValue>>>,
@@ -41,7 +41,10 @@ impl LackingIds {
     /// Reads a request, and takes note of its id where its answer will lack it.
     pub(crate) fn read<'a>(&mut self, text: &'a [u8]) -> Message<'a> {
         if let Ok(request) = serde_json::from_slice::<Request<'_>>(text) {
-            self.ids.push(None);
+            // The usual single request costs nothing here.
+            if self.is_batch {
+                self.ids.push(None);
+            }
             return Message::Call(request);
         }
         let id = lacking(text);
